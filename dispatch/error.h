@@ -1,0 +1,11 @@
+/* error.h - the sentence behind the last error of this thread. */
+#ifndef ATTN_ERROR_H
+#define ATTN_ERROR_H
+
+#include "attnzoo.h"
+
+/* Store a formatted sentence (cut at 1023 bytes) for attn_last_error() and return status, so that callers can
+ * `return attn_fail(ATTN_ERROR_VALUE, "problem.d is %zu; allowed: 1 to %zu", d, max);` */
+AttnStatus attn_fail(AttnStatus status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,312 @@
+/* plan.c - from a problem to a result: validate, choose, bind; attn_run walks the units. The file to read first.
+ *
+ *     problem --attn_problem_read--> checked copy --attn_choose--> kernel --fix_units--> plan      once
+ *     plan + tensors + workspace --attn_run--> o, lse                                              often
+ *
+ * Everything that can fail does so before the first output element is written. What depends on sizes alone (kernel, units, scratch) is
+ * fixed in the plan; nothing depends on the number of threads, so neither do the bits of the result. */
+#include "dispatch/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dispatch/choose.h"
+#include "dispatch/error.h"
+#include "dispatch/problem.h"
+#include "dispatch/registry.h"
+#include "dispatch/threads.h"
+
+struct AttnPlan {
+    AttnProblem problem;       /* checked copy                                              */
+    const AttnKernel *kernel;  /* who computes                                              */
+    int64_t offset, right;     /* the band of visible keys, see AttnArgs                    */
+    size_t group;              /* query heads per KV head                                   */
+    size_t unit_rows;          /* rows of a full unit, a multiple of kernel->panel          */
+    size_t stretch;            /* rows that units divide among themselves: one head, or the
+                                  whole group where a head is shorter than a panel          */
+    size_t stretch_units;      /* units in a stretch                                        */
+    size_t units;              /* in the whole problem                                      */
+    size_t workers;            /* bodies that may run at once, each with its own scratch    */
+    size_t worker_bytes;       /* scratch of one worker, a multiple of 64                   */
+    AttnParallelFor parallel_for;
+    void *parallel_context;
+    char *explanation;
+};
+
+const char *attn_version(void)
+{
+    return ATTNZOO_VERSION;
+}
+
+size_t attn_kernel_count(void)
+{
+    return attn_registry_count;
+}
+
+/* Units of one problem: rows of a head in equal parts, each a whole number of panels and none longer than the kernel wants. Heads shorter
+ * than a panel are stacked, so that the heads of a group share each key that is read. */
+static void fix_units(AttnPlan *plan)
+{
+    const AttnProblem *p = &plan->problem;
+    const size_t panel = plan->kernel->panel, longest = panel * plan->kernel->unit_panels;
+    plan->group = p->q_heads / p->kv_heads;
+    const bool stacked = p->q_len < panel;
+    plan->stretch = stacked ? p->q_len * plan->group : p->q_len;
+    const size_t parts = plan->stretch ? (plan->stretch + longest - 1) / longest : 0;
+    if (parts > 0) {
+        const size_t rows = (plan->stretch + parts - 1) / parts;
+        plan->unit_rows = (rows + panel - 1) / panel * panel;
+        plan->stretch_units = (plan->stretch + plan->unit_rows - 1) / plan->unit_rows;
+    }
+    plan->units = p->batch * p->kv_heads * (stacked ? 1 : plan->group) * plan->stretch_units;
+}
+
+static void fix_band(AttnPlan *plan)
+{
+    const AttnProblem *p = &plan->problem;
+    plan->right = p->causal == ATTN_CAUSAL_NONE ? ATTN_UNBOUNDED : 0;
+    plan->offset = p->causal == ATTN_CAUSAL_OFFSET         ? p->causal_offset
+                   : p->causal == ATTN_CAUSAL_BOTTOM_RIGHT ? (int64_t)p->k_len - (int64_t)p->q_len
+                                                           : 0;
+}
+
+/* Bind kernel, units, workers and scratch. problem is already checked and the kernel accepted. */
+static AttnStatus bind(const AttnProblem *problem, const AttnKernel *kernel, size_t threads, AttnParallelFor parallel_for, void *context,
+                       AttnPlan **out)
+{
+    AttnPlan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return attn_fail(ATTN_ERROR_MEMORY, "no memory for a plan of %zu bytes", sizeof *plan);
+    plan->problem = *problem;
+    plan->kernel = kernel;
+    plan->parallel_for = parallel_for;
+    plan->parallel_context = context;
+    fix_band(plan);
+    fix_units(plan);
+    plan->workers = threads < plan->units ? threads : plan->units;
+    if (plan->workers == 0)
+        plan->workers = 1;
+    plan->worker_bytes = (kernel->scratch(problem) + 63) / 64 * 64;
+    size_t total;
+    if (__builtin_mul_overflow(plan->workers, plan->worker_bytes, &total) || total > PTRDIFF_MAX) {
+        free(plan);
+        return attn_fail(ATTN_ERROR_OVERFLOW, "workspace of %zu workers overflows; allowed: fewer threads or a shorter k_len (%zu)",
+                         threads, problem->k_len);
+    }
+    *out = plan;
+    return ATTN_OK;
+}
+
+AttnStatus attn_plan_create_with(const AttnKernel *kernel, const AttnProblem *problem, size_t threads, AttnParallelFor parallel_for,
+                                 void *parallel_context, AttnPlan **out)
+{
+    *out = NULL;
+    AttnProblem p;
+    const AttnStatus status = attn_problem_read(problem, &p);
+    if (status != ATTN_OK)
+        return status;
+    const AttnVerdict verdict = attn_choose_judge(kernel, &p, NULL, NULL);
+    if (!verdict.accepted)
+        return attn_fail(ATTN_ERROR_UNSUPPORTED, "kernel %s does not take this problem: %s", kernel->name, verdict.why);
+    return bind(&p, kernel, threads, parallel_for, parallel_context, out);
+}
+
+/* "kernel: reason" lines: the chosen one first, then the others in registry order. */
+static char *explain(const AttnVerdict *verdicts, size_t count, size_t chosen, const AttnSettings *settings)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return NULL;
+    const AttnVerdict *best = &verdicts[chosen];
+    if (settings->kernel)
+        fprintf(to, "%s: forced by %s\n", best->kernel->name, settings->kernel_from);
+    else
+        fprintf(to, "%s: lowest estimate of those that can run, %.3g cycles\n", best->kernel->name, best->cost);
+    for (size_t i = 0; i < count; i++) {
+        if (i == chosen)
+            continue;
+        if (!verdicts[i].accepted)
+            fprintf(to, "%s: rejected, %s\n", verdicts[i].kernel->name, verdicts[i].why);
+        else
+            fprintf(to, "%s: could run, estimate %.3g cycles\n", verdicts[i].kernel->name, verdicts[i].cost);
+    }
+    if (fclose(to) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ATTNZOO_VERBOSE=dispatch: the one thing the library prints, on request, to stderr. */
+static void print_verdicts(const AttnProblem *p, const AttnVerdict *verdicts, size_t count, size_t chosen)
+{
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "attnzoo_verbose,v1,dispatch,b%zu_h%zug%zu_q%zu_k%zu_d%zuv%zu,%s,%s,%s\n", p->batch, p->q_heads, p->kv_heads,
+                p->q_len, p->k_len, p->d, p->dv, verdicts[i].kernel->name,
+                i == chosen            ? "chosen"
+                : verdicts[i].accepted ? "slower"
+                                       : "rejected",
+                verdicts[i].accepted ? "" : verdicts[i].why);
+}
+
+/* Choose among all registered kernels, bind the winner. */
+static AttnStatus choose_and_bind(const AttnProblem *p, const AttnSettings *settings, AttnVerdict *verdicts, AttnPlan **out)
+{
+    const size_t count = attn_registry_count;
+    const size_t chosen = attn_choose(attn_registry, count, p, attn_cpu_this(), settings, verdicts);
+    if (settings->verbose_dispatch)
+        print_verdicts(p, verdicts, count, chosen);
+    if (chosen == count) {
+        if (!settings->kernel)
+            return attn_fail(ATTN_ERROR_UNSUPPORTED, "no kernel takes this problem here; the most general one, %s, says: %s",
+                             verdicts[0].kernel->name, verdicts[0].why);
+        for (size_t i = 0; i < count; i++)
+            if (verdicts[i].kernel == settings->kernel)
+                return attn_fail(ATTN_ERROR_UNSUPPORTED, "%s is %s, which cannot run this problem here: %s", settings->kernel_from,
+                                 settings->kernel->name, verdicts[i].why);
+    }
+    const AttnStatus status = bind(p, verdicts[chosen].kernel, attn_threads_workers(settings), settings->parallel_for,
+                                   settings->parallel_context, out);
+    if (status != ATTN_OK)
+        return status;
+    (*out)->explanation = explain(verdicts, count, chosen, settings);
+    if (!(*out)->explanation) {
+        attn_plan_destroy(*out);
+        *out = NULL;
+        return attn_fail(ATTN_ERROR_MEMORY, "no memory for the plan's explanation");
+    }
+    return ATTN_OK;
+}
+
+AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *options, AttnPlan **plan)
+{
+    if (!plan)
+        return attn_fail(ATTN_ERROR_NULL, "plan is NULL; allowed: the address where the plan shall be stored");
+    *plan = NULL;
+    AttnProblem p;
+    AttnSettings settings;
+    AttnStatus status = attn_problem_read(problem, &p);
+    if (status == ATTN_OK)
+        status = attn_settings_read_environment(options, &settings);
+    if (status != ATTN_OK)
+        return status;
+    AttnVerdict *verdicts = calloc(attn_registry_count, sizeof *verdicts);
+    if (!verdicts)
+        return attn_fail(ATTN_ERROR_MEMORY, "no memory to judge %zu kernels", attn_registry_count);
+    status = choose_and_bind(&p, &settings, verdicts, plan);
+    free(verdicts);
+    return status;
+}
+
+size_t attn_plan_workspace(const AttnPlan *plan)
+{
+    const size_t bytes = plan->workers * plan->worker_bytes;
+    return bytes < 64 ? 64 : bytes;
+}
+
+const char *attn_plan_kernel(const AttnPlan *plan)
+{
+    return plan->kernel->name;
+}
+
+const char *attn_plan_explain(const AttnPlan *plan)
+{
+    return plan->explanation ? plan->explanation : "";
+}
+
+size_t attn_plan_units(const AttnPlan *plan)
+{
+    return plan->units;
+}
+
+void attn_plan_destroy(AttnPlan *plan)
+{
+    if (plan)
+        free(plan->explanation);
+    free(plan);
+}
+
+typedef struct Run {
+    const AttnPlan *plan;
+    AttnArgs args;
+    char *workspace;
+} Run;
+
+/* Unit u of the plan: later rows first, because under a causal frontier they are the longer ones and shall not come last. */
+static void run_unit(void *context, size_t worker, size_t u)
+{
+    const Run *run = context;
+    const AttnPlan *plan = run->plan;
+    const AttnProblem *p = &plan->problem;
+    const size_t stretches = plan->units / plan->stretch_units;
+    const size_t part = plan->stretch_units - 1 - u / stretches, stretch = u % stretches;
+    const size_t per_kv_head = stretches / (p->batch * p->kv_heads);
+    const size_t kv = stretch / per_kv_head, base = stretch % per_kv_head * plan->stretch;
+    const size_t begin = part * plan->unit_rows, end = begin + plan->unit_rows;
+    const AttnSpan unit = {
+        .b = kv / p->kv_heads,
+        .kv_head = kv % p->kv_heads,
+        .row0 = base + begin,
+        .row1 = base + (end < plan->stretch ? end : plan->stretch),
+    };
+    plan->kernel->run(&run->args, unit, run->workspace + worker * plan->worker_bytes);
+}
+
+AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t workspace_size)
+{
+    if (!plan)
+        return attn_fail(ATTN_ERROR_NULL, "plan is NULL; allowed: one made by attn_plan_create");
+    AttnTensors t;
+    const AttnStatus status = attn_tensors_read(&plan->problem, tensors, &t);
+    if (status != ATTN_OK)
+        return status;
+    if (!workspace)
+        return attn_fail(ATTN_ERROR_NULL, "workspace is NULL; allowed: %zu bytes aligned to 64", attn_plan_workspace(plan));
+    if (workspace_size < attn_plan_workspace(plan))
+        return attn_fail(ATTN_ERROR_WORKSPACE, "workspace_size is %zu; allowed: at least %zu", workspace_size, attn_plan_workspace(plan));
+    if ((uintptr_t)workspace % 64 != 0)
+        return attn_fail(ATTN_ERROR_WORKSPACE, "workspace is at %p; allowed: an address divisible by 64", workspace);
+    const Run run = {
+        .plan = plan,
+        .args = {.p = &plan->problem, .t = &t, .group = plan->group, .offset = plan->offset, .right = plan->right,
+                 .scale = plan->problem.scale},
+        .workspace = workspace,
+    };
+    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, (void *)&run);
+    return ATTN_OK;
+}
+
+AttnStatus attn_sdpa(const AttnProblem *problem, const AttnTensors *tensors)
+{
+    AttnPlan *plan;
+    AttnStatus status = attn_plan_create(problem, NULL, &plan);
+    if (status != ATTN_OK)
+        return status;
+    const size_t size = attn_plan_workspace(plan);
+    void *workspace = aligned_alloc(64, size);
+    if (workspace)
+        status = attn_run(plan, tensors, workspace, size);
+    else
+        status = attn_fail(ATTN_ERROR_MEMORY, "no memory for a workspace of %zu bytes", size);
+    free(workspace);
+    attn_plan_destroy(plan);
+    return status;
+}
+
+AttnStatus attn_kernel_query(size_t index, AttnKernelInfo *info)
+{
+    if (!info)
+        return attn_fail(ATTN_ERROR_NULL, "info is NULL");
+    if (info->size != sizeof *info)
+        return attn_fail(ATTN_ERROR_STRUCT, "info.size is %zu; allowed: sizeof(AttnKernelInfo), %zu", info->size, sizeof *info);
+    if (index >= attn_registry_count)
+        return attn_fail(ATTN_ERROR_VALUE, "index is %zu; allowed: 0 to %zu", index, attn_registry_count - 1);
+    const AttnKernel *kernel = attn_registry[index];
+    info->name = kernel->name;
+    info->summary = kernel->summary;
+    info->needs = attn_registry_needs(index);
+    info->runnable = (kernel->isa & ~attn_cpu_this()->features) == 0;
+    return ATTN_OK;
+}

@@ -1,0 +1,15 @@
+/* registry.h - the table of kernel descriptors, expanded from the list that meson generates. All else iterates it. */
+#ifndef ATTN_REGISTRY_H
+#define ATTN_REGISTRY_H
+
+#include "kernels/kernel.h"
+
+extern const AttnKernel *const attn_registry[]; /* in the order of kernels/meson.build */
+extern const size_t attn_registry_count;
+
+const AttnKernel *attn_registry_find(const char *name); /* NULL if unknown */
+
+/* Names of the CPU features that kernel `index` needs, separated by spaces; made once, lives as long as the process. */
+const char *attn_registry_needs(size_t index);
+
+#endif

@@ -1,0 +1,15 @@
+/* threads.h - runs n independent units on OpenMP, on the caller's own parallel loop, or here. */
+#ifndef ATTN_THREADS_H
+#define ATTN_THREADS_H
+
+#include "dispatch/options.h"
+
+/* The number of workers to plan for: settings->threads, else the runner's default. >= 1. */
+size_t attn_threads_workers(const AttnSettings *settings);
+
+/* Call body(context, worker, unit) once for each unit < units; worker < workers is unique among bodies running at the same time.
+ * Units are handed out by a ticket, so uneven units balance. Inside a caller's OpenMP region it runs on the calling thread. */
+void attn_threads_run(AttnParallelFor loop, void *loop_context, size_t workers, size_t units,
+                      void (*body)(void *context, size_t worker, size_t unit), void *context);
+
+#endif

@@ -1,0 +1,49 @@
+/* data.h - operands of a case: one arena per tensor, filled from a seed.
+ *
+ * Every element is a function of (seed, tensor, logical index) alone, so the same case has the same numbers in any layout, on any machine. */
+#ifndef HARNESS_DATA_H
+#define HARNESS_DATA_H
+
+#include "harness/shape.h"
+
+/* Where an operand's arena ends or begins. */
+typedef enum DataFence {
+    FENCE_NONE,  /* huge-page friendly, pre-faulted: for timing                                       */
+    FENCE_AFTER, /* the last element ends at an unmapped page                                          */
+    FENCE_BEFORE /* the first element begins at an unmapped page                                       */
+} DataFence;
+
+typedef enum DataDist {
+    DIST_NORMAL,  /* q, k, v ~ N(0,1)                                     */
+    DIST_PEAKY,   /* q times 8: a few keys take all the weight            */
+    DIST_RAMP_UP, /* scores rise by about 8 nats along the keys           */
+    DIST_RAMP_DOWN,
+    DIST_UNIFORM, /* q = 0: every visible key weighs the same             */
+    DIST_LARGE,   /* scores to +-1e4                                      */
+    DIST_DENORMAL,/* some q, k, v elements and most weights are denormal  */
+    DIST_COUNT
+} DataDist;
+const char *data_dist_name(DataDist dist);
+bool data_dist_find(const char *name, DataDist *dist);
+
+typedef struct Data {
+    AttnProblem problem;  /* strides as stored                                                                         */
+    AttnTensors tensors;  /* pointers into the arenas                                                                  */
+    uint64_t seed;
+    DataDist dist;
+    struct DataArena { void *base; size_t mapped; } arena[8];
+    size_t arenas;
+} Data;
+
+/* Allocate and fill. false: error[] says why (usually memory). Stride gaps and margins are NaN / 0xA5 canaries. */
+bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
+bool data_canaries_intact(const Data *data); /* o and lse margins and gaps untouched                    */
+void data_poison_output(Data *data);         /* o and lse to NaN before a run                           */
+void data_free(Data *data);
+
+/* Counter-based random numbers (SplitMix64 of seed and index): uniform bits, uniform in [0,1), standard normal. */
+uint64_t random_bits(uint64_t seed, uint64_t index);
+double random_uniform(uint64_t seed, uint64_t index);
+double random_normal(uint64_t seed, uint64_t index);
+
+#endif

@@ -1,0 +1,29 @@
+/* verify.h - does a kernel agree with the truth on one case? The same judgement for `attnzoo verify`, `bench` and the tests. */
+#ifndef HARNESS_VERIFY_H
+#define HARNESS_VERIFY_H
+
+#include "harness/data.h"
+#include "kernels/kernel.h"
+
+typedef enum VerifyStatus { VERIFY_PASS, VERIFY_FAIL, VERIFY_SKIP, VERIFY_CRASH } VerifyStatus;
+
+typedef struct VerifyResult {
+    VerifyStatus status;
+    double eta;          /* largest |error| / bound over the checked outputs; > 1 fails   */
+    double z;            /* largest |error| / modelled sigma; > 12 fails                  */
+    double max_abs;      /* largest |error|                                               */
+    double max_ulp;      /* largest error in units in the last place of the output        */
+    double rel_l2;       /* worst row: |error|_2 / |reference|_2                          */
+    size_t rows;         /* rows compared                                                 */
+    char why[240];       /* first disagreement, skip reason or signal; "" on pass         */
+    char repro[200];     /* `attnzoo verify …` command line that repeats exactly this     */
+} VerifyResult;
+
+/* Run `kernel` on the case in this process and judge it against the double-precision oracle by eta and z, NaN and infinity rules included,
+ * canaries, machine state. threads >= 1. */
+VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads);
+
+/* The same in a child process, so that a crash is a result (VERIFY_CRASH). */
+VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads);
+
+#endif

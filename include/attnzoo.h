@@ -1,0 +1,283 @@
+/* attnzoo.h - scaled dot-product attention on CPUs: the whole public interface.
+ *
+ *     o[b,h,i] = sum_j softmax_j( scale * q[b,h,i] . k[b,g,j] + bias[b,h,i,j] ) v[b,g,j],   g = h / (q_heads / kv_heads)
+ *
+ * (Vaswani et al., "Attention Is All You Need", 2017; streaming softmax after Milakov & Gimelshein 2018 and Dao et al. 2022.)
+ *
+ * Use: describe a problem, make a plan, run it as often as you like.
+ *
+ *     AttnProblem p = attn_problem(1, 32, 8, 512, 512, 128, 128);
+ *     p.causal = ATTN_CAUSAL_TOP_LEFT;
+ *     AttnPlan *plan;
+ *     if (attn_plan_create(&p, NULL, &plan) != ATTN_OK) { puts(attn_last_error()); return 1; }
+ *     void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+ *     AttnTensors t = attn_tensors(q, k, v, o);
+ *     attn_run(plan, &t, workspace, attn_plan_workspace(plan));
+ *     attn_plan_destroy(plan);
+ *
+ * Letters used throughout: B batch, Hq query heads, Hkv key/value heads, Sq query rows, Sk key rows, d width of q and k, dv width of v
+ * and o, i a query row, j a key row. Sizes are size_t, strides are ptrdiff_t and count elements, never bytes.
+ *
+ * The library never prints, never aborts, never exits. Each function that can fail returns an AttnStatus and leaves a sentence that names
+ * the field, its value and what is allowed in attn_last_error(). It keeps no global state besides that sentence, so every function may be
+ * called from several threads at once; one plan may run on several threads at once if each call has a workspace of its own.
+ *
+ * Structs grow at their end. Their first member `size` says how much of a struct the caller knows; the functions that make a struct
+ * (attn_problem, attn_options, attn_tensors) set it. A caller built against an older header keeps working with a newer library. */
+#ifndef ATTNZOO_H
+#define ATTNZOO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#ifndef __cplusplus
+#include <math.h>
+#else
+#include <cmath>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define ATTN_API
+#else
+#define ATTN_API __attribute__((visibility("default")))
+#endif
+
+#define ATTNZOO_VERSION_MAJOR 0
+#define ATTNZOO_VERSION_MINOR 1
+#define ATTNZOO_VERSION_PATCH 0
+#define ATTNZOO_VERSION "0.1.0"
+
+/* The version of the library that is running, "major.minor.patch"; ATTNZOO_VERSION is the one compiled against. */
+ATTN_API const char *attn_version(void);
+
+/* ---- Status ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef enum AttnStatus {
+    ATTN_OK = 0,
+    ATTN_ERROR_NULL,        /* a required pointer is NULL                                                              */
+    ATTN_ERROR_STRUCT,      /* a struct's `size` is not one that this library knows: it was not made by its maker      */
+    ATTN_ERROR_VALUE,       /* a field has a value that is not allowed                                                 */
+    ATTN_ERROR_OVERFLOW,    /* a product of sizes or strides does not fit the address space                            */
+    ATTN_ERROR_OVERLAP,     /* the output overlaps an input, or its own rows overlap each other                        */
+    ATTN_ERROR_NAME,        /* a kernel, ISA or feature name (option or environment) that is not known                 */
+    ATTN_ERROR_UNSUPPORTED, /* a valid problem that no kernel here takes, or a forced kernel that cannot run it here   */
+    ATTN_ERROR_WORKSPACE,   /* workspace too small, or not aligned to 64 bytes                                         */
+    ATTN_ERROR_MEMORY       /* out of memory                                                                           */
+} AttnStatus;
+
+/* A few words for a status, for example "value not allowed"; never NULL, also for unknown numbers. */
+ATTN_API const char *attn_status_string(AttnStatus status);
+
+/* The sentence behind the last error on this thread: field, value, what is allowed. "" if nothing failed yet. Valid until the next
+ * attnzoo call on the same thread. */
+ATTN_API const char *attn_last_error(void);
+
+/* ---- Problem --------------------------------------------------------------------------------------------------------------------- */
+
+typedef enum AttnDtype {
+    ATTN_NONE = 0, /* the tensor is absent                                   */
+    ATTN_F32,      /* IEEE binary32                                          */
+    ATTN_F64,      /* IEEE binary64 (named now, no kernel takes it yet)      */
+    ATTN_F16,      /* IEEE binary16 (named now, no kernel takes it yet)      */
+    ATTN_BF16,     /* bfloat16      (named now, no kernel takes it yet)      */
+    ATTN_BOOL      /* one byte, 0 = false, anything else = true              */
+} AttnDtype;
+
+/* Storage of a tensor [batch, head, row, column]: strides in elements, any sign, 0 repeats; the column stride is 1.
+ * BHSD, BSHD, packed QKV and views of a cache differ only in these numbers. */
+typedef struct AttnLayout {
+    AttnDtype dtype;             /* ATTN_NONE: absent (only the log-sum-exp may be) */
+    ptrdiff_t batch, head, row;  /* distance between neighbours, in elements        */
+} AttnLayout;
+
+/* Storage of a tensor over scores [B, Hq, Sq, Sk]; a stride of 0 broadcasts along that axis. */
+typedef struct AttnScoreLayout {
+    AttnDtype dtype;                 /* ATTN_NONE: absent                    */
+    ptrdiff_t batch, head, row, col; /* distance between neighbours, elements */
+} AttnScoreLayout;
+
+typedef enum AttnCausal {
+    ATTN_CAUSAL_NONE = 0,
+    ATTN_CAUSAL_TOP_LEFT,     /* j <= i                        (PyTorch is_causal, ONNX without a cache)      */
+    ATTN_CAUSAL_BOTTOM_RIGHT, /* j <= i + Sk - Sq              (FlashAttention, a cache that ends at the row) */
+    ATTN_CAUSAL_OFFSET        /* j <= i + causal_offset        (ONNX with `past`: offset = rows in the past)  */
+} AttnCausal;
+
+/* A problem is a pure value: it holds sizes, strides and options, never a pointer to data. Make it with attn_problem(), then change it. */
+typedef struct AttnProblem {
+    size_t size;              /* bytes of this struct that the caller knows; set by attn_problem()                    */
+    size_t batch;             /* B   >= 0                                                                             */
+    size_t q_heads;           /* Hq  >= 1, a multiple of kv_heads (GQA; kv_heads = 1 is MQA)                          */
+    size_t kv_heads;          /* Hkv >= 1; query head h reads key/value head h / (Hq / Hkv)                           */
+    size_t q_len;             /* Sq  >= 0                                                                             */
+    size_t k_len;             /* Sk  >= 0; 0 means rows with nothing visible                                          */
+    size_t d;                 /* d   >= 1, width of a q and a k row                                                   */
+    size_t dv;                /* dv  >= 1, width of a v and an o row                                                  */
+    AttnLayout q, k, v, o;    /* q [B,Hq,Sq,d]  k [B,Hkv,Sk,d]  v [B,Hkv,Sk,dv]  o [B,Hq,Sq,dv]                       */
+    AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores;
+                                 -inf for a row with nothing visible. ATTN_NONE: not wanted                           */
+    double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. Finite.       */
+    AttnCausal causal;        /* which keys the frontier leaves visible                                               */
+    int64_t causal_offset;    /* for ATTN_CAUSAL_OFFSET: keys before query row 0; may be negative, is never clamped   */
+    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select, so what it hides may hold anything  */
+    AttnScoreLayout bias;     /* optional ATTN_F32: added to the scaled score; -inf hides, like a false mask          */
+} AttnProblem;
+
+/* The largest q_len, k_len, heads, d, dv and |causal_offset| accepted. */
+#define ATTN_MAX_SIZE ((size_t)1 << 30)
+
+/* A problem over contiguous f32 tensors [batch, head, row, column], scale 1/sqrt(d), nothing masked, no log-sum-exp. */
+static inline AttnProblem attn_problem(size_t batch, size_t q_heads, size_t kv_heads, size_t q_len, size_t k_len, size_t d, size_t dv)
+{
+    AttnProblem p;
+    memset(&p, 0, sizeof p);
+    p.size = sizeof p;
+    p.batch = batch;
+    p.q_heads = q_heads;
+    p.kv_heads = kv_heads;
+    p.q_len = q_len;
+    p.k_len = k_len;
+    p.d = d;
+    p.dv = dv;
+    p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = ATTN_F32;
+    p.q.row = (ptrdiff_t)d;
+    p.q.head = (ptrdiff_t)(q_len * d);
+    p.q.batch = (ptrdiff_t)(q_heads * q_len * d);
+    p.k.row = (ptrdiff_t)d;
+    p.k.head = (ptrdiff_t)(k_len * d);
+    p.k.batch = (ptrdiff_t)(kv_heads * k_len * d);
+    p.v.row = (ptrdiff_t)dv;
+    p.v.head = (ptrdiff_t)(k_len * dv);
+    p.v.batch = (ptrdiff_t)(kv_heads * k_len * dv);
+    p.o.row = (ptrdiff_t)dv;
+    p.o.head = (ptrdiff_t)(q_len * dv);
+    p.o.batch = (ptrdiff_t)(q_heads * q_len * dv);
+    p.scale = d > 0 ? 1.0 / sqrt((double)d) : 0.0;
+    return p;
+}
+
+/* Ask for the log-sum-exp as a contiguous [B, Hq, Sq] f32 tensor. */
+static inline void attn_problem_want_lse(AttnProblem *p)
+{
+    p->lse.dtype = ATTN_F32;
+    p->lse.row = 1;
+    p->lse.head = (ptrdiff_t)p->q_len;
+    p->lse.batch = (ptrdiff_t)(p->q_heads * p->q_len);
+}
+
+/* The data of one run. Any element alignment will do. o and lse may overlap neither each other nor an input. */
+typedef struct AttnTensors {
+    size_t size;       /* set by attn_tensors()                                    */
+    const void *q;     /* [B,Hq,Sq,d]                                              */
+    const void *k;     /* [B,Hkv,Sk,d]                                             */
+    const void *v;     /* [B,Hkv,Sk,dv]                                            */
+    void *o;           /* [B,Hq,Sq,dv], written whole                              */
+    float *lse;        /* [B,Hq,Sq]; required exactly if problem.lse is present    */
+    const void *mask;  /* [B,Hq,Sq,Sk] bytes; required if problem.mask is present  */
+    const float *bias; /* [B,Hq,Sq,Sk]; required if problem.bias is present        */
+} AttnTensors;
+
+static inline AttnTensors attn_tensors(const void *q, const void *k, const void *v, void *o)
+{
+    AttnTensors t;
+    memset(&t, 0, sizeof t);
+    t.size = sizeof t;
+    t.q = q;
+    t.k = k;
+    t.v = v;
+    t.o = o;
+    return t;
+}
+
+/* ---- Options --------------------------------------------------------------------------------------------------------------------- */
+
+/* A caller's own parallel loop: call task(argument, i) exactly once for each i in [0, n), in any order, on any threads, and return when
+ * all have returned. Running them one after another is allowed. */
+typedef void (*AttnParallelFor)(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
+
+/* All zero (or a NULL pointer in place of the struct) means: choose for me. Environment variables fill what is left at zero:
+ * ATTNZOO_KERNEL, ATTNZOO_MAX_ISA, ATTNZOO_DISABLE, ATTNZOO_THREADS, ATTNZOO_VERBOSE; a field set here wins over its variable. */
+typedef struct AttnOptions {
+    size_t size;                 /* set by attn_options()                                                                     */
+    const char *kernel;          /* force this kernel, by name; an error if it cannot run the problem here                    */
+    const char *max_isa;         /* use nothing beyond this level: "baseline", "avx2", "avx512", "neon" …                     */
+    const char *disable;         /* CPU features to do without, separated by commas: "avx512_bf16,fma"                        */
+    size_t threads;              /* workers; 0: what the runner offers (OpenMP's maximum; 1 with a caller's loop)             */
+    AttnParallelFor parallel_for;/* NULL: OpenMP if built with it, else the calling thread                                    */
+    void *parallel_context;      /* handed to parallel_for                                                                    */
+} AttnOptions;
+
+static inline AttnOptions attn_options(void)
+{
+    AttnOptions o;
+    memset(&o, 0, sizeof o);
+    o.size = sizeof o;
+    return o;
+}
+
+/* ---- Plan and run ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct AttnPlan AttnPlan; /* kernel, work units and workspace size for one problem; immutable */
+
+/* Check a problem without making a plan. ATTN_OK, or the error that attn_plan_create would give. */
+ATTN_API AttnStatus attn_problem_check(const AttnProblem *problem);
+
+/* Validate, choose a kernel, fix the work units. options may be NULL. On error *plan is NULL. */
+ATTN_API AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *options, AttnPlan **plan);
+
+/* Bytes of workspace that attn_run needs (a multiple of 64, at least 64). */
+ATTN_API size_t attn_plan_workspace(const AttnPlan *plan);
+
+/* The name of the chosen kernel. */
+ATTN_API const char *attn_plan_kernel(const AttnPlan *plan);
+
+/* Which kernel and why, then one line for each kernel that was passed over, with the clause that rejected it. Lives as long as the plan. */
+ATTN_API const char *attn_plan_explain(const AttnPlan *plan);
+
+/* Compute. workspace: at least attn_plan_workspace(plan) bytes, 64-byte aligned, contents irrelevant before and after. Allocates nothing,
+ * takes no lock. The bits of the result depend neither on the number of threads nor on the order in which units run.
+ * Denormal inputs and intermediate values count as zero (FTZ/DAZ), whatever the caller's floating-point control says; that control is
+ * restored. Errors are those that only the pointers can show: ATTN_ERROR_NULL, _OVERLAP, _WORKSPACE; then nothing was written. */
+ATTN_API AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t workspace_size);
+
+ATTN_API void attn_plan_destroy(AttnPlan *plan); /* NULL is fine */
+
+/* Plan, allocate, run, free, in one call, for people who want no plan. */
+ATTN_API AttnStatus attn_sdpa(const AttnProblem *problem, const AttnTensors *tensors);
+
+/* ---- What is here ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct AttnCpuInfo {
+    size_t size;          /* set to sizeof by the caller before the call             */
+    const char *arch;     /* "x86_64", "aarch64" or "generic"                        */
+    const char *vendor;   /* "GenuineIntel", … ; "" if unknown                       */
+    const char *brand;    /* what the CPU calls itself; a hypervisor may mask it      */
+    const char *features; /* usable features, separated by spaces: "sse2 avx2 fma …" */
+    bool hypervisor;      /* under one: the model name says little                   */
+} AttnCpuInfo;
+
+/* The CPU as the dispatch sees it: a feature is listed if the CPU has it and the operating system saves its registers. The strings live
+ * as long as the process. */
+ATTN_API AttnStatus attn_cpu_query(AttnCpuInfo *info);
+
+typedef struct AttnKernelInfo {
+    size_t size;         /* set to sizeof by the caller before the call        */
+    const char *name;    /* "flash_f32_avx2"                                   */
+    const char *summary; /* one line                                           */
+    const char *needs;   /* CPU features it needs, separated by spaces; may be "" */
+    bool runnable;       /* this CPU has them all                              */
+} AttnKernelInfo;
+
+/* Kernels built into this library, in a fixed order; index < attn_kernel_count(). The strings live as long as the process. */
+ATTN_API size_t attn_kernel_count(void);
+ATTN_API AttnStatus attn_kernel_query(size_t index, AttnKernelInfo *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,161 @@
+/* kernel.h - what a kernel is, and the contract that every kernel signs.
+ *
+ * A kernel computes work units of one problem. `run`
+ *   - cannot fail: whatever could be wrong was refused by dispatch/problem.c or by the kernel's own `fits`;
+ *   - allocates nothing, starts no thread, keeps no state, makes no system call;
+ *   - reads only q, k, v, mask and bias elements that some query row of the unit may see, writes only o and lse rows of the unit
+ *     and its scratch; needs no more than element alignment of the tensors;
+ *   - leaves floating-point control (MXCSR, FPCR), upper register halves and AMX tiles as it found them; inside, denormals are zero;
+ *   - gives the same bits for a unit whatever thread runs it and whatever ran before on that scratch.
+ *
+ * Adding a kernel: one file kernels/<name>.c that defines `const AttnKernel ATTN_KERNEL_ID`, and <name> in kernels/meson.build.
+ * docs/adding-a-kernel.md walks through it. */
+#ifndef ATTN_KERNEL_H
+#define ATTN_KERNEL_H
+
+#include "attnzoo.h"
+
+typedef struct AttnCpu AttnCpu; /* dispatch/cpu.h; kernels only pass it on */
+
+/* CPU features that a kernel may ask for. One row each: identifier, name as printed and as written in ATTNZOO_DISABLE. */
+#define ATTN_FEATURES(X)                                                                                                                  \
+    X(SSE2, "sse2")                                                                                                                       \
+    X(SSE41, "sse4_1")                                                                                                                    \
+    X(AVX, "avx")                                                                                                                         \
+    X(AVX2, "avx2")                                                                                                                       \
+    X(FMA, "fma")                                                                                                                         \
+    X(F16C, "f16c")                                                                                                                       \
+    X(AVX_VNNI, "avx_vnni")                                                                                                               \
+    X(AVX512F, "avx512f")                                                                                                                 \
+    X(AVX512BW, "avx512bw")                                                                                                               \
+    X(AVX512DQ, "avx512dq")                                                                                                               \
+    X(AVX512VL, "avx512vl")                                                                                                               \
+    X(AVX512_VNNI, "avx512_vnni")                                                                                                         \
+    X(AVX512_BF16, "avx512_bf16")                                                                                                         \
+    X(AVX512_FP16, "avx512_fp16")                                                                                                         \
+    X(AMX_TILE, "amx_tile")                                                                                                               \
+    X(AMX_BF16, "amx_bf16")                                                                                                               \
+    X(AMX_INT8, "amx_int8")                                                                                                               \
+    X(AMX_FP16, "amx_fp16")                                                                                                               \
+    X(NEON, "neon")                                                                                                                       \
+    X(ASIMDHP, "asimdhp")                                                                                                                 \
+    X(ASIMDDP, "asimddp")                                                                                                                 \
+    X(BF16, "bf16")                                                                                                                       \
+    X(I8MM, "i8mm")                                                                                                                       \
+    X(SVE, "sve")                                                                                                                         \
+    X(SVE2, "sve2")                                                                                                                       \
+    X(SME, "sme")
+
+enum {
+#define X(id, name) ATTN_CPU_BIT_##id,
+    ATTN_FEATURES(X)
+#undef X
+    ATTN_CPU_BITS
+};
+#define ATTN_CPU(id) (UINT64_C(1) << ATTN_CPU_BIT_##id)
+
+/* Options of a problem that a kernel must say it handles; plan validation computes what a problem needs. */
+enum {
+    ATTN_HAS_CAUSAL = 1u << 0, /* any causal setting                   */
+    ATTN_HAS_MASK = 1u << 1,   /* boolean mask                         */
+    ATTN_HAS_BIAS = 1u << 2,   /* additive bias                        */
+    ATTN_HAS_LSE = 1u << 3,    /* log-sum-exp output                   */
+    ATTN_HAS_GQA = 1u << 4,    /* kv_heads < q_heads                   */
+    ATTN_HAS_DV = 1u << 5,     /* dv != d                              */
+    ATTN_HAS_ALL = (1u << 6) - 1
+};
+
+/* Set of dtypes, one bit each. */
+#define ATTN_DTYPE_BIT(dtype) (1u << (dtype))
+typedef struct AttnDtypes {
+    uint32_t q, kv, o; /* storage types that the kernel takes */
+} AttnDtypes;
+
+/* What a kernel promises about rounding; the tolerances of verify follow from it (docs/measuring.md). u is a unit roundoff: 2^-24 is f32. */
+typedef struct AttnAccuracy {
+    double u_accumulate; /* sums in QK, PV and l                                               */
+    double u_score;      /* storage of a score between QK and the exponential                  */
+    double u_prob;       /* storage of a probability between the exponential and PV            */
+    double u_out;        /* output storage                                                     */
+    double exp_ulp;      /* relative error of the exponential, in units of 2^-23 (ulp of 1.0)  */
+    bool exp_exact_at_0; /* exp(0) == 1 exactly: the exact oracles may then demand equal bits  */
+} AttnAccuracy;
+
+/* Everything that a unit needs besides its own coordinates. Made by attn_run from plan and tensors; constant during a run. */
+typedef struct AttnArgs {
+    const AttnProblem *p;
+    const AttnTensors *t;
+    size_t group;   /* q_heads / kv_heads                                                                       */
+    int64_t offset; /* position of query row 0 among the keys                                                   */
+    int64_t right;  /* row i sees keys j <= i + offset + right; ATTN_UNBOUNDED where nothing cuts               */
+    double scale;   /* p->scale                                                                                 */
+} AttnArgs;
+#define ATTN_UNBOUNDED (INT64_C(1) << 40)
+
+/* A work unit: rows [row0, row1) of one batch entry and KV head. Rows count through the query heads of the group, head by head:
+ * row r is query row r % q_len of head kv_head * group + r / q_len. A unit crosses a head's border only where q_len < kernel->panel. */
+typedef struct AttnSpan {
+    size_t b, kv_head;
+    size_t row0, row1;
+} AttnSpan;
+
+typedef struct AttnKernel {
+    const char *name;       /* file stem = test name = bench key = ATTNZOO_KERNEL value                            */
+    const char *summary;    /* one line for `attnzoo list`                                                         */
+    uint64_t isa;           /* feature bits that must all be present, ATTN_CPU(...) | ...                          */
+    AttnDtypes dtypes;      /* storage types that it takes                                                         */
+    uint32_t features;      /* ATTN_HAS_* that it handles                                                          */
+    AttnAccuracy accuracy;  /* what verify holds it to                                                             */
+    size_t panel;           /* query rows that the kernel works on at a time (>= 1)                                */
+    size_t unit_panels;     /* panels in a full work unit (>= 1): K and V are read once per unit                   */
+    bool (*fits)(const AttnProblem *, const char **why_not);        /* NULL = any shape                            */
+    size_t (*scratch)(const AttnProblem *);                         /* bytes per worker, a multiple of 64; may be 0 */
+    double (*cost)(const AttnProblem *);                            /* estimated core cycles of the whole problem   */
+    void (*run)(const AttnArgs *, AttnSpan, void *scratch);         /* scratch is 64-byte aligned                   */
+} AttnKernel;
+
+/* The descriptor's symbol: attn_kernel_<name>; meson passes ATTN_KERNEL_NAME for each file. */
+#define ATTN_CAT_(a, b) a##b
+#define ATTN_CAT(a, b) ATTN_CAT_(a, b)
+#define ATTN_STR_(a) #a
+#define ATTN_STR(a) ATTN_STR_(a)
+#ifdef ATTN_KERNEL_NAME
+#define ATTN_KERNEL_ID ATTN_CAT(attn_kernel_, ATTN_KERNEL_NAME)
+#define ATTN_KERNEL_STRING ATTN_STR(ATTN_KERNEL_NAME)
+extern const AttnKernel ATTN_KERNEL_ID;
+#endif
+
+/* Addresses, strides resolved. The casts hold because `fits` and `dtypes` admitted the storage type. */
+static inline const float *attn_q_row(const AttnArgs *a, size_t b, size_t h, size_t i)
+{
+    return (const float *)a->t->q + (ptrdiff_t)b * a->p->q.batch + (ptrdiff_t)h * a->p->q.head + (ptrdiff_t)i * a->p->q.row;
+}
+static inline const float *attn_k_row(const AttnArgs *a, size_t b, size_t g, size_t j)
+{
+    return (const float *)a->t->k + (ptrdiff_t)b * a->p->k.batch + (ptrdiff_t)g * a->p->k.head + (ptrdiff_t)j * a->p->k.row;
+}
+static inline const float *attn_v_row(const AttnArgs *a, size_t b, size_t g, size_t j)
+{
+    return (const float *)a->t->v + (ptrdiff_t)b * a->p->v.batch + (ptrdiff_t)g * a->p->v.head + (ptrdiff_t)j * a->p->v.row;
+}
+static inline float *attn_o_row(const AttnArgs *a, size_t b, size_t h, size_t i)
+{
+    return (float *)a->t->o + (ptrdiff_t)b * a->p->o.batch + (ptrdiff_t)h * a->p->o.head + (ptrdiff_t)i * a->p->o.row;
+}
+static inline float *attn_lse_at(const AttnArgs *a, size_t b, size_t h, size_t i)
+{
+    return a->t->lse + (ptrdiff_t)b * a->p->lse.batch + (ptrdiff_t)h * a->p->lse.head + (ptrdiff_t)i * a->p->lse.row;
+}
+
+/* Keys [lo, hi) that the structure of the problem lets query row i see; lo == hi: none. Mask and bias may hide more. */
+typedef struct AttnKeys {
+    size_t lo, hi;
+} AttnKeys;
+static inline AttnKeys attn_visible_keys(const AttnArgs *a, size_t i)
+{
+    const int64_t end = (int64_t)i + a->offset + a->right + 1, len = (int64_t)a->p->k_len;
+    AttnKeys keys = {0, end <= 0 ? 0 : end < len ? (size_t)end : (size_t)len};
+    return keys;
+}
+
+#endif
