@@ -30,6 +30,7 @@ void render_cell(RenderTable *table, RenderStyle style, const char *format, ...)
 void render_table_print(RenderTable *table, FILE *to);                                  /* plain table                 */
 void render_table_markdown(RenderTable *table, FILE *to);
 void render_table_csv(RenderTable *table, FILE *to);
+void render_table_jsonl(RenderTable *table, FILE *to);                                  /* one object a row, headings as keys, strings */
 void render_table_free(RenderTable *table);
 
 /* A bar for long work, on stderr; nothing where stderr is no terminal. done <= total. Call render_progress_end before other output. */

@@ -1,0 +1,385 @@
+/* render.c - tables, colour and a progress bar.
+ *
+ * A table keeps its cells as strings until it is printed, so that widths follow the content. Widths count code points, which is right for
+ * the letters and signs used here (no wide East Asian ones). Data goes to stdout, everything about the work itself to stderr. Tables are
+ * small; running out of memory for one ends the program with a sentence, since there would be nothing left to say it in. */
+#include "harness/render.h"
+#include "harness/exit.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool colored, bars, quiet_notes, bar_shown;
+
+static const char *const escapes[] = {
+    [STYLE_PLAIN] = "", [STYLE_GOOD] = "\033[32m", [STYLE_BAD] = "\033[31m",
+    [STYLE_WARN] = "\033[33m", [STYLE_DIM] = "\033[2m", [STYLE_BOLD] = "\033[1m",
+};
+
+void render_setup(RenderColor color, bool progress, bool quiet)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    const bool forbidden = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
+    colored = color == RENDER_ALWAYS || (color == RENDER_AUTO && !forbidden && isatty(STDOUT_FILENO));
+    bars = progress && !quiet && isatty(STDERR_FILENO);
+    quiet_notes = quiet;
+}
+
+bool render_colored(void)
+{
+    return colored;
+}
+
+void render_text(RenderStyle style, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (colored)
+        fputs(escapes[style], stdout);
+    vprintf(format, args);
+    if (colored && style != STYLE_PLAIN)
+        fputs("\033[0m", stdout);
+    va_end(args);
+}
+
+void render_note(const char *format, ...)
+{
+    if (quiet_notes)
+        return;
+    va_list args;
+    va_start(args, format);
+    render_progress_end();
+    fputs("note: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+void render_error(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    render_progress_end();
+    fputs("error: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+/* ---- Tables ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Cell {
+    char *text;
+    RenderStyle style;
+} Cell;
+
+struct RenderTable {
+    size_t columns, rows, room; /* room: rows that `cells` has space for */
+    size_t next;                /* column of the next cell in the last row */
+    Cell *heading, *cells;
+    bool *right;
+};
+
+static void *need(void *memory)
+{
+    if (!memory) {
+        render_error("out of memory while laying out a table");
+        exit(EXIT_USAGE);
+    }
+    return memory;
+}
+
+static char *format_text(const char *format, va_list args)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    return need(text);
+}
+
+RenderTable *render_table(size_t columns)
+{
+    RenderTable *table = need(calloc(1, sizeof *table));
+    table->columns = columns;
+    table->heading = need(calloc(columns, sizeof *table->heading));
+    table->right = need(calloc(columns, sizeof *table->right));
+    return table;
+}
+
+void render_column(RenderTable *table, size_t column, const char *heading, bool right)
+{
+    if (column >= table->columns)
+        return;
+    free(table->heading[column].text);
+    table->heading[column].text = need(strdup(heading));
+    table->heading[column].style = STYLE_BOLD;
+    table->right[column] = right;
+}
+
+void render_row(RenderTable *table)
+{
+    if (table->rows == table->room) {
+        table->room = table->room ? 2 * table->room : 16;
+        table->cells = need(realloc(table->cells, table->room * table->columns * sizeof *table->cells));
+    }
+    memset(table->cells + table->rows * table->columns, 0, table->columns * sizeof *table->cells);
+    table->rows++;
+    table->next = 0;
+}
+
+void render_cell(RenderTable *table, RenderStyle style, const char *format, ...)
+{
+    if (table->rows == 0 || table->next >= table->columns)
+        return;
+    va_list args;
+    va_start(args, format);
+    Cell *cell = &table->cells[(table->rows - 1) * table->columns + table->next++];
+    cell->text = format_text(format, args);
+    cell->style = style;
+    va_end(args);
+}
+
+void render_table_free(RenderTable *table)
+{
+    if (!table)
+        return;
+    for (size_t i = 0; i < table->columns; i++)
+        free(table->heading[i].text);
+    for (size_t i = 0; i < table->rows * table->columns; i++)
+        free(table->cells[i].text);
+    free(table->heading);
+    free(table->cells);
+    free(table->right);
+    free(table);
+}
+
+static const char *text_of(const Cell *cell)
+{
+    return cell->text ? cell->text : "";
+}
+
+/* Code points: every byte that does not continue one. */
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
+static size_t *widths_of(const RenderTable *table)
+{
+    size_t *widths = need(calloc(table->columns, sizeof *widths));
+    for (size_t c = 0; c < table->columns; c++)
+        widths[c] = width_of(text_of(&table->heading[c]));
+    for (size_t i = 0; i < table->rows * table->columns; i++) {
+        const size_t width = width_of(text_of(&table->cells[i]));
+        if (width > widths[i % table->columns])
+            widths[i % table->columns] = width;
+    }
+    return widths;
+}
+
+static void spaces(FILE *to, size_t count)
+{
+    while (count-- > 0)
+        fputc(' ', to);
+}
+
+/* One padded cell. The last column is not padded on its right, so that no line ends in blanks. */
+static void put_padded(FILE *to, const Cell *cell, size_t width, bool right, bool last, bool color)
+{
+    const char *text = text_of(cell);
+    const size_t pad = width - width_of(text);
+    const bool styled = color && cell->style != STYLE_PLAIN && *text;
+    if (right)
+        spaces(to, pad);
+    fprintf(to, "%s%s%s", styled ? escapes[cell->style] : "", text, styled ? "\033[0m" : "");
+    if (!right && !last)
+        spaces(to, pad);
+}
+
+/* The last column that has anything in this row; what follows it would be only blanks. */
+static size_t last_of(const RenderTable *table, const Cell *row)
+{
+    size_t last = 0;
+    for (size_t c = 0; c < table->columns; c++)
+        if (*text_of(&row[c]))
+            last = c;
+    return last;
+}
+
+void render_table_print(RenderTable *table, FILE *to)
+{
+    size_t *widths = widths_of(table);
+    const bool color = colored && to == stdout;
+    for (size_t r = 0; r <= table->rows; r++) {
+        const Cell *row = r == 0 ? table->heading : table->cells + (r - 1) * table->columns;
+        const size_t last = last_of(table, row);
+        for (size_t c = 0; c <= last; c++) {
+            put_padded(to, &row[c], widths[c], table->right[c], c == last, color);
+            if (c != last)
+                fputs("  ", to);
+        }
+        fputc('\n', to);
+    }
+    free(widths);
+}
+
+/* A bar inside a cell would start a new one, and a line break would end the table. */
+static void put_markdown(FILE *to, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            fputc('\\', to);
+        fputc(*text == '\n' ? ' ' : *text, to);
+    }
+}
+
+void render_table_markdown(RenderTable *table, FILE *to)
+{
+    size_t *widths = widths_of(table);
+    for (size_t r = 0; r <= table->rows; r++) {
+        const Cell *row = r == 0 ? table->heading : table->cells + (r - 1) * table->columns;
+        fputc('|', to);
+        for (size_t c = 0; c < table->columns; c++) {
+            const size_t pad = widths[c] - width_of(text_of(&row[c]));
+            spaces(to, 1 + (table->right[c] ? pad : 0));
+            put_markdown(to, text_of(&row[c]));
+            spaces(to, 1 + (table->right[c] ? 0 : pad));
+            fputc('|', to);
+        }
+        fputc('\n', to);
+        if (r == 0) {
+            fputc('|', to);
+            for (size_t c = 0; c < table->columns; c++)
+                fputs(table->right[c] ? "---:|" : "---|", to);
+            fputc('\n', to);
+        }
+    }
+    free(widths);
+}
+
+/* RFC 4180: a field with a comma, quote or line break is quoted, its quotes doubled. */
+static void put_csv(FILE *to, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, to);
+        return;
+    }
+    fputc('"', to);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', to);
+        fputc(*text, to);
+    }
+    fputc('"', to);
+}
+
+void render_table_csv(RenderTable *table, FILE *to)
+{
+    for (size_t r = 0; r <= table->rows; r++) {
+        const Cell *row = r == 0 ? table->heading : table->cells + (r - 1) * table->columns;
+        for (size_t c = 0; c < table->columns; c++) {
+            put_csv(to, text_of(&row[c]));
+            fputc(c + 1 < table->columns ? ',' : '\n', to);
+        }
+    }
+}
+
+void render_table_jsonl(RenderTable *table, FILE *to)
+{
+    for (size_t r = 0; r < table->rows; r++) {
+        json_t *object = need(json_object());
+        for (size_t c = 0; c < table->columns; c++) {
+            const char *heading = text_of(&table->heading[c]), *text = text_of(&table->cells[r * table->columns + c]);
+            if (json_object_set_new(object, heading, need(json_string(text))) != 0)
+                need(NULL);
+        }
+        if (json_dumpf(object, to, JSON_COMPACT) == 0)
+            fputc('\n', to);
+        json_decref(object);
+    }
+}
+
+/* ---- Progress -------------------------------------------------------------------------------------------------------------------- */
+
+/* At most 20 pictures a second: drawing must not disturb what is being measured. */
+static bool due(bool last)
+{
+    static struct timespec drawn;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const double since = (double)(now.tv_sec - drawn.tv_sec) + 1e-9 * (double)(now.tv_nsec - drawn.tv_nsec);
+    if (!last && bar_shown && since < 0.05)
+        return false;
+    drawn = now;
+    return true;
+}
+
+void render_progress(size_t done, size_t total, const char *what)
+{
+    enum { BAR = 24 };
+    if (!bars || total == 0 || !due(done >= total))
+        return;
+    struct winsize window = {0};
+    const size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
+    const size_t part = done < total ? done : total, filled = (size_t)((double)part / (double)total * BAR);
+    char bar[BAR + 1];
+    memset(bar, '#', filled);
+    memset(bar + filled, '.', BAR - filled);
+    bar[BAR] = '\0';
+    const size_t taken = BAR + 12, left = columns > taken ? columns - taken : 0;
+    fprintf(stderr, "\r\033[K[%s] %3.0f %%  %.*s", bar, 100.0 * (double)part / (double)total, (int)left, what ? what : "");
+    fflush(stderr);
+    bar_shown = true;
+}
+
+void render_progress_end(void)
+{
+    if (!bar_shown)
+        return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    bar_shown = false;
+}
+
+/* ---- Units ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Three significant digits with the largest unit that leaves at least 1; the unit is chosen after rounding, so never "1000 us". */
+static const char *with_unit(double value, double smallest, const char *const *units, size_t count, char *buffer, size_t size)
+{
+    if (!isfinite(value)) {
+        snprintf(buffer, size, "n/a");
+        return buffer;
+    }
+    double scaled = value / smallest;
+    size_t unit = 0;
+    while (unit + 1 < count && fabs(scaled) >= 999.5) {
+        scaled /= 1000;
+        unit++;
+    }
+    const double magnitude = fabs(scaled);
+    const bool whole = smallest == 1 && unit == 0; /* a count of bytes has no fraction */
+    const int digits = whole || magnitude >= 99.95 || magnitude == 0 ? 0 : magnitude >= 9.995 ? 1 : 2;
+    snprintf(buffer, size, "%.*f %s", digits, scaled, units[unit]);
+    return buffer;
+}
+
+const char *render_time(double seconds, char *buffer, size_t size)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    return with_unit(seconds, 1e-9, units, sizeof units / sizeof *units, buffer, size);
+}
+
+const char *render_bytes(double bytes, char *buffer, size_t size)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    return with_unit(bytes, 1, units, sizeof units / sizeof *units, buffer, size);
+}
