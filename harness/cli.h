@@ -35,6 +35,41 @@ int cmd_conform(const Cli *cli, int argc, char **argv);
  * runnable_only. Returns the count, or SIZE_MAX after printing the error. `list` has room for attn_registry_count entries. */
 size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_only, const AttnKernel **list);
 
+/* One option of a subcommand. The same rows drive the parser, the help text and the list in the message about an unknown option. */
+typedef struct CliOption {
+    int key;           /* its letter, 's' for -s; a number above 255 where there is only the long name */
+    const char *name;  /* long name, without dashes                                                    */
+    const char *value; /* what its value is called in the help, "N"; NULL: takes none                  */
+    const char *help;  /* one line                                                                     */
+} CliOption;
+
+/* Next option of a subcommand: its key, with *value set; -1 at the end (optind is then the first operand); '?' after printing an error
+ * (return EXIT_USAGE). -h and --help print `usage` and the rows, and give 'h' (return EXIT_OK). Start with optind = 1, as main does. */
+int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value);
+
+/* One row of a help text. */
+void cli_print_option(const CliOption *option);
+
+/* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
+bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
+
+/* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
+void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
+
+/* Print a table in the format of -o, to its file (whole or not at all) or stdout. EXIT_OK, or EXIT_USAGE after printing an error. */
+struct RenderTable;
+int cli_print_table(const Cli *cli, struct RenderTable *table);
+
+/* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */
+int cli_read(Cli *cli, int *argc, char **argv);
+void cli_print_global_options(void);
+
+/* Catch Ctrl-C; make sure that files opened later do not land on a closed stdout. */
+void cli_start(void);
+
+/* What main returns: flushes stdout and turns a failed write into an error. */
+int cli_finish(int code);
+
 /* Set when Ctrl-C was pressed; long loops look at it, finish the record at hand and return EXIT_INTERRUPTED. */
 extern volatile int cli_interrupted;
 

@@ -1,0 +1,137 @@
+/* arguments.c - words on the command line: the option table of a subcommand, strict numbers, near misses.
+ *
+ * A subcommand gives its options as rows of CliOption; getopt_long, the help text and the message about an unknown option are all made
+ * from those rows, so they cannot disagree. */
+#include "harness/cli.h"
+#include "harness/render.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+enum { MAX_OPTIONS = 48, MAX_WORD = 64 };
+
+/* ---- Near misses ----------------------------------------------------------------------------------------------------------------- */
+
+/* Levenshtein distance with two rows; words longer than MAX_WORD are far from everything. */
+static size_t distance(const char *a, const char *b)
+{
+    const size_t la = strlen(a), lb = strlen(b);
+    size_t row[MAX_WORD + 1];
+    if (la > MAX_WORD || lb > MAX_WORD)
+        return MAX_WORD;
+    for (size_t j = 0; j <= lb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= lb; j++) {
+            const size_t swap = diagonal + (a[i - 1] != b[j - 1]), above = row[j] + 1, left = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = swap < above ? swap : above;
+            if (left < row[j])
+                row[j] = left;
+        }
+    }
+    return row[lb];
+}
+
+void cli_unknown(const char *what, const char *word, const char *const *known, size_t count)
+{
+    const size_t length = strlen(word);
+    size_t best = length < 4 ? 2 : length / 3 + 1; /* a near miss is at most this far, exclusive */
+    const char *near = NULL;
+    char list[2000] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t far = distance(word, known[i]);
+        if (far < best) {
+            best = far;
+            near = known[i];
+        }
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
+    }
+    render_error("unknown %s '%s'%s%s%s known: %s", what, word, near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "", list);
+}
+
+/* ---- Numbers --------------------------------------------------------------------------------------------------------------------- */
+
+bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number)
+{
+    const bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, hex ? 16 : 10);
+    const bool digit = hex ? text[2] != '\0' : text[0] >= '0' && text[0] <= '9'; /* strtoull itself takes blanks and signs */
+    if (!digit || *end || errno == ERANGE || value < low || value > high) {
+        render_error("%s is '%s'; allowed: a whole number from %llu to %llu", what, text, (unsigned long long)low, (unsigned long long)high);
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* ---- Options of a subcommand ----------------------------------------------------------------------------------------------------- */
+
+void cli_print_option(const CliOption *option)
+{
+    char left[64];
+    const bool letter = option->key < 256;
+    snprintf(left, sizeof left, "%c%c%s--%s%s%s", letter ? '-' : ' ', letter ? option->key : ' ', letter ? ", " : "  ", option->name,
+             option->value ? " " : "", option->value ? option->value : "");
+    printf("  %-30s %s\n", left, option->help);
+}
+
+static void unknown_option(const char *word, const CliOption *options, size_t count)
+{
+    const char *known[MAX_OPTIONS];
+    for (size_t i = 0; i < count && i < MAX_OPTIONS; i++)
+        known[i] = options[i].name;
+    cli_unknown("option", word, known, count < MAX_OPTIONS ? count : MAX_OPTIONS);
+}
+
+int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value)
+{
+    struct option rows[MAX_OPTIONS + 2];
+    char letters[2 * MAX_OPTIONS + 8] = ":h";
+    size_t used = strlen(letters);
+    for (size_t i = 0; i < count && i < MAX_OPTIONS; i++) {
+        rows[i] = (struct option){options[i].name, options[i].value ? required_argument : no_argument, NULL, options[i].key};
+        if (options[i].key < 256) {
+            letters[used++] = (char)options[i].key;
+            if (options[i].value)
+                letters[used++] = ':';
+        }
+    }
+    letters[used] = '\0';
+    rows[count] = (struct option){"help", no_argument, NULL, 'h'};
+    rows[count + 1] = (struct option){NULL, 0, NULL, 0};
+
+    opterr = 0;
+    const int at = optind;
+    const int key = getopt_long(argc, argv, letters, rows, NULL);
+    *value = optarg;
+    if (key == 'h') {
+        fputs(usage, stdout);
+        printf("\nOptions\n");
+        for (size_t i = 0; i < count; i++)
+            cli_print_option(&options[i]);
+        printf("  %-30s %s\n\nGlobal options: attnzoo --help\n", "-h, --help", "this text");
+    } else if (key == ':') {
+        render_error("option '%s' needs a value", argv[optind - 1]);
+        return '?';
+    } else if (key == '?') {
+        /* A bad letter stands in optopt; a bad long name is the word itself, or a known name with a value that it does not take. */
+        const char *word = argv[optind > at ? optind - 1 : at];
+        char letter[2] = {(char)optopt, '\0'};
+        char name[MAX_WORD] = "";
+        if (strncmp(word, "--", 2) == 0)
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+        if (*name && optopt)
+            render_error("option '--%s' takes no value", name);
+        else
+            unknown_option(*name ? name : letter, options, count);
+    }
+    return key;
+}

@@ -1,0 +1,336 @@
+/* cli.c - what all subcommands share: global options, choice of kernels, output files, signals, the last flush.
+ *
+ * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
+#include "harness/cli.h"
+#include "dispatch/cpu.h"
+#include "dispatch/registry.h"
+#include "harness/render.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+volatile int cli_interrupted;
+
+enum { MAX_WORD = 64 };
+
+/* ---- Global options -------------------------------------------------------------------------------------------------------------- */
+
+enum { KEY_COLOR = 256, KEY_PROGRESS, KEY_RESULTS, KEY_NO_RESULTS, KEY_SEED, KEY_MAX_ISA, KEY_DISABLE, KEY_THREADS, KEY_BUILD, KEY_VERSION };
+
+static const CliOption globals[] = {
+    {'q', "quiet", NULL, "no progress bar, no notes"},
+    {'v', "verbose", NULL, "say more"},
+    {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
+    {KEY_PROGRESS, "progress", "WHEN", "auto (default): a bar on stderr if it is a terminal; off"},
+    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl; to FILE instead of stdout"},
+    {KEY_RESULTS, "results", "DIR", "where records are appended; default results"},
+    {KEY_NO_RESULTS, "no-results", NULL, "keep no records"},
+    {KEY_SEED, "seed", "N", "seed of all random numbers; default 0x5eed"},
+    {KEY_MAX_ISA, "max-isa", "ISA", "use no kernel beyond this level: baseline, avx2, avx512, neon ..."},
+    {KEY_DISABLE, "disable", "F,F", "CPU features to do without: avx512f,fma"},
+    {KEY_THREADS, "threads", "N", "workers"},
+    {KEY_BUILD, "build-info", NULL, "how this program was built"},
+    {KEY_VERSION, "version", NULL, "its version"},
+};
+enum { GLOBALS = sizeof globals / sizeof *globals };
+
+void cli_print_global_options(void)
+{
+    printf("\nGlobal options, before or after the subcommand\n");
+    for (size_t i = 0; i < GLOBALS; i++)
+        cli_print_option(&globals[i]);
+    printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
+}
+
+static bool one_of(const char *what, const char *text, const char *const *known, size_t count, size_t *index)
+{
+    for (*index = 0; *index < count; (*index)++)
+        if (strcmp(text, known[*index]) == 0)
+            return true;
+    cli_unknown(what, text, known, count);
+    return false;
+}
+
+static bool set_format(Cli *cli, const char *text)
+{
+    static const char *const formats[] = {"table", "md", "csv", "jsonl"};
+    char name[MAX_WORD];
+    const size_t length = strcspn(text, ":");
+    size_t index;
+    if (cli->format_file || strcmp(cli->format, "table") != 0) {
+        render_error("option '-o' is given twice; one output format at a time");
+        return false;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
+    if (!one_of("output format", name, formats, 4, &index))
+        return false;
+    cli->format = formats[index];
+    cli->format_file = text[length] == ':' ? text + length + 1 : NULL;
+    if (cli->format_file && !*cli->format_file) {
+        render_error("option '-o %s' names no file after the colon", text);
+        return false;
+    }
+    return true;
+}
+
+static void print_build_info(void)
+{
+    printf("attnzoo %s\n", attn_version());
+#if defined(__clang__)
+    printf("compiler   clang %s\n", __clang_version__);
+#else
+    printf("compiler   gcc %s\n", __VERSION__);
+#endif
+#if defined(__OPTIMIZE__)
+    printf("optimised  yes\n");
+#else
+    printf("optimised  no (timings of this build say little)\n");
+#endif
+    printf("machine    %s\n", attn_cpu_this()->arch);
+    printf("kernels    %zu:", attn_registry_count);
+    for (size_t i = 0; i < attn_registry_count; i++)
+        printf(" %s", attn_registry[i]->name);
+    putchar('\n');
+}
+
+/* Looks of the program, gathered while the options are read and set up once at the end. */
+typedef struct Looks {
+    size_t color, progress;
+} Looks;
+
+/* Apply one global option; -1: go on, else the code to end with. */
+static int apply(Cli *cli, Looks *looks, int key, const char *value)
+{
+    static const char *const colors[] = {"auto", "always", "never"}, *const progress[] = {"auto", "off"};
+    uint64_t number = 0;
+    bool ok = true;
+    switch (key) {
+    case 'q': cli->quiet = true; break;
+    case 'v': cli->verbose = true; break;
+    case 'o': ok = set_format(cli, value); break;
+    case KEY_COLOR: ok = one_of("value of --color", value, colors, 3, &looks->color); break;
+    case KEY_PROGRESS: ok = one_of("value of --progress", value, progress, 2, &looks->progress); break;
+    case KEY_RESULTS:
+        cli->results = value;
+        ok = *value != '\0';
+        if (!ok)
+            render_error("option '--results' is given an empty folder name");
+        break;
+    case KEY_NO_RESULTS: cli->results = NULL; break;
+    case KEY_SEED: ok = cli_number("--seed", value, 0, UINT64_MAX, &cli->seed); break;
+    case KEY_MAX_ISA: cli->max_isa = value; break;
+    case KEY_DISABLE: cli->disable = value; break;
+    case KEY_THREADS:
+        ok = cli_number("--threads", value, 1, 4096, &number);
+        cli->threads = (size_t)number;
+        break;
+    case KEY_BUILD: print_build_info(); return EXIT_OK;
+    default: printf("attnzoo %s\n", attn_version()); return EXIT_OK;
+    }
+    return ok ? -1 : EXIT_USAGE;
+}
+
+/* Is argv[i] a global option? Its row, and its value if that stands in the same word. Letters may be joined: -qv. */
+static const CliOption *find_global(const char *word, const char **value)
+{
+    *value = NULL;
+    if (word[0] != '-')
+        return NULL;
+    if (word[1] == '-') {
+        const size_t length = strcspn(word + 2, "=");
+        for (size_t i = 0; i < GLOBALS; i++)
+            if (strlen(globals[i].name) == length && strncmp(globals[i].name, word + 2, length) == 0) {
+                *value = word[2 + length] == '=' ? word + 3 + length : NULL;
+                return &globals[i];
+            }
+        return NULL;
+    }
+    for (size_t i = 0; i < GLOBALS; i++)
+        if (word[1] && globals[i].key == word[1]) {
+            *value = word[2] ? word + 2 : NULL;
+            return globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &globals[i] : NULL;
+        }
+    return NULL;
+}
+
+int cli_read(Cli *cli, int *argc, char **argv)
+{
+    Looks looks = {0};
+    int kept = 1, code = -1;
+    *cli = (Cli){.results = "results", .seed = 0x5eed, .format = "table"};
+    for (int i = 1; i < *argc && code < 0; i++) {
+        const char *value;
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < *argc)
+                argv[kept++] = argv[i++];
+            break;
+        }
+        const CliOption *option = find_global(argv[i], &value);
+        if (!option) {
+            argv[kept++] = argv[i];
+        } else if (!option->value && value) {
+            if (argv[i][1] == '-') {
+                render_error("option '--%s' takes no value", option->name);
+                code = EXIT_USAGE;
+            }
+            for (const char *letter = argv[i] + 1; code < 0 && *letter; letter++)
+                code = apply(cli, &looks, *letter, NULL);
+        } else if (option->value && !value && i + 1 == *argc) {
+            render_error("option '%s' needs a value", argv[i]);
+            code = EXIT_USAGE;
+        } else {
+            code = apply(cli, &looks, option->key, option->value && !value ? argv[++i] : value);
+        }
+    }
+    if (code >= 0)
+        return code;
+    argv[kept] = NULL;
+    *argc = kept;
+    render_setup(looks.color == 1 ? RENDER_ALWAYS : looks.color == 2 ? RENDER_NEVER : RENDER_AUTO, looks.progress == 0, cli->quiet);
+    cli->options = attn_options();
+    cli->options.max_isa = cli->max_isa;
+    cli->options.disable = cli->disable;
+    cli->options.threads = cli->threads;
+    if (attn_settings_read_environment(&cli->options, &cli->settings) != ATTN_OK) {
+        render_error("%s", attn_last_error());
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+/* ---- Kernels --------------------------------------------------------------------------------------------------------------------- */
+
+/* Every name without wildcards must exist: a typing mistake must not shrink a run in silence. */
+static bool check_patterns(const char *patterns)
+{
+    for (const char *at = patterns; ; at++) {
+        const size_t length = strcspn(at, ",");
+        char name[4 * MAX_WORD];
+        if (length == 0 || length >= sizeof name) {
+            render_error("kernel pattern '%s' has %s part; allowed: names or globs separated by commas", patterns, length ? "an overlong" : "an empty");
+            return false;
+        }
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        if (!strpbrk(name, "*?[") && !attn_registry_find(name)) {
+            const char *known[256];
+            const size_t count = attn_registry_count < 256 ? attn_registry_count : 256;
+            for (size_t i = 0; i < count; i++)
+                known[i] = attn_registry[i]->name;
+            cli_unknown("kernel", name, known, count);
+            return false;
+        }
+        at += length;
+        if (!*at)
+            return true;
+    }
+}
+
+/* 0: not selected, 1: by a glob, 2: by its own name. */
+static int selected(const char *name, const char *patterns)
+{
+    int found = patterns ? 0 : 1;
+    for (const char *at = patterns; at && *at; at += *at == ',') {
+        const size_t length = strcspn(at, ",");
+        char pattern[4 * MAX_WORD];
+        snprintf(pattern, sizeof pattern, "%.*s", (int)length, at);
+        if (strcmp(pattern, name) == 0)
+            return 2;
+        if (fnmatch(pattern, name, 0) == 0)
+            found = 1;
+        at += length;
+    }
+    return found;
+}
+
+size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_only, const AttnKernel **list)
+{
+    size_t count = 0;
+    if (patterns && !check_patterns(patterns))
+        return SIZE_MAX;
+    for (size_t i = 0; i < attn_registry_count; i++) {
+        const AttnKernel *kernel = attn_registry[i];
+        const int found = selected(kernel->name, patterns);
+        const uint64_t missing = kernel->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
+        if (found && missing && runnable_only) {
+            char names[256];
+            if (found == 2)
+                render_note("%s is left out: it needs %s", kernel->name, attn_cpu_feature_names(missing, names, sizeof names));
+        } else if (found) {
+            list[count++] = kernel;
+        }
+    }
+    return count;
+}
+
+/* ---- Output, signals, the end ---------------------------------------------------------------------------------------------------- */
+
+static void print_as(const Cli *cli, RenderTable *table, FILE *to)
+{
+    if (strcmp(cli->format, "md") == 0)
+        render_table_markdown(table, to);
+    else if (strcmp(cli->format, "csv") == 0)
+        render_table_csv(table, to);
+    else if (strcmp(cli->format, "jsonl") == 0)
+        render_table_jsonl(table, to);
+    else
+        render_table_print(table, to);
+}
+
+/* A file appears under its name only when it is whole: written beside it first, then renamed. What is no regular file is written as is. */
+int cli_print_table(const Cli *cli, RenderTable *table)
+{
+    if (!cli->format_file) {
+        print_as(cli, table, stdout);
+        return EXIT_OK;
+    }
+    const bool direct = access(cli->format_file, F_OK) == 0 && strncmp(cli->format_file, "/dev/", 5) == 0;
+    char *path = NULL;
+    if (asprintf(&path, direct ? "%s" : "%s.partial", cli->format_file) < 0)
+        path = NULL;
+    FILE *file = path ? fopen(path, "w") : NULL;
+    bool ok = file != NULL;
+    if (file) {
+        print_as(cli, table, file);
+        ok = fflush(file) == 0 && !ferror(file);
+        ok = fclose(file) == 0 && ok;
+        ok = ok && (direct || rename(path, cli->format_file) == 0);
+    }
+    if (!ok) {
+        render_error("cannot write '%s': %s", cli->format_file, strerror(errno));
+        if (file && !direct)
+            unlink(path);
+    }
+    free(path);
+    return ok ? EXIT_OK : EXIT_USAGE;
+}
+
+static void interrupt(int number)
+{
+    (void)number;
+    cli_interrupted = 1;
+}
+
+void cli_start(void)
+{
+    /* SA_RESETHAND: the first Ctrl-C asks, the second kills. No SA_RESTART, so that a blocking read ends too. */
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY); /* the lowest free number, which is fd */
+}
+
+int cli_finish(int code)
+{
+    render_progress_end();
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (errno == EPIPE) /* the reader had enough */
+        return code;
+    render_error("cannot write to stdout: %s", strerror(errno));
+    return code == EXIT_OK ? EXIT_USAGE : code;
+}
