@@ -21,6 +21,7 @@ typedef enum DataDist {
     DIST_UNIFORM, /* q = 0: every visible key weighs the same             */
     DIST_LARGE,   /* scores to +-1e4                                      */
     DIST_DENORMAL,/* some q, k, v elements and most weights are denormal  */
+    DIST_STAIRS,  /* scores jump by 16 nats every 37 keys, upwards        */
     DIST_COUNT
 } DataDist;
 const char *data_dist_name(DataDist dist);
@@ -31,12 +32,21 @@ typedef struct Data {
     AttnTensors tensors;  /* pointers into the arenas                                                                  */
     uint64_t seed;
     DataDist dist;
-    struct DataArena { void *base; size_t mapped; } arena[8];
+    struct DataArena {
+        void *base;       /* the mapping                                  */
+        size_t mapped;    /* its bytes                                    */
+        void *at;         /* the block inside: all that a stride reaches  */
+        size_t bytes;     /* its bytes                                    */
+        DataFence fence;
+    } arena[8];           /* q k v o lse mask bias                        */
     size_t arenas;
 } Data;
 
 /* Allocate and fill. false: error[] says why (usually memory). Stride gaps and margins are NaN / 0xA5 canaries. */
 bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
+/* The same, where v is the first dv columns of k (MLA): v shares k's arena. */
+bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
+void data_lock_inputs(Data *data);           /* fenced inputs: from now on a write to them is a crash */
 bool data_canaries_intact(const Data *data); /* o and lse margins and gaps untouched                    */
 void data_poison_output(Data *data);         /* o and lse to NaN before a run                           */
 void data_free(Data *data);
