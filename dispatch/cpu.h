@@ -24,6 +24,7 @@ typedef struct AttnCpuProbe {
     bool (*amx_permission)(void *context);                                          /* arch_prctl(XTILEDATA) asked */
     uint64_t (*hwcap)(void *context, int which);                                    /* 1: AT_HWCAP, 2: AT_HWCAP2   */
     void *context;
+    uint64_t (*midr)(void *context);                                                /* MIDR_EL1, arm64's CPU model */
 } AttnCpuProbe;
 
 /* x86 rules over a probe, arm64 rules over a probe: both compiled everywhere, so both are tested everywhere. */
@@ -37,10 +38,15 @@ const AttnCpu *attn_cpu_this(void);
 uint64_t attn_cpu_feature(const char *name, size_t length);
 const char *attn_cpu_feature_name(unsigned bit);
 
+/* The features without those that stand on one that is missing: no AVX-512 without AVX2, no AVX2 without AVX. Code compiled for a feature
+ * contains what the feature stands on, so a missing or disabled one takes its dependants along. */
+uint64_t attn_cpu_consistent(uint64_t features);
+
 /* Names of all set bits, separated by spaces, in table order; always terminated. Returns buffer. */
 const char *attn_cpu_feature_names(uint64_t features, char *buffer, size_t size);
 
-/* ISA levels for ATTNZOO_MAX_ISA: each lists every feature that it and the levels below it may use.
+/* ISA levels for ATTNZOO_MAX_ISA on the architecture compiled for, from low to high: each lists every feature that it may use, those of
+ * the levels below included. A level of another architecture is not known here: as a limit it would mean nothing.
  * "baseline" (sse2 / neon), "sse4_1", "avx2" (+fma f16c avx avx_vnni), "avx512" (+avx512*), "amx"; "neon" (+fp16 dot bf16 i8mm), "sve", "sme". */
 typedef struct AttnIsaLevel {
     const char *name;

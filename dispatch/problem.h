@@ -11,7 +11,7 @@ AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out);
 AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tensors, AttnTensors *out);
 
 /* Lowest and one-past-highest byte that a layout [batch, heads, rows, cols] touches, relative to its base; empty tensors give 0, 0.
- * false if it overflows ptrdiff_t. */
+ * false if they are too far apart for ptrdiff_t arithmetic (dispatch/overlap.h). */
 bool attn_layout_extent(const AttnLayout *layout, size_t batch, size_t heads, size_t rows, size_t cols, size_t element,
                         ptrdiff_t *low, ptrdiff_t *high);
 

@@ -1,0 +1,42 @@
+/* error.c - one sentence a thread, and a few words for each status. */
+#include "dispatch/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char sentence[1024];
+
+AttnStatus attn_fail(AttnStatus status, const char *format, ...)
+{
+    /* Written aside first, because an argument may be the old sentence itself. */
+    char fresh[sizeof sentence];
+    va_list arguments;
+    va_start(arguments, format);
+    if (vsnprintf(fresh, sizeof fresh, format, arguments) < 0)
+        fresh[0] = '\0';
+    va_end(arguments);
+    memcpy(sentence, fresh, sizeof sentence);
+    return status;
+}
+
+const char *attn_last_error(void)
+{
+    return sentence;
+}
+
+const char *attn_status_string(AttnStatus status)
+{
+    switch (status) {
+    case ATTN_OK: return "ok";
+    case ATTN_ERROR_NULL: return "required pointer is NULL";
+    case ATTN_ERROR_STRUCT: return "struct size not known";
+    case ATTN_ERROR_VALUE: return "value not allowed";
+    case ATTN_ERROR_OVERFLOW: return "size does not fit the address space";
+    case ATTN_ERROR_OVERLAP: return "output overlaps another tensor or itself";
+    case ATTN_ERROR_NAME: return "name not known";
+    case ATTN_ERROR_UNSUPPORTED: return "no kernel here takes the problem";
+    case ATTN_ERROR_WORKSPACE: return "workspace too small or not aligned";
+    case ATTN_ERROR_MEMORY: return "out of memory";
+    }
+    return "unknown status";
+}
