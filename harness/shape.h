@@ -38,6 +38,11 @@ typedef struct Shapes {
 bool shapes_parse(Shapes *list, const char *text, char *error, size_t error_size);
 void shapes_free(Shapes *list);
 
+/* One word without ranges: a shape string, or a preset with its '/'. *shape is set only on success. */
+bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size);
+bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size);
+size_t preset_match(const char *glob, size_t from); /* first preset at or after `from` whose name matches; preset_count if none */
+
 /* Canonical name, without dtype prefix. Returns buffer. */
 const char *shape_name(const Shape *shape, char *buffer, size_t size);
 

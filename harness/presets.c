@@ -1,0 +1,176 @@
+/* presets.c - shapes of real models, by name.
+ *
+ * <model>/<phase>[@length]. The rows below are the named lengths; where a phase has a length, any other one may be asked for too: it
+ * replaces the sizes that the phase's letters stand for. Rows without '@' have one size only. Models that need a sliding window, a soft-cap
+ * or sinks come with the part of the interface that can express those. */
+#include "harness/shape.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ENCODER(model, length, heads, width, source) \
+    {model "/encoder@" length, "b1_" heads "_q" length "_k" length "_" width, source},
+#define PREFILL(model, length, heads, width, source) \
+    {model "/prefill@" length, "b1_" heads "_q" length "_k" length "_" width "_causal", source},
+#define DECODE(model, length, heads, width, source) \
+    {model "/decode@" length, "b1_" heads "_q1_k" length "_" width "_causal", source},
+#define DECODE_VK(model, length, heads, width, source) \
+    {model "/decode@" length, "b1_" heads "_q1_k" length "_" width "_causal_vk", source},
+#define CHUNK(model, q, k, heads, width, source) \
+    {model "/chunk@q" q ",k" k, "b1_" heads "_q" q "_k" k "_" width "_causal", source},
+#define BATCHDECODE(model, batch, heads, width, source) \
+    {model "/batchdecode@b" batch, "b" batch "_" heads "_q1_k4096_" width "_causal", source},
+/* A decoder with a cache: the phases that serving it has. */
+#define DECODER(model, heads, width, source)                 \
+    PREFILL(model, "128", heads, width, source)              \
+    PREFILL(model, "512", heads, width, source)              \
+    PREFILL(model, "2048", heads, width, source)             \
+    PREFILL(model, "8192", heads, width, source)             \
+    DECODE(model, "128", heads, width, source)               \
+    DECODE(model, "1024", heads, width, source)              \
+    DECODE(model, "4096", heads, width, source)              \
+    DECODE(model, "32768", heads, width, source)             \
+    CHUNK(model, "512", "8192", heads, width, source)        \
+    BATCHDECODE(model, "1", heads, width, source)            \
+    BATCHDECODE(model, "8", heads, width, source)            \
+    BATCHDECODE(model, "32", heads, width, source)
+/* Encoders are padded to a few usual lengths. */
+#define READER(model, heads, width, source)                  \
+    ENCODER(model, "128", heads, width, source)              \
+    ENCODER(model, "384", heads, width, source)              \
+    ENCODER(model, "512", heads, width, source)
+
+#define BERT "BERT (Devlin et al. 2018)"
+#define GPT2 "GPT-2 (Radford et al. 2019)"
+#define LLAMA2 "Llama 2 (Touvron et al. 2023)"
+#define LLAMA3 "Llama 3 (Grattafiori et al. 2024)"
+#define QWEN2 "Qwen2 (Yang et al. 2024)"
+#define PHI3 "Phi-3 (Abdin et al. 2024)"
+#define VIT "ViT (Dosovitskiy et al. 2020), 224 px"
+#define CLIP "CLIP (Radford et al. 2021), text tower of ViT-B/32"
+#define WHISPER "Whisper (Radford et al. 2022), 30 s of audio"
+#define SD15 "latent diffusion (Rombach et al. 2022), 512 px"
+#define DEEPSEEK "DeepSeek-V3 (2024), multi-head latent attention"
+
+const Preset presets[] = {
+    READER("bert-base", "h12", "d64", BERT)
+    READER("bert-large", "h16", "d64", BERT)
+    PREFILL("gpt2", "1024", "h12", "d64", GPT2)
+    DECODE("gpt2", "1024", "h12", "d64", GPT2)
+    DECODER("llama2-7b", "h32", "d128", LLAMA2)
+    DECODER("llama3-8b", "h32g8", "d128", LLAMA3)
+    DECODER("llama3-70b", "h64g8", "d128", LLAMA3)
+    DECODER("qwen2-7b", "h28g4", "d128", QWEN2)
+    DECODER("phi3-mini", "h32", "d96", PHI3)
+    {"vit-b16/encoder", "b1_h12_q197_k197_d64", VIT},
+    {"vit-h14/encoder", "b1_h16_q257_k257_d80", VIT},
+    {"clip-b32/text", "b1_h8_q77_k77_d64_causal", CLIP},
+    {"whisper-large/encoder", "b1_h20_q1500_k1500_d64", WHISPER},
+    {"whisper-large/cross", "b1_h20_q1_k1500_d64", WHISPER},
+    {"sd15/self-4096", "b1_h8_q4096_k4096_d40", SD15},
+    {"sd15/self-1024", "b1_h8_q1024_k1024_d80", SD15},
+    {"sd15/self-256", "b1_h8_q256_k256_d160", SD15},
+    {"sd15/cross-4096", "b1_h8_q4096_k77_d40", SD15},
+    PREFILL("deepseek-mla", "512", "h128", "d192v128", DEEPSEEK)
+    PREFILL("deepseek-mla", "2048", "h128", "d192v128", DEEPSEEK)
+    DECODE_VK("deepseek-mla", "1024", "h128g1", "d576v512", DEEPSEEK)
+    DECODE_VK("deepseek-mla", "4096", "h128g1", "d576v512", DEEPSEEK)
+};
+const size_t preset_count = sizeof presets / sizeof *presets;
+
+/* What may follow '@' for each phase that has a length: 'L' is q and k together, 'K' is k; 'q', 'k', 'b' are
+ * sizes written with their letter. */
+static const struct {
+    const char *phase, *form, *example;
+} phases[] = {
+    {"prefill", "L", "prefill@512"},          {"encoder", "L", "encoder@384"},        {"decode", "K", "decode@4096"},
+    {"chunk", "qk", "chunk@q512,k8192"},      {"batchdecode", "b", "batchdecode@b8"},
+};
+
+static bool set_lengths(Shape *shape, const char *phase, size_t phase_length, const char *text, const char *after, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+        if (strlen(phases[i].phase) != phase_length || strncmp(phases[i].phase, phase, phase_length) != 0)
+            continue;
+        const char *at = after;
+        for (const char *form = phases[i].form; *form; form++) {
+            char *end;
+            if (form != phases[i].form) /* "" fails below, as anything that does not begin with a digit does */
+                at = *at == ',' ? at + 1 : "";
+            if (*form >= 'a')
+                at = *at == *form ? at + 1 : "";
+            errno = 0;
+            const unsigned long long value = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : 0;
+            if (value < 1 || value > ATTN_MAX_SIZE || errno != 0 || (!form[1] && *end)) {
+                snprintf(error, error_size, "preset '%s': length is '%s'; allowed: as in %s, each from 1 to %zu", text, after, phases[i].example,
+                         ATTN_MAX_SIZE);
+                return false;
+            }
+            at = end;
+            if (*form == 'b')
+                shape->batch = (size_t)value;
+            if (*form == 'L' || *form == 'q')
+                shape->q_len = (size_t)value;
+            if (*form != 'b' && *form != 'q')
+                shape->k_len = (size_t)value;
+        }
+        return true;
+    }
+    snprintf(error, error_size, "preset '%s': its size is fixed, nothing may follow '@'", text);
+    return false;
+}
+
+/* Nothing of that name: say what the model has, or which models there are. */
+static bool unknown(const char *text, char *error, size_t error_size)
+{
+    const size_t model = strcspn(text, "/");
+    char list[900] = "", last[64] = "";
+    bool known = false;
+    for (int pass = 0; pass < 2 && !known; pass++) {
+        size_t used = 0;
+        for (size_t i = 0; i < preset_count && used < sizeof list; i++) {
+            const char *name = presets[i].name;
+            const bool same = strcspn(name, "/") == model && strncmp(name, text, model) == 0;
+            const size_t part = pass == 0 ? strlen(name) : strcspn(name, "/");
+            if ((pass == 0 && !same) || (strlen(last) == part && strncmp(last, name, part) == 0))
+                continue;
+            snprintf(last, sizeof last, "%.*s", (int)part, name);
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", last);
+            known = known || pass == 0;
+        }
+    }
+    snprintf(error, error_size, "unknown preset '%s'; %s: %s", text, known ? "this model has" : "known models", list);
+    return false;
+}
+
+bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size)
+{
+    const size_t stem = strcspn(text, "@");
+    const char *phase = strchr(text, '/') + 1;
+    for (size_t i = 0; i < preset_count; i++) {
+        const char *name = presets[i].name;
+        const size_t length = strcspn(name, "@");
+        if (length != stem || strncmp(name, text, stem) != 0)
+            continue;
+        if (!text[stem] && name[length])
+            return unknown(text, error, error_size); /* the phase needs a length; the list shows examples */
+        if (!shape_parse(shape, presets[i].shape, error, error_size))
+            return false;
+        if (text[stem] && !set_lengths(shape, phase, name[length] ? (size_t)(name + length - strchr(name, '/') - 1) : 0, text, text + stem + 1,
+                                       error, error_size))
+            return false;
+        snprintf(shape->name, sizeof shape->name, "%s", text);
+        return true;
+    }
+    return unknown(text, error, error_size);
+}
+
+size_t preset_match(const char *glob, size_t from)
+{
+    while (from < preset_count && fnmatch(glob, presets[from].name, 0) != 0)
+        from++;
+    return from;
+}
