@@ -1,0 +1,258 @@
+/* test_shape.c - names of shapes: round trip, ranges, presets, refusals, strides, counted work. */
+#include "harness/data.h"
+#include "harness/shape.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static char error[2048];
+
+static Shape parsed(const char *text)
+{
+    Shape shape;
+    error[0] = '\0';
+    cr_assert(shape_parse(&shape, text, error, sizeof error), "%s", error);
+    return shape;
+}
+
+/* The text is refused, and the sentence holds each of the two words. */
+static void refused(const char *text, const char *word, const char *other)
+{
+    Shapes list = {0};
+    error[0] = '\0';
+    cr_assert(!shapes_parse(&list, text, error, sizeof error), "'%s' was accepted", text);
+    cr_assert(strstr(error, word) && strstr(error, other), "'%s': message '%s' lacks '%s' or '%s'", text, error, word, other);
+    cr_assert_eq(list.count, 0);
+    shapes_free(&list);
+}
+
+static size_t counted(const char *text)
+{
+    Shapes list = {0};
+    cr_assert(shapes_parse(&list, text, error, sizeof error), "'%s': %s", text, error);
+    const size_t count = list.count;
+    shapes_free(&list);
+    return count;
+}
+
+static bool same(const Shape *a, const Shape *b)
+{
+    return a->batch == b->batch && a->q_heads == b->q_heads && a->kv_heads == b->kv_heads && a->q_len == b->q_len && a->k_len == b->k_len &&
+           a->d == b->d && a->dv == b->dv && a->causal == b->causal && a->causal_offset == b->causal_offset && a->mask == b->mask &&
+           a->bias == b->bias && a->lse == b->lse && a->v_in_k == b->v_in_k && a->layout == b->layout;
+}
+
+static Shape random_shape(uint64_t seed)
+{
+    uint64_t draw = 0;
+#define PICK(n) (random_bits(seed, draw++) % (n))
+    Shape s = {0};
+    s.batch = PICK(4);
+    s.kv_heads = 1 + PICK(8);
+    s.q_heads = s.kv_heads * (1 + PICK(4));
+    s.q_len = PICK(70000);
+    s.k_len = PICK(70000);
+    s.d = 1 + PICK(600);
+    s.dv = PICK(2) ? s.d : 1 + PICK(600);
+    s.causal = (AttnCausal)PICK(4);
+    s.causal_offset = s.causal == ATTN_CAUSAL_OFFSET ? (int64_t)PICK(200) - 100 : 0;
+    s.mask = PICK(2);
+    s.bias = PICK(2);
+    s.lse = PICK(2);
+    s.v_in_k = PICK(2) && s.dv <= s.d;
+    s.layout = (ShapeLayout)PICK(3);
+    if (s.layout == SHAPE_PACKED) {
+        s.k_len = s.q_len;
+        s.dv = s.d;
+        s.v_in_k = false;
+    }
+    return s;
+#undef PICK
+}
+
+Test(shape, names_round_trip)
+{
+    for (uint64_t seed = 0; seed < 20000; seed++) {
+        const Shape shape = random_shape(seed);
+        char name[200], again[200];
+        shape_name(&shape, name, sizeof name);
+        const Shape back = parsed(name);
+        cr_assert(same(&shape, &back), "%s", name);
+        cr_assert_str_eq(shape_name(&back, again, sizeof again), name);
+    }
+}
+
+Test(shape, spells_out_what_it_reads)
+{
+    const Shape s = parsed("f32:b2_h32g8_q512_k4096_d128v64_causal-off-7_maskbool_bias_blhd_lse");
+    cr_assert(s.batch == 2 && s.q_heads == 32 && s.kv_heads == 8 && s.q_len == 512 && s.k_len == 4096 && s.d == 128 && s.dv == 64);
+    cr_assert(s.causal == ATTN_CAUSAL_OFFSET && s.causal_offset == -7 && s.mask && s.bias && s.lse && !s.v_in_k && s.layout == SHAPE_BLHD);
+    char name[200];
+    const Shape plain = parsed("b1_h8g8_q1_k2_d3v3_bhld");
+    cr_assert_str_eq(shape_name(&plain, name, sizeof name), "b1_h8_q1_k2_d3");
+    cr_assert_eq(parsed("b1_h8_q1_k2_d3_causal").causal, ATTN_CAUSAL_BOTTOM_RIGHT);
+    cr_assert_eq(parsed("b1_h8_q1_k2_d3_causal-tl").causal, ATTN_CAUSAL_TOP_LEFT);
+}
+
+Test(shape, refuses_with_a_sentence)
+{
+    refused("", "no shape", "b1_h32");
+    refused("b1_h8_q1_k1", "_d", "head width");
+    refused("b1h8q1k1d8", "_h", "query heads");
+    refused("b1_h0_q1_k1_d8", "query heads", "from 1");
+    refused("b1_h8_q1_k1_d0", "head width", "from 1");
+    refused("b1_h8_q-1_k1_d8", "query length", "'-1'");
+    refused("b1_h8_qnan_k1_d8", "query length", "'nan'");
+    refused("b1_h8_q1e3_k1_d8", "_k", "'e3_k1_d8'");
+    refused("b1_h8_q1_k99999999999999999999999_d8", "key length", "99999999999999999999999");
+    refused("b1_h8_q1_k2000000000_d8", "key length", "1073741824");
+    refused("b1_h8g3_q1_k1_d8", "h is 8", "g is 3");
+    refused("b1_h8_q1_k1_d8_bias_causal", "causal", "order");
+    refused("b1_h8_q1_k1_d8_bias_bias", "bias", "twice");
+    refused("b1_h8_q1_k1_d8_bhld_packed", "packed", "contradicts");
+    refused("b1_h8_q1_k1_d8_causal-off", "offset", "''");
+    refused("b1_h8_q1_k1_d8_causal-off1x", "offset", "'1x'");
+    refused("b1_h8_q1_k1_d8_casual", "unknown option", "'casual'");
+    refused("b1_h8_q1_k1_d8_", "unknown option", "''");
+    refused("b1_h8_q1_k1_d8v9_vk", "vk", "9");
+    refused("b1_h8_q1_k2_d8_packed", "packed", "equal");
+    refused("b1000000000_h1000000000_q1000000000_k1_d8", "address space", "b1000000000");
+    refused("b1_h1_q1000000000_k1000000000_d8_bias b1_h1073741824_q1073741824_k1_d8_bias", "address space", "h1073741824");
+}
+
+Test(shape, refuses_what_comes_later_by_its_meaning)
+{
+    refused("b1_h8_q1_k1_d8_win4096", "sliding windows", "not in the interface yet");
+    refused("b1_h8_q1_k1_d8_sink", "sinks", "not in the interface yet");
+    refused("b1_h8_q1_k1_d8_alibi", "ALiBi", "not in the interface yet");
+    refused("b1_h8_q1_k1_d8_cap50", "soft-caps", "not in the interface yet");
+    refused("b1_h8_q1_k1_d8_pad0.5", "lengths", "not in the interface yet");
+    refused("bf16:b1_h8_q1_k1_d8", "'bf16'", "not in the interface yet");
+    refused("b1_h8_q1_k1_d8_window", "unknown option", "'window'");
+}
+
+Test(shape, ranges_and_lists_multiply)
+{
+    cr_assert_eq(counted("b1_h1_q{1..65+1}_k{512..32768*2}_d{64,128}"), 65 * 7 * 2);
+    cr_assert_eq(counted("b1_h1_q{1..10}_k1_d8, b1_h1_q{1,2..4,9}_k1_d8"), 10 + 5);
+    cr_assert_eq(counted("b1_h1_q1_k{1..10*3}_d8"), 3);
+    cr_assert_eq(counted("b1_h1_q1_k1_d8_causal-off{-2..2}"), 5);
+    Shapes list = {0};
+    cr_assert(shapes_parse(&list, "b1_h1_q{1,2}_k{3,4}_d8", error, sizeof error));
+    cr_assert(list.at[0].q_len == 1 && list.at[0].k_len == 3 && list.at[1].k_len == 4 && list.at[2].q_len == 2 && list.at[2].k_len == 3);
+    cr_assert(!shapes_parse(&list, "b1_h1_q7_k7_d8 b1_h1_q{1..9}_k1_dx", error, sizeof error));
+    cr_assert_eq(list.count, 4, "a failed parse must leave the list alone");
+    shapes_free(&list);
+}
+
+Test(shape, ranges_that_make_no_sense)
+{
+    refused("b1_h1_q{5..1}_k1_d8", "'5..1'", "a..b");
+    refused("b1_h1_q{1..8*1}_k1_d8", "'1..8*1'", "factor");
+    refused("b1_h1_q{0..8*2}_k1_d8", "'0..8*2'", "factor");
+    refused("b1_h1_q{1..8+0}_k1_d8", "'1..8+0'", "step");
+    refused("b1_h1_q{1..}_k1_d8", "'1..'", "a..b");
+    refused("b1_h1_q{1..8/2}_k1_d8", "'1..8/2'", "a..b");
+    refused("b1_h1_q{}_k1_d8", "''", "value");
+    refused("b1_h1_q{1,{2}}_k1_d8", "braces", "nested");
+    refused("b1_h1_q{1_k1_d8", "braces", "closed");
+    refused("b1_h1_q1}_k1_d8", "braces", "closed");
+    refused("b1_h1_q{1..1000000}_k{1..1000000}_d8", "100000", "narrow");
+    refused("b1_h1_q{1..400}_k{1..400}_d8", "100000", "narrow");
+    refused("b1_h1_q{1..300}_k{1..300}_d8 b1_h1_q{1..300}_k{1..300}_d8", "100000", "fewer");
+}
+
+Test(shape, every_preset_is_what_it_says)
+{
+    for (size_t i = 0; i < preset_count; i++) {
+        Shape shape;
+        char name[200];
+        cr_assert(preset_parse(&shape, presets[i].name, error, sizeof error), "%s: %s", presets[i].name, error);
+        cr_assert_str_eq(shape_name(&shape, name, sizeof name), presets[i].shape, "%s", presets[i].name);
+        cr_assert_str_eq(shape.name, presets[i].name);
+        for (size_t j = 0; j < i; j++)
+            cr_assert_str_neq(presets[i].name, presets[j].name);
+    }
+}
+
+Test(shape, presets_take_other_lengths)
+{
+    static const char *const pairs[][2] = {
+        {"llama3-8b/prefill@777", "b1_h32g8_q777_k777_d128_causal"},
+        {"bert-base/encoder@33", "b1_h12_q33_k33_d64"},
+        {"llama3-70b/decode@5", "b1_h64g8_q1_k5_d128_causal"},
+        {"qwen2-7b/chunk@q3,k9", "b1_h28g4_q3_k9_d128_causal"},
+        {"phi3-mini/batchdecode@b5", "b5_h32_q1_k4096_d96_causal"},
+        {"deepseek-mla/decode@77", "b1_h128g1_q1_k77_d576v512_causal_vk"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        Shapes list = {0};
+        char name[200];
+        cr_assert(shapes_parse(&list, pairs[i][0], error, sizeof error), "%s", error);
+        cr_assert_eq(list.count, 1);
+        cr_assert_str_eq(shape_name(&list.at[0], name, sizeof name), pairs[i][1]);
+        cr_assert_str_eq(list.at[0].name, pairs[i][0]);
+        shapes_free(&list);
+    }
+    cr_assert_eq(counted("llama3-8b/chunk@q512,k8192,llama3-8b/decode@1 vit-b16/encoder"), 3);
+    cr_assert_eq(counted("llama3-8b/prefill@{128,512..2048*2}"), 4);
+    cr_assert_eq(counted("llama3-8b/chunk@q{1..3},k{4,5}"), 6);
+    cr_assert_eq(counted("vit-*/encoder"), 2);
+}
+
+Test(shape, presets_refuse)
+{
+    refused("llama9/prefill@5", "unknown preset", "llama3-8b");
+    refused("llama3-8b/prefil@5", "this model has", "prefill@512");
+    refused("llama3-8b/prefill", "this model has", "prefill@512");
+    refused("llama3-8b/prefill@", "length", "prefill@512");
+    refused("llama3-8b/prefill@0", "length", "from 1");
+    refused("llama3-8b/prefill@5x", "length", "'5x'");
+    refused("llama3-8b/prefill@99999999999999999999999", "length", "1073741824");
+    refused("llama3-8b/chunk@q5", "length", "chunk@q512,k8192");
+    refused("llama3-8b/chunk@q5k6", "length", "chunk@q512,k8192");
+    refused("vit-b16/encoder@5", "fixed", "@");
+    refused("nothing*/x", "no preset matches", "nothing");
+}
+
+/* Strides against the plain meaning of each layout, at every element of small shapes. */
+Test(shape, layouts)
+{
+    const Shape s = parsed("b2_h4g2_q3_k5_d6v7_blhd");
+    const AttnProblem p = shape_problem(&s);
+    cr_assert(p.q.row == 24 && p.q.head == 6 && p.q.batch == 72 && p.k.row == 12 && p.k.batch == 60 && p.v.row == 14 && p.v.head == 7);
+    cr_assert(p.o.row == 28 && p.o.head == 7 && p.o.batch == 84);
+    const Shape packed = parsed("b2_h4g2_q3_k3_d6_packed");
+    const AttnProblem pp = shape_problem(&packed);
+    cr_assert(pp.q.row == 48 && pp.k.row == 48 && pp.v.row == 48 && pp.q.batch == 144 && pp.o.row == 24);
+    const Shape vk = parsed("b1_h4g1_q3_k3_d6v4_vk_lse");
+    const AttnProblem vp = shape_problem(&vk);
+    cr_assert(vp.v.row == 6 && vp.lse.dtype == ATTN_F32 && vp.lse.head == 3);
+    const Shape scored = parsed("b2_h4_q3_k5_d6_maskbool_bias");
+    const AttnProblem sp = shape_problem(&scored);
+    cr_assert(sp.mask.dtype == ATTN_BOOL && sp.mask.row == 5 && sp.mask.head == 15 && sp.mask.batch == 60 && sp.bias.dtype == ATTN_F32);
+}
+
+/* The closed form against counting. */
+Test(shape, work)
+{
+    for (uint64_t seed = 0; seed < 3000; seed++) {
+        Shape s = random_shape(seed);
+        s.q_len %= 20;
+        s.k_len %= 20;
+        s.causal_offset %= 30;
+        const int64_t offset = s.causal == ATTN_CAUSAL_OFFSET ? s.causal_offset : s.causal == ATTN_CAUSAL_TOP_LEFT ? 0 :
+                               (int64_t)s.k_len - (int64_t)s.q_len;
+        size_t pairs = 0;
+        for (size_t i = 0; i < s.q_len; i++)
+            for (size_t j = 0; j < s.k_len; j++)
+                pairs += s.causal == ATTN_CAUSAL_NONE || (int64_t)j <= (int64_t)i + offset;
+        char name[200];
+        cr_assert_eq(shape_visible_pairs(&s), (double)(pairs * s.batch * s.q_heads), "%s", shape_name(&s, name, sizeof name));
+        cr_assert_eq(shape_flop(&s), 2.0 * (double)(pairs * s.batch * s.q_heads * (s.d + s.dv)));
+    }
+    const Shape s = parsed("b2_h4g2_q3_k5_d6v7_maskbool_bias_lse");
+    cr_assert_eq(shape_bytes(&s), 4.0 * (2 * 4 * 3 * 13 + 2 * 2 * 5 * 13) + 5.0 * (2 * 4 * 3 * 5) + 4.0 * 2 * 4 * 3);
+    const Shape vk = parsed("b1_h8g1_q1_k10_d6v4_vk");
+    cr_assert_eq(shape_bytes(&vk), 4.0 * (8 * 10 + 10 * 6));
+}
