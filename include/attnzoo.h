@@ -121,14 +121,14 @@ typedef struct AttnProblem {
     AttnLayout q, k, v, o;    /* q [B,Hq,Sq,d]  k [B,Hkv,Sk,d]  v [B,Hkv,Sk,dv]  o [B,Hq,Sq,dv]                       */
     AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores;
                                  -inf for a row with nothing visible. ATTN_NONE: not wanted                           */
-    double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. Finite.       */
+    double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126 */
     AttnCausal causal;        /* which keys the frontier leaves visible                                               */
     int64_t causal_offset;    /* for ATTN_CAUSAL_OFFSET: keys before query row 0; may be negative, is never clamped   */
     AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select, so what it hides may hold anything  */
     AttnScoreLayout bias;     /* optional ATTN_F32: added to the scaled score; -inf hides, like a false mask          */
 } AttnProblem;
 
-/* The largest q_len, k_len, heads, d, dv and |causal_offset| accepted. */
+/* The largest batch, q_len, k_len, heads, d, dv and |causal_offset| accepted. */
 #define ATTN_MAX_SIZE ((size_t)1 << 30)
 
 /* A problem over contiguous f32 tensors [batch, head, row, column], scale 1/sqrt(d), nothing masked, no log-sum-exp. */
@@ -170,7 +170,11 @@ static inline void attn_problem_want_lse(AttnProblem *p)
     p->lse.batch = (ptrdiff_t)(p->q_heads * p->q_len);
 }
 
-/* The data of one run. Any element alignment will do. o and lse may overlap neither each other nor an input. */
+/* The data of one run. Each pointer is the address of element [0,0,0,0], whatever the signs of the strides, and aligned to its element. A
+ * tensor without elements may be NULL; one that the problem has not must be. Neither o nor lse may share a byte with each other or with an
+ * input. That is decided by bytes, not by spans: o may lie between the rows of a buffer that also holds q, k and v (packed QKV with room
+ * for o). The decision is exact as long as the strides of the two tensors are equal or nest, each a step over what the smaller ones reach;
+ * strides without such an order may be refused (ATTN_ERROR_OVERLAP) where their spans intersect. Inputs may overlap as they like. */
 typedef struct AttnTensors {
     size_t size;       /* set by attn_tensors()                                    */
     const void *q;     /* [B,Hq,Sq,d]                                              */
@@ -242,7 +246,8 @@ ATTN_API const char *attn_plan_explain(const AttnPlan *plan);
 /* Compute. workspace: at least attn_plan_workspace(plan) bytes, 64-byte aligned, contents irrelevant before and after. Allocates nothing,
  * takes no lock. The bits of the result depend neither on the number of threads nor on the order in which units run.
  * Denormal inputs and intermediate values count as zero (FTZ/DAZ), whatever the caller's floating-point control says; that control is
- * restored. Errors are those that only the pointers can show: ATTN_ERROR_NULL, _OVERLAP, _WORKSPACE; then nothing was written. */
+ * restored. Errors are those that only the pointers can show: ATTN_ERROR_NULL, _STRUCT, _VALUE (alignment, a tensor that the problem has
+ * not), _OVERFLOW, _OVERLAP, _WORKSPACE; then nothing was written. */
 ATTN_API AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t workspace_size);
 
 ATTN_API void attn_plan_destroy(AttnPlan *plan); /* NULL is fine */
