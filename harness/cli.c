@@ -5,12 +5,12 @@
 #include "dispatch/cpu.h"
 #include "dispatch/registry.h"
 #include "harness/render.h"
+#include "harness/whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 volatile int cli_interrupted;
@@ -280,32 +280,21 @@ static void print_as(const Cli *cli, RenderTable *table, FILE *to)
         render_table_print(table, to);
 }
 
-/* A file appears under its name only when it is whole: written beside it first, then renamed. What is no regular file is written as is. */
 int cli_print_table(const Cli *cli, RenderTable *table)
 {
+    Whole whole;
+    char error[300];
     if (!cli->format_file) {
         print_as(cli, table, stdout);
         return EXIT_OK;
     }
-    const bool direct = access(cli->format_file, F_OK) == 0 && strncmp(cli->format_file, "/dev/", 5) == 0;
-    char *path = NULL;
-    if (asprintf(&path, direct ? "%s" : "%s.partial", cli->format_file) < 0)
-        path = NULL;
-    FILE *file = path ? fopen(path, "w") : NULL;
-    bool ok = file != NULL;
-    if (file) {
-        print_as(cli, table, file);
-        ok = fflush(file) == 0 && !ferror(file);
-        ok = fclose(file) == 0 && ok;
-        ok = ok && (direct || rename(path, cli->format_file) == 0);
+    if (whole_open(&whole, cli->format_file, error, sizeof error)) {
+        print_as(cli, table, whole.file);
+        if (whole_close(&whole, true, error, sizeof error))
+            return EXIT_OK;
     }
-    if (!ok) {
-        render_error("cannot write '%s': %s", cli->format_file, strerror(errno));
-        if (file && !direct)
-            unlink(path);
-    }
-    free(path);
-    return ok ? EXIT_OK : EXIT_USAGE;
+    render_error("%s", error);
+    return EXIT_USAGE;
 }
 
 static void interrupt(int number)

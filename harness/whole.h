@@ -1,0 +1,21 @@
+/* whole.h - files that appear under their name only when they are whole. */
+#ifndef HARNESS_WHOLE_H
+#define HARNESS_WHOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+typedef struct Whole {
+    FILE *file;          /* write here                                                       */
+    const char *path;    /* the name in the end                                              */
+    char *partial;       /* the name until then; NULL: written in place (a device, a pipe)   */
+} Whole;
+
+/* false: error[] names the file and the reason; nothing is left to close. `path` must live until whole_close. */
+bool whole_open(Whole *whole, const char *path, char *error, size_t error_size);
+
+/* Flush, close, rename. With keep false, or if anything written so far failed, what was written is removed. */
+bool whole_close(Whole *whole, bool keep, char *error, size_t error_size);
+
+#endif
