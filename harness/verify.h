@@ -7,8 +7,26 @@
 
 typedef enum VerifyStatus { VERIFY_PASS, VERIFY_FAIL, VERIFY_SKIP, VERIFY_CRASH } VerifyStatus;
 
+/* Who found the fault. */
+typedef enum VerifyJudge {
+    JUDGE_NONE,     /* no fault                                                     */
+    JUDGE_BOUND,    /* eta > 1                                                      */
+    JUDGE_MODEL,    /* z > 12                                                       */
+    JUDGE_NONFINITE,/* NaN or infinity where the oracle has none, or the reverse    */
+    JUDGE_CANARY,   /* wrote outside its output                                     */
+    JUDGE_STATE,    /* floating-point control or register state changed             */
+    JUDGE_BITWISE,  /* bits depend on threads, order, alignment, scratch or control */
+    JUDGE_EXACT,    /* an exact oracle                                              */
+    JUDGE_SPECIAL,  /* the special-value contract                                   */
+    JUDGE_CRASH,    /* signal or time-out                                           */
+    JUDGE_ERROR,    /* the library refused a valid problem, or no memory            */
+    JUDGE_COUNT
+} VerifyJudge;
+const char *verify_judge_name(VerifyJudge judge);
+
 typedef struct VerifyResult {
     VerifyStatus status;
+    VerifyJudge judge;   /* the first one that disagreed                                  */
     double eta;          /* largest |error| / bound over the checked outputs; > 1 fails   */
     double z;            /* largest |error| / modelled sigma; > 12 fails                  */
     double max_abs;      /* largest |error|                                               */

@@ -1,0 +1,301 @@
+/* agree.c - bound and model of a kernel's error, and the comparison with them.
+ *
+ * Notation of agree.h and kernels/README.md; u is the unit roundoff of accumulation, u_s of scores, gamma(n) = n u / (1 - n u).
+ *
+ * A computed score is off by at most
+ *     delta_j = gamma(d + 4) |scale| sum |q k|  +  u_s (3 |s_j| + 2 |bias_j| + |s_j - m| + lag)  +  underflow
+ * (+ 4: scale, log2(e), their product and its product with q are rounded; 2 |bias|: log2(e) and the product; lag: the maximum that a kernel
+ * subtracts may lag behind the true one until l reaches 2^20, but never below the first visible score). Softmax turns score errors into
+ *     Delta o_c = sum_j p_j Delta s_j (v_jc - o_c)     to first order,
+ * and to any order, with E_j = exp(delta_j) - 1, |Delta o_c| <= sum p_j E_j |v_jc - o_c| / sum p_j exp(-delta_j) <= max v_c - min v_c. So
+ *     B_c = sum p_j (E_j + mean E) |v_jc - o_c| / (..)  +  (gamma(n) + gamma(n) + 2 r u + 2 c u + u_p + 2 u) sum p_j |v_jc|  +  u_o |o_c|
+ *           + FLT_MIN (n (max |v_c| + |o_c| + 2) + r + 3),
+ * n visible keys, r rescales: at most the number of new maxima in key order. Underflow, because denormals count as zero inside kernels: a
+ * weight, a product, a partial sum or an output below FLT_MIN may vanish (last line: l >= 1 as some weight is exp(0)), an element of q or k
+ * may, and so may their products: FLT_MIN ((1 + |scale|) (sum |k| + sum |q| + 2 d) + 3) in a score.
+ *
+ * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a row)
+ * adds before squaring. It linearises, so rows with a mean score error above 0.05 are left to the bound. */
+#include "harness/agree.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/oracle.h"
+
+#define LAG (20.0 * 0.69314718055994531)
+#define LINEAR 0.05
+#define HUGE_ERROR 1e30 /* stands for infinity where 0 times it must be 0 */
+
+static double gamma_of(double n, double u)
+{
+    return n * u < 0.5 ? n * u / (1.0 - n * u) : HUGE_ERROR;
+}
+
+/* What a row knows beside its keys. */
+typedef struct RowError {
+    double lag, rise;      /* how far behind the subtracted maximum may be; total rise of the running maximum  */
+    double rescales;
+    double mean_e, shrink; /* sum p E, sum p exp(-delta)                                                        */
+    double mean_variance;  /* sum p^2 Var_s                                                                     */
+    double mean_s;         /* sum p |s|                                                                         */
+} RowError;
+
+/* Per key: weight times E, and p^2 Var_s. */
+typedef struct KeyError {
+    double pe, p2_variance;
+} KeyError;
+
+static double score_delta(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, double lag)
+{
+    const double d = (double)p->d;
+    return gamma_of(d + 4.0, a->u_accumulate) * key->abs_qk +
+           a->u_score * (3.0 * fabs(key->s) + 2.0 * fabs(key->bias) + (row->m - key->s) + lag) +
+           (double)FLT_MIN * ((1.0 + fabs(p->scale)) * (key->abs_k + row->abs_q + 2.0 * d) + 3.0);
+}
+
+static double score_variance(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, double lag)
+{
+    const double d = (double)p->d, dot = key->s - key->bias, x = row->m - key->s + lag;
+    return a->u_accumulate * a->u_accumulate / 3.0 * ((2.0 + d / 6.0) * key->sq_qk + d / 9.0 * dot * dot) +
+           a->u_score * a->u_score / 3.0 * (2.0 * key->s * key->s + 2.0 * key->bias * key->bias + x * x);
+}
+
+static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, KeyError *errors)
+{
+    RowError e = {0};
+    size_t first = 0;
+    while (row->keys[first].s == -INFINITY)
+        first++; /* ends: m is finite */
+    double running = row->keys[first].s;
+    e.rise = row->m - running;
+    e.lag = e.rise < LAG ? e.rise : LAG;
+    for (size_t j = 0; j < row->n; j++) {
+        const OracleKey *key = &row->keys[j];
+        errors[j] = (KeyError){0};
+        if (key->s == -INFINITY)
+            continue; /* weight 0, exactly */
+        if (key->s > running) {
+            running = key->s;
+            e.rescales += 1.0;
+        }
+        const double delta = score_delta(p, a, row, key, e.lag);
+        const double pe = delta < 0.01 ? key->p * expm1(delta) : exp(key->s - row->m + delta) / row->l - key->p;
+        errors[j].pe = pe < HUGE_ERROR ? pe : HUGE_ERROR;
+        errors[j].p2_variance = key->p * key->p * score_variance(p, a, row, key, e.lag);
+        if (!(errors[j].p2_variance < HUGE_ERROR))
+            errors[j].p2_variance = 0.0; /* p = 0 times infinity; the row is not linear anyway */
+        e.mean_e += errors[j].pe;
+        e.shrink += key->p * exp(-delta);
+        e.mean_variance += errors[j].p2_variance;
+        e.mean_s += key->p * fabs(key->s);
+    }
+    return e;
+}
+
+/* Sums over keys, one of each per column. */
+enum { SUM_SPREAD, SUM_DEVIATION, SUM_MODEL, SUM_ABS, SUM_SQUARE, SUM_SHARED, SUM_EXP, MIN_V, MAX_V, SUMS };
+
+static void add_key(const OracleKey *key, const KeyError *e, const float *v, const double *o, size_t dv, double *sums)
+{
+    double *spread = sums + SUM_SPREAD * dv, *deviation = sums + SUM_DEVIATION * dv, *model = sums + SUM_MODEL * dv;
+    double *abs_sum = sums + SUM_ABS * dv, *square = sums + SUM_SQUARE * dv, *shared = sums + SUM_SHARED * dv;
+    double *exp_sum = sums + SUM_EXP * dv, *low = sums + MIN_V * dv, *high = sums + MAX_V * dv;
+    const double p = key->p, p2 = p * p, ps = p * (key->s - key->bias);
+    for (size_t c = 0; c < dv; c++) {
+        const double x = v[c], diff = x - o[c], d2 = diff * diff;
+        spread[c] += e->pe * fabs(diff);
+        deviation[c] += p * fabs(diff);
+        model[c] += e->p2_variance * d2;
+        abs_sum[c] += p * fabs(x);
+        square[c] += p2 * x * x;
+        shared[c] += ps * diff;
+        exp_sum[c] += p2 * d2;
+        low[c] = x < low[c] ? x : low[c];
+        high[c] = x > high[c] ? x : high[c];
+    }
+}
+
+static AgreeNumber expect_o(const AttnAccuracy *a, const OracleRow *row, const RowError *e, const double *sums, size_t dv, size_t c)
+{
+    const double u = a->u_accumulate, n = (double)row->n, o = row->o[c], low = sums[MIN_V * dv + c], high = sums[MAX_V * dv + c];
+    const double abs_v = sums[SUM_ABS * dv + c], square = sums[SUM_SQUARE * dv + c], shared = sums[SUM_SHARED * dv + c];
+    const double largest = fabs(low) > fabs(high) ? fabs(low) : fabs(high);
+    double moved = (sums[SUM_SPREAD * dv + c] + e->mean_e * sums[SUM_DEVIATION * dv + c]) / e->shrink;
+    if (!(moved < high - low))
+        moved = high - low;
+    const double third = u * u / 3.0;
+    AgreeNumber x;
+    x.ref = o;
+    x.lost = (double)FLT_MIN * (n * (largest + fabs(o) + 2.0) + e->rescales + 3.0);
+    x.bound = moved + (2.0 * gamma_of(n, u) + 2.0 * e->rescales * u + a->u_prob + 2.0 * u) * abs_v + a->u_out * fabs(o) + x.lost;
+    x.bound_exp = 2.0 * u * abs_v;
+    x.variance = sums[SUM_MODEL * dv + c] + 4.0 * a->u_score * a->u_score / 3.0 * shared * shared +
+                 third * (n / 6.0 * square + (2.0 * n / 9.0 + 2.0 * e->rescales / 3.0 + 2.0) * o * o) + a->u_prob * a->u_prob / 3.0 * square +
+                 a->u_out * a->u_out / 3.0 * o * o;
+    x.variance_exp = third * 4.0 * sums[SUM_EXP * dv + c];
+    return x;
+}
+
+/* lse = m + ln(l): score errors enter as their weighted mean, rescales do not cancel here, and the logarithm (4 ulp) and the way back from
+ * powers of two round on the scale of m and ln(l). */
+static AgreeNumber expect_lse(const AttnAccuracy *a, const OracleRow *row, const RowError *e)
+{
+    const double u = a->u_accumulate, n = (double)row->n, r = e->rescales, log_l = log(row->l) + e->lag, m = fabs(row->m);
+    const double sizes = 4.0 * log_l + 3.0 * m + 2.0 * fabs(row->lse) + e->rise;
+    AgreeNumber x;
+    x.ref = row->lse;
+    x.lost = (double)FLT_MIN * (2.0 * n + 4.0);
+    x.bound = log1p(e->mean_e) + gamma_of(n, u) + 2.0 * r * u + u * sizes + x.lost;
+    x.bound_exp = (1.0 + r) * u;
+    const double third = u * u / 3.0;
+    x.variance = e->mean_variance + third * (4.0 * e->mean_s * e->mean_s + 2.0 * n / 9.0 + 2.0 * r + 16.0 * log_l * log_l + 4.0 * m * m +
+                                             2.0 * row->lse * row->lse + e->rise * e->rise + 2.0);
+    x.variance_exp = third * 4.0 * (1.0 + r);
+    return x;
+}
+
+/* All numbers of one row. A row that is not finite has no bound: only its NaN and infinities are compared. */
+static void expect_row(Agree *agree, size_t at, const OracleRow *row, const AttnTensors *t, KeyError *errors, double *sums)
+{
+    const AttnProblem *p = agree->p;
+    const size_t dv = p->dv;
+    AgreeNumber *o = agree->o + at * dv;
+    agree->lse[at] = (AgreeNumber){.ref = row->lse};
+    for (size_t c = 0; c < dv; c++)
+        o[c] = (AgreeNumber){.ref = row->n ? row->o[c] : 0.0};
+    agree->linear[at] = row->n > 0;
+    if (row->n == 0 || !isfinite(row->lse))
+        return;
+    const RowError e = row_error(p, &agree->accuracy, row, errors);
+    agree->linear[at] = e.mean_e < LINEAR;
+    memset(sums, 0, SUMS * dv * sizeof *sums);
+    for (size_t c = 0; c < dv; c++) {
+        sums[MIN_V * dv + c] = INFINITY;
+        sums[MAX_V * dv + c] = -INFINITY;
+    }
+    for (size_t j = 0; j < row->n; j++) {
+        if (row->keys[j].s == -INFINITY)
+            continue;
+        const float *v = (const float *)t->v + (ptrdiff_t)row->b * p->v.batch + (ptrdiff_t)row->g * p->v.head +
+                         (ptrdiff_t)row->keys[j].j * p->v.row;
+        add_key(&row->keys[j], &errors[j], v, row->o, dv, sums);
+    }
+    for (size_t c = 0; c < dv; c++)
+        if (isfinite(row->o[c]))
+            o[c] = expect_o(&agree->accuracy, row, &e, sums, dv, c);
+    agree->lse[at] = expect_lse(&agree->accuracy, row, &e);
+}
+
+bool agree_expect(Agree *agree, const AttnProblem *problem, const AttnTensors *tensors, const AttnAccuracy *accuracy, uint64_t seed,
+                  double flop_limit, bool longdouble)
+{
+    memset(agree, 0, sizeof *agree);
+    agree->p = problem;
+    agree->accuracy = *accuracy;
+    agree->rows = oracle_pick_rows(problem, seed, flop_limit, &agree->count);
+    agree->o = calloc(agree->count * problem->dv + 1, sizeof *agree->o);
+    agree->lse = calloc(agree->count + 1, sizeof *agree->lse);
+    agree->linear = calloc(agree->count + 1, sizeof *agree->linear);
+    KeyError *errors = malloc((problem->k_len + 1) * sizeof *errors);
+    double *sums = malloc(SUMS * problem->dv * sizeof *sums);
+    Oracle oracle;
+    const bool opened = oracle_open(&oracle, problem, tensors, longdouble);
+    const bool ok = opened && agree->rows && agree->o && agree->lse && agree->linear && errors && sums;
+    for (size_t at = 0; ok && at < agree->count; at++) {
+        const size_t i = agree->rows[at] % problem->q_len, head = agree->rows[at] / problem->q_len;
+        expect_row(agree, at, oracle_row(&oracle, head / problem->q_heads, head % problem->q_heads, i), tensors, errors, sums);
+    }
+    if (opened)
+        oracle_close(&oracle);
+    free(errors);
+    free(sums);
+    if (!ok)
+        agree_free(agree);
+    return ok;
+}
+
+void agree_free(Agree *agree)
+{
+    free(agree->rows);
+    free(agree->o);
+    free(agree->lse);
+    free(agree->linear);
+    memset(agree, 0, sizeof *agree);
+}
+
+bool agree_same_class(const AttnAccuracy *a, const AttnAccuracy *b)
+{
+    return a->u_accumulate == b->u_accumulate && a->u_score == b->u_score && a->u_prob == b->u_prob && a->u_out == b->u_out;
+}
+
+/* ---- Comparison ------------------------------------------------------------------------------------------------------------------- */
+
+static double ulps(double difference, float ref)
+{
+    const float size = fabsf(ref) < FLT_MIN ? FLT_MIN : fabsf(ref);
+    return difference / (double)(nextafterf(size, INFINITY) - size);
+}
+
+/* One number against its expectation. Returns the judge that objects. */
+static VerifyJudge judge_number(const AgreeNumber *x, double c, bool linear, float got, VerifyResult *result)
+{
+    if (!isfinite(x->ref) || !isfinite(got))
+        return (isnan(x->ref) && isnan(got)) || x->ref == (double)got ? JUDGE_NONE : JUDGE_NONFINITE;
+    const double difference = fabs((double)got - x->ref), bound = x->bound + c * x->bound_exp;
+    const double sigma = sqrt(x->variance + c * c * x->variance_exp), rounding = difference > x->lost ? difference - x->lost : 0.0;
+    const double eta = difference == 0.0 ? 0.0 : difference / bound, z = rounding == 0.0 || !linear ? 0.0 : rounding / sigma;
+    const double ulp = ulps(difference, (float)x->ref);
+    result->max_abs = difference > result->max_abs ? difference : result->max_abs;
+    result->max_ulp = ulp > result->max_ulp ? ulp : result->max_ulp;
+    result->eta = eta > result->eta ? eta : result->eta;
+    result->z = z > result->z ? z : result->z;
+    return eta > AGREE_ETA_LIMIT ? JUDGE_BOUND : z > AGREE_Z_LIMIT ? JUDGE_MODEL : JUDGE_NONE;
+}
+
+/* Keep the first objection, with its place and values. `what` is "o" or "lse". */
+static void object(VerifyResult *result, VerifyJudge judge, const AttnProblem *p, size_t number, const char *what, size_t c,
+                   const AgreeNumber *x, float got)
+{
+    if (result->judge != JUDGE_NONE)
+        return;
+    const size_t i = number % p->q_len, head = number / p->q_len;
+    char column[32] = "";
+    if (what[0] == 'o')
+        snprintf(column, sizeof column, " col %zu", c);
+    const double difference = fabs((double)got - x->ref);
+    result->status = VERIFY_FAIL;
+    result->judge = judge;
+    snprintf(result->why, sizeof result->why, "%s batch %zu head %zu row %zu%s ref=%.9g got=%.9g |diff|=%.3g ulp=%.0f bound=%.3g", what,
+             head / p->q_heads, head % p->q_heads, i, column, x->ref, (double)got, difference, ulps(difference, (float)x->ref), x->bound);
+}
+
+void agree_judge(const Agree *agree, double exp_ulp, const AttnTensors *t, VerifyResult *result)
+{
+    const AttnProblem *p = agree->p;
+    const double c = exp_ulp * 0x1p-23 / agree->accuracy.u_accumulate;
+    result->rows += agree->count;
+    for (size_t at = 0; at < agree->count; at++) {
+        const size_t i = agree->rows[at] % p->q_len, head = agree->rows[at] / p->q_len, b = head / p->q_heads, h = head % p->q_heads;
+        const float *o = (const float *)t->o + (ptrdiff_t)b * p->o.batch + (ptrdiff_t)h * p->o.head + (ptrdiff_t)i * p->o.row;
+        const AgreeNumber *x = agree->o + at * p->dv;
+        double error2 = 0.0, ref2 = 0.0;
+        for (size_t col = 0; col < p->dv; col++) {
+            const VerifyJudge judge = judge_number(&x[col], c, agree->linear[at], o[col], result);
+            if (judge != JUDGE_NONE)
+                object(result, judge, p, agree->rows[at], "o", col, &x[col], o[col]);
+            error2 += ((double)o[col] - x[col].ref) * ((double)o[col] - x[col].ref);
+            ref2 += x[col].ref * x[col].ref;
+        }
+        if (ref2 > 0.0 && sqrt(error2 / ref2) > result->rel_l2)
+            result->rel_l2 = sqrt(error2 / ref2);
+        if (p->lse.dtype == ATTN_NONE)
+            continue;
+        const float lse = t->lse[(ptrdiff_t)b * p->lse.batch + (ptrdiff_t)h * p->lse.head + (ptrdiff_t)i * p->lse.row];
+        const VerifyJudge judge = judge_number(&agree->lse[at], c, agree->linear[at], lse, result);
+        if (judge != JUDGE_NONE)
+            object(result, judge, p, agree->rows[at], "lse", 0, &agree->lse[at], lse);
+    }
+}

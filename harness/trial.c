@@ -1,0 +1,110 @@
+/* trial.c - plan, fenced workspace, run, guards: the part that verify, exact oracles and special values share. */
+#include "harness/trial.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "dispatch/choose.h"
+#include "dispatch/plan.h"
+#include "harness/fence.h"
+#include "harness/state.h"
+
+bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(result->why, sizeof result->why, format, arguments);
+    va_end(arguments);
+    result->status = VERIFY_FAIL;
+    result->judge = judge;
+    return false;
+}
+
+bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size)
+{
+    const AttnVerdict verdict = attn_choose_judge(kernel, problem, attn_cpu_this(), NULL);
+    if (!verdict.accepted)
+        snprintf(why, size, "%s", verdict.why);
+    return verdict.accepted;
+}
+
+void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
+{
+    (void)context;
+    while (n > 0)
+        task(argument, --n);
+}
+
+typedef struct Crew {
+    atomic_size_t next;
+    size_t n;
+    void (*task)(void *argument, size_t i);
+    void *argument;
+} Crew;
+
+static void *work(void *context)
+{
+    Crew *crew = context;
+    for (size_t i; (i = atomic_fetch_add(&crew->next, 1)) < crew->n;)
+        crew->task(crew->argument, i);
+    return NULL;
+}
+
+void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
+{
+    enum { MOST = 16 };
+    (void)context;
+    Crew crew = {0, n, task, argument};
+    pthread_t threads[MOST];
+    size_t started = 0;
+    while (started < MOST && started + 1 < n && pthread_create(&threads[started], NULL, work, &crew) == 0)
+        started++;
+    work(&crew);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* Between set and restore of an unusual control stands nothing but attn_run. */
+static AttnStatus run_guarded(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t size, const Trial *trial,
+                              MachineState *before, MachineState *after)
+{
+    const uint64_t restore = trial->unusual ? state_unusual_set(*trial->unusual) : 0;
+    state_clear_upper();
+    *before = state_read();
+    const AttnStatus status = attn_run(plan, tensors, workspace, size);
+    *after = state_read();
+    if (trial->unusual)
+        state_restore(restore);
+    return status;
+}
+
+bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyResult *result)
+{
+    AttnPlan *plan;
+    if (attn_plan_create_with(kernel, &data->problem, trial->threads, trial->loop, NULL, &plan) != ATTN_OK)
+        return trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+    const size_t size = attn_plan_workspace(plan);
+    struct DataArena workspace = {0};
+    if (!fence_map(&workspace, size, FENCE_AFTER, trial->dirt)) {
+        attn_plan_destroy(plan);
+        return trial_fail(result, JUDGE_ERROR, "no memory for a workspace of %zu bytes", size);
+    }
+    data_poison_output(data);
+    MachineState before, after;
+    const AttnStatus status = run_guarded(plan, &data->tensors, workspace.at, size, trial, &before, &after);
+    const bool margins = fence_margins_intact(&workspace, trial->dirt);
+    fence_unmap(&workspace);
+    attn_plan_destroy(plan);
+    if (status != ATTN_OK)
+        return trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+    char why[160];
+    if (state_changed(&before, &after, why, sizeof why))
+        return trial_fail(result, JUDGE_STATE, "%s", why);
+    if (!margins)
+        return trial_fail(result, JUDGE_CANARY, "wrote before the beginning of its workspace of %zu bytes", size);
+    if (!data_canaries_intact(data))
+        return trial_fail(result, JUDGE_CANARY, "wrote outside the elements of o or lse: a canary in a gap or margin is gone");
+    return true;
+}
