@@ -1,0 +1,236 @@
+/* test_threads.c - every unit once, no worker number twice at a time, whatever the runner does. */
+#include <criterion/criterion.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "dispatch/threads.h"
+
+enum { MOST_UNITS = 5000, MOST_WORKERS = 64 };
+
+typedef struct Tally {
+    size_t workers, units;
+    atomic_int done[MOST_UNITS];  /* times that a unit ran                        */
+    atomic_int busy[MOST_WORKERS]; /* bodies at work under this number             */
+    atomic_int clashes;            /* two at once, or a number that is out of range */
+    atomic_int most_at_once, now;
+} Tally;
+
+static Tally tally;
+
+static void body(void *context, size_t worker, size_t unit)
+{
+    Tally *t = context;
+    if (worker >= t->workers || unit >= t->units) {
+        atomic_fetch_add(&t->clashes, 1);
+        return;
+    }
+    if (atomic_fetch_add(&t->busy[worker], 1) != 0)
+        atomic_fetch_add(&t->clashes, 1);
+    const int now = atomic_fetch_add(&t->now, 1) + 1;
+    if (now > t->most_at_once)
+        t->most_at_once = now;
+    atomic_fetch_add(&t->done[unit], 1);
+    for (volatile int spin = 0; spin < 200; spin++)
+        ;
+    atomic_fetch_sub(&t->now, 1);
+    atomic_fetch_sub(&t->busy[worker], 1);
+}
+
+static void run_and_check(AttnParallelFor loop, void *loop_context, size_t workers, size_t units)
+{
+    memset(&tally, 0, sizeof tally);
+    tally.workers = workers;
+    tally.units = units;
+    attn_threads_run(loop, loop_context, workers, units, body, &tally);
+    cr_expect_eq(tally.clashes, 0, "%d clashes with %zu workers, %zu units", (int)tally.clashes, workers, units);
+    cr_expect_eq(tally.now, 0, "bodies still at work after the return");
+    for (size_t i = 0; i < units; i++)
+        cr_assert_eq(tally.done[i], 1, "unit %zu of %zu ran %d times (%zu workers)", i, units, (int)tally.done[i], workers);
+}
+
+static void run_all_sizes(AttnParallelFor loop, void *loop_context)
+{
+    static const size_t counts[] = {0, 1, 2, 3, 7, 64, 1000, MOST_UNITS}, workers[] = {1, 2, 3, 8, MOST_WORKERS};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        for (size_t j = 0; j < sizeof workers / sizeof *workers; j++)
+            run_and_check(loop, loop_context, workers[j], counts[i]);
+}
+
+Test(threads, own_runner)
+{
+    run_all_sizes(NULL, NULL);
+}
+
+/* ---- Loops of a caller ----------------------------------------------------------------------------------------------------------- */
+
+typedef void (*Task)(void *argument, size_t i);
+
+static void serial_loop(void *context, size_t n, Task task, void *argument)
+{
+    (*(size_t *)context)++;
+    for (size_t i = n; i-- > 0;)
+        task(argument, i);
+}
+
+typedef struct Call {
+    Task task;
+    void *argument;
+    size_t index;
+} Call;
+
+static void *make_call(void *pointer)
+{
+    const Call *call = pointer;
+    call->task(call->argument, call->index);
+    return NULL;
+}
+
+/* A thread for each index; with *context != 0 all of them are given the same index, twice as many as asked for. */
+static void thread_loop(void *context, size_t n, Task task, void *argument)
+{
+    const bool wrong = context && *(const int *)context;
+    pthread_t thread[2 * MOST_WORKERS];
+    Call call[2 * MOST_WORKERS];
+    const size_t calls = wrong ? 2 * n : n;
+    for (size_t i = 0; i < calls; i++) {
+        call[i] = (Call){task, argument, wrong ? 0 : i};
+        cr_assert_eq(pthread_create(&thread[i], NULL, make_call, &call[i]), 0);
+    }
+    for (size_t i = 0; i < calls; i++)
+        pthread_join(thread[i], NULL);
+}
+
+static void idle_loop(void *context, size_t n, Task task, void *argument)
+{
+    (void)context, (void)n, (void)task, (void)argument;
+}
+
+static void half_loop(void *context, size_t n, Task task, void *argument)
+{
+    (void)context;
+    for (size_t i = 0; i < n; i += 2)
+        task(argument, i);
+}
+
+static void absurd_loop(void *context, size_t n, Task task, void *argument)
+{
+    (void)context;
+    for (size_t i = 0; i < 3 * n; i++)
+        task(argument, (size_t)-1 - i);
+}
+
+Test(threads, loops_that_keep_the_contract)
+{
+    size_t calls = 0;
+    run_all_sizes(serial_loop, &calls);
+    cr_expect_gt(calls, 0);
+    run_all_sizes(thread_loop, NULL);
+}
+
+Test(threads, loops_that_break_it)
+{
+    int wrong = 1;
+    run_all_sizes(thread_loop, &wrong);
+    run_all_sizes(idle_loop, NULL);
+    run_all_sizes(half_loop, NULL);
+    run_all_sizes(absurd_loop, NULL);
+}
+
+Test(threads, one_worker_or_unit_needs_no_loop)
+{
+    size_t calls = 0;
+    run_and_check(serial_loop, &calls, 1, 100);
+    run_and_check(serial_loop, &calls, 100 % MOST_WORKERS, 1);
+    run_and_check(serial_loop, &calls, 2, 0);
+    cr_expect_eq(calls, 0);
+    run_and_check(serial_loop, &calls, 2, 2);
+    cr_expect_eq(calls, 1);
+}
+
+/* ---- OpenMP ---------------------------------------------------------------------------------------------------------------------- */
+
+#ifdef _OPENMP
+typedef struct Where {
+    pthread_t caller;
+    atomic_int elsewhere;
+} Where;
+
+static void note_thread(void *context, size_t worker, size_t unit)
+{
+    Where *where = context;
+    (void)worker, (void)unit;
+    usleep(100);
+    if (!pthread_equal(where->caller, pthread_self()))
+        atomic_fetch_add(&where->elsewhere, 1);
+}
+
+static int units_elsewhere(size_t workers)
+{
+    Where where = {.caller = pthread_self()};
+    attn_threads_run(NULL, NULL, workers, 50, note_thread, &where);
+    return where.elsewhere;
+}
+
+Test(threads, openmp_shares_the_work)
+{
+    cr_expect_gt(units_elsewhere(4), 0);
+    cr_expect_eq(units_elsewhere(1), 0);
+}
+
+Test(threads, inside_a_region_units_stay_on_their_thread)
+{
+    int elsewhere = -1;
+#pragma omp parallel num_threads(2)
+    {
+#pragma omp master
+        elsewhere = units_elsewhere(4);
+    }
+    cr_expect_eq(elsewhere, 0);
+}
+
+/* A child of a process that has used OpenMP has none of its threads: it must neither wait for them nor lose units. */
+Test(threads, a_forked_child_does_not_hang, .timeout = 20)
+{
+    run_and_check(NULL, NULL, 4, 100);
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(10);
+        memset(&tally, 0, sizeof tally);
+        tally.workers = 4;
+        tally.units = 100;
+        attn_threads_run(NULL, NULL, 4, 100, body, &tally);
+        int missed = tally.clashes;
+        for (size_t i = 0; i < 100; i++)
+            missed += tally.done[i] != 1;
+        _exit(missed == 0 ? 0 : 1);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", (unsigned)status);
+    run_and_check(NULL, NULL, 4, 100);
+}
+#endif
+
+Test(threads, workers)
+{
+    AttnSettings settings = {.threads = 5};
+    cr_expect_eq(attn_threads_workers(&settings), 5);
+    settings.parallel_for = serial_loop;
+    cr_expect_eq(attn_threads_workers(&settings), 5);
+    settings.threads = 0;
+    cr_expect_eq(attn_threads_workers(&settings), 1);
+    settings.parallel_for = NULL;
+    cr_expect_geq(attn_threads_workers(&settings), 1);
+#ifdef _OPENMP
+    omp_set_num_threads(3);
+    cr_expect_eq(attn_threads_workers(&settings), 3);
+    omp_set_num_threads(1000000);
+    cr_expect_eq(attn_threads_workers(&settings), 4096);
+#endif
+}
