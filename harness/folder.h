@@ -1,0 +1,54 @@
+/* folder.h - a conformance case: a folder with meta.json and one NPY file per tensor (docs/semantics.md, part 2, section 8).
+ *
+ * Reading checks everything: what is read is a well-formed ONNX Attention node with its expected outputs, whatever the interface can express
+ * of it. Binding turns it into a problem with f32 operands, judging compares an output with the expected one. */
+#ifndef HARNESS_FOLDER_H
+#define HARNESS_FOLDER_H
+
+#include "attnzoo.h"
+#include "harness/npy.h"
+
+enum { FOLDER_Q, FOLDER_K, FOLDER_V, FOLDER_MASK, FOLDER_PAST_KEY, FOLDER_PAST_VALUE, FOLDER_KV_LENGTHS, FOLDER_INPUTS };
+enum { FOLDER_Y, FOLDER_PRESENT_KEY, FOLDER_PRESENT_VALUE, FOLDER_SCORES, FOLDER_OUTPUTS };
+
+typedef struct Folder {
+    char name[128];
+    size_t batch, q_heads, kv_heads, q_len, kv_len, past_len, total_len, d, dv; /* total = past + kv: keys that a query meets      */
+    bool heads_inside;                 /* rank 3: heads are the outer part of the last axis; else [batch, head, row, column]       */
+    bool causal, scaled;               /* scaled: `scale` was given                                                                */
+    double scale, softcap;             /* softcap 0: none                                                                          */
+    int scores_mode;                   /* what the output `qk_matmul_output` holds: 0 raw, 1 capped, 2 biased, 3 weights            */
+    int softmax_precision;             /* ONNX number of a type; 0: not given                                                      */
+    int64_t left, right;               /* window, -1: none                                                                         */
+    Npy in[FOLDER_INPUTS], out[FOLDER_OUTPUTS]; /* data NULL: absent                                                                */
+} Folder;
+
+/* false: error[] is one sentence that names file and field; *folder is then empty. */
+bool folder_read(const char *directory, Folder *folder, char *error, size_t error_size);
+void folder_free(Folder *folder);
+
+/* Options of the case that the interface cannot express yet, separated by commas; "" if it can express all of it. Returns buffer. */
+const char *folder_missing(const Folder *folder, char *buffer, size_t size);
+
+/* The storage type that was converted to f32 to run here, for example "float16"; NULL if all is f32 already. */
+const char *folder_converted(const Folder *folder);
+
+/* A case as the library takes it. Memory is owned. */
+typedef struct FolderCall {
+    AttnProblem problem;
+    AttnTensors tensors;
+    size_t outputs;                 /* elements of tensors.o, in the order of the expected output */
+    float *q, *k, *v, *o, *bias;
+    unsigned char *mask;
+} FolderCall;
+
+/* false: error[] says why (memory, or a value that f32 cannot hold). */
+bool folder_bind(const Folder *folder, FolderCall *call, char *error, size_t error_size);
+void folder_release(FolderCall *call);
+
+/* Compare call->o with Y, or, for present_key and present_value, what the call was given as keys and values, bit by bit.
+ * *worst is the largest error in units of what is allowed; false: why[] names the element. */
+bool folder_judge(const Folder *folder, const FolderCall *call, double *worst, char *why, size_t why_size);
+bool folder_judge_present(const Folder *folder, const FolderCall *call, char *why, size_t why_size);
+
+#endif
