@@ -1,0 +1,322 @@
+/* paired.c - rounds, blocks, calibration and flags of the timing engine; the reasons stand in paired.h. */
+#include "harness/paired.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/data.h"
+
+#define WARMUP_SECONDS 0.2
+#define WARMUP_AGREE 1.02
+#define SETTLE_SECONDS 1e-3 /* calls shorter than this run once untimed before their trial */
+#define CLOCK_STEPS 1000.0  /* a trial lasts at least this many steps of the clock         */
+
+#ifdef CLOCK_MONOTONIC_RAW
+#define CLOCK_USED CLOCK_MONOTONIC_RAW
+#else
+#define CLOCK_USED CLOCK_MONOTONIC
+#endif
+
+static double real_now(void *context)
+{
+    (void)context;
+    struct timespec t;
+    clock_gettime(CLOCK_USED, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+PairedClock paired_clock(void)
+{
+    PairedClock clock = {real_now, NULL, 1.0};
+    double last = real_now(NULL);
+    for (int seen = 0; seen < 100;) {
+        const double now = real_now(NULL);
+        if (now > last) {
+            clock.resolution = fmin(clock.resolution, now - last);
+            seen++;
+        }
+        last = now;
+    }
+    return clock;
+}
+
+PairedConfig paired_config(void)
+{
+    PairedConfig config = {.clock = paired_clock(), .min_trial = 300e-6, .budget = 2.0, .max_rounds = 100, .confidence = 0.99,
+                           .comparisons = 1, .seed = 1};
+    return config;
+}
+
+/* Additions will not do: some cores fold a chain of them and show 18 "GHz". */
+void paired_chain(void)
+{
+    uint64_t x = 3;
+    for (int i = 0; i < PAIRED_CHAIN / 16; i++) {
+#if defined(__x86_64__)
+        __asm__ volatile(".rept 16\n\timul %0, %0\n\t.endr" : "+r"(x));
+#elif defined(__aarch64__)
+        __asm__ volatile(".rept 16\n\tmul %0, %0, %0\n\t.endr" : "+r"(x));
+#else
+        for (int j = 0; j < 16; j++) {
+            x *= x;
+            __asm__ volatile("" : "+r"(x));
+        }
+#endif
+    }
+}
+
+void paired_order(uint64_t seed, size_t block, size_t count, size_t *order)
+{
+    const uint64_t key = random_bits(seed, block);
+    for (size_t i = 0; i < count; i++)
+        order[i] = i;
+    for (size_t i = count; i > 1; i--) { /* Fisher and Yates */
+        const size_t j = (size_t)(random_uniform(key, i) * (double)i), swap = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = swap;
+    }
+}
+
+static double now(const PairedConfig *config)
+{
+    return config->clock.now(config->clock.context);
+}
+
+static bool stopped(const PairedConfig *config)
+{
+    return config->stop && *config->stop;
+}
+
+static double time_calls(const PairedConfig *config, const PairedArm *arm, size_t iterations)
+{
+    const double start = now(config);
+    arm->run(arm->context, iterations);
+    return now(config) - start;
+}
+
+void paired_calibrate(const PairedConfig *config, PairedArm *arm)
+{
+    const double goal = fmax(config->min_trial, CLOCK_STEPS * config->clock.resolution);
+    size_t n = 1;
+    for (;;) {
+        double t = time_calls(config, arm, n);
+        if (t >= goal) {
+            const double again = n == 1 && t >= 10 * goal ? t : time_calls(config, arm, n);
+            t = fmin(t, again);
+        }
+        if (t >= goal || stopped(config) || n >= (size_t)1 << 40) {
+            arm->iterations = n;
+            arm->trial = t;
+            return;
+        }
+        const double grow = t > 0 ? fmin(10.0, fmax(1.1, 1.1 * goal / t)) : 10.0;
+        n = (size_t)ceil((double)n * grow);
+    }
+}
+
+/* Clock ticks that the hypervisor stole from all CPUs, and all ticks; false where the system does not say. */
+static bool read_steal(int fd, double *stolen, double *total)
+{
+    char text[512];
+    const ssize_t got = fd >= 0 ? pread(fd, text, sizeof text - 1, 0) : -1;
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    double tick[8];
+    if (sscanf(text, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &tick[0], &tick[1], &tick[2], &tick[3], &tick[4], &tick[5], &tick[6],
+               &tick[7]) != 8)
+        return false;
+    *stolen = tick[7];
+    *total = 0;
+    for (int i = 0; i < 8; i++)
+        *total += tick[i];
+    return true;
+}
+
+/* One trial of the round; fills seconds[round] and flags[round]. */
+static void trial(const PairedConfig *config, PairedArm *arm, size_t round)
+{
+    if (arm->trial < SETTLE_SECONDS * (double)arm->iterations)
+        arm->run(arm->context, 1);
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    const double t = time_calls(config, arm, arm->iterations);
+    getrusage(RUSAGE_SELF, &after);
+    arm->seconds[round] = t > 0 ? t / (double)arm->iterations : NAN;
+    if (after.ru_nivcsw != before.ru_nivcsw)
+        arm->flags[round] |= PAIRED_PREEMPTED;
+    if (after.ru_minflt != before.ru_minflt)
+        arm->flags[round] |= PAIRED_FAULTED;
+}
+
+/* Clock frequency, vector licences, page tables: run the reference arm until it and the sentinel keep step. */
+static void warm_up(const PairedConfig *config, const PairedArm *arm, PairedRun *run)
+{
+    double ratio[3] = {0, 0, 0};
+    const double start = now(config);
+    for (size_t i = 0; !stopped(config); i++) {
+        const double a = now(config);
+        paired_chain();
+        const double b = now(config), t = time_calls(config, arm, arm->iterations);
+        ratio[i % 3] = b > a ? t / (b - a) : t;
+        run->warmup = now(config) - start;
+        const double high = fmax(ratio[0], fmax(ratio[1], ratio[2])), low = fmin(ratio[0], fmin(ratio[1], ratio[2]));
+        run->settled = i >= 2 && high <= WARMUP_AGREE * low;
+        if (run->settled || run->warmup > WARMUP_SECONDS)
+            return;
+    }
+}
+
+static double round_cost(const PairedArm *arms, size_t count)
+{
+    double cost = 0;
+    for (size_t k = 0; k < count; k++) {
+        const double call = arms[k].trial / (double)arms[k].iterations;
+        cost += (arms[k].trial + (call < SETTLE_SECONDS ? call : 0)) / (double)arms[k].every;
+    }
+    return cost;
+}
+
+/* How many rounds the budget buys, and how often slow arms take part: at least three times. */
+static size_t plan_rounds(const PairedConfig *config, PairedArm *arms, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        arms[k].every = (size_t)fmax(1.0, ceil(arms[k].trial / (PAIRED_SLOW * arms[config->reference].trial)));
+    const size_t most = config->max_rounds < PAIRED_MAX_ROUNDS ? config->max_rounds : PAIRED_MAX_ROUNDS;
+    size_t rounds = most;
+    for (int pass = 0; pass < 2; pass++) {
+        const double cost = round_cost(arms, count), affordable = config->budget / cost;
+        rounds = affordable < (double)most ? (size_t)affordable : most;
+        if (rounds < PAIRED_MIN_ROUNDS)
+            rounds = (size_t)fmax(1.0, fmin(PAIRED_MIN_ROUNDS, 3.0 * affordable));
+        rounds = rounds < most ? rounds : most;
+        for (size_t k = 0; k < count; k++)
+            if (arms[k].every > 1 && arms[k].every > rounds / 3)
+                arms[k].every = rounds >= 3 ? rounds / 3 : 1;
+    }
+    return rounds;
+}
+
+/* Is every interval against the reference narrow enough to stop? */
+static bool narrow(const PairedConfig *config, const PairedArm *arms, const PairedRun *run)
+{
+    for (size_t k = 0; k < config->compared; k++) {
+        const StatsInterval r = paired_ratio(run, &arms[config->reference], &arms[k]);
+        if (k != config->reference && !((r.hi - r.lo) / 2 <= config->target_ci * r.median))
+            return false;
+    }
+    return true;
+}
+
+static bool allocate(PairedArm *arms, size_t count, size_t rounds)
+{
+    for (size_t k = 0; k < count; k++)
+        arms[k].seconds = NULL, arms[k].flags = NULL;
+    for (size_t k = 0; k < count; k++) {
+        arms[k].seconds = malloc(rounds * sizeof *arms[k].seconds);
+        arms[k].flags = calloc(rounds, sizeof *arms[k].flags);
+        if (!arms[k].seconds || !arms[k].flags) {
+            paired_free(arms, count);
+            return false;
+        }
+        for (size_t r = 0; r < rounds; r++)
+            arms[k].seconds[r] = NAN;
+    }
+    return true;
+}
+
+bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, PairedRun *run)
+{
+    memset(run, 0, sizeof *run);
+    run->steal = NAN;
+    const size_t looks = config->target_ci > 0 ? 3 : 1;
+    run->alpha = (1.0 - config->confidence) / (double)(config->comparisons * looks);
+    for (size_t k = 0; k < count; k++)
+        if (arms[k].iterations == 0)
+            paired_calibrate(config, &arms[k]);
+    const size_t rounds = plan_rounds(config, arms, count);
+    size_t *order = malloc(count * sizeof *order);
+    double *chain = malloc(2 * rounds * sizeof *chain);
+    if (!order || !chain || !allocate(arms, count, rounds)) {
+        free(order);
+        free(chain);
+        return false;
+    }
+    warm_up(config, &arms[config->reference], run);
+
+    const int stat = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+    double stolen0 = 0, total0 = 0, stolen = 0, total = 0;
+    const bool knows_steal = read_steal(stat, &stolen0, &total0);
+    double stolen_before = stolen0;
+    size_t blocks = 0;
+    const double start = now(config);
+    while (run->rounds < rounds && !stopped(config)) {
+        const size_t round = run->rounds, turn = round % count;
+        if (turn == 0) {
+            paired_order(config->seed, blocks, count, order);
+            const double before = now(config);
+            paired_chain();
+            chain[blocks++] = now(config) - before;
+        }
+        for (size_t place = 0; place < count; place++) {
+            PairedArm *arm = &arms[order[(turn + place) % count]];
+            if (round % arm->every == 0)
+                trial(config, arm, round);
+        }
+        const bool was_stolen = knows_steal && read_steal(stat, &stolen, &total) && stolen > stolen_before;
+        stolen_before = stolen;
+        for (size_t k = 0; k < count; k++) {
+            if (isnan(arms[k].seconds[round]))
+                continue;
+            arms[k].flags[round] |= was_stolen ? PAIRED_STOLEN : 0;
+            run->trials++;
+            run->flagged += arms[k].flags[round] != 0;
+        }
+        run->rounds++;
+        run->elapsed = now(config) - start;
+        if (config->progress)
+            config->progress(config->progress_context, run->rounds, rounds);
+        if (looks > 1 && (run->rounds == rounds * 40 / 100 || run->rounds == rounds * 70 / 100) && narrow(config, arms, run))
+            break;
+        /* The machine became slower than it was at calibration: the budget counts. */
+        if (run->elapsed > config->budget && run->rounds >= PAIRED_MIN_ROUNDS)
+            break;
+    }
+    run->interrupted = stopped(config);
+    run->sentinel = stats_summary(chain, blocks, chain + rounds);
+    if (knows_steal && read_steal(stat, &stolen, &total) && total > total0)
+        run->steal = (stolen - stolen0) / (total - total0);
+    if (stat >= 0)
+        close(stat);
+    free(order);
+    free(chain);
+    return true;
+}
+
+void paired_free(PairedArm *arms, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        free(arms[k].seconds);
+        free(arms[k].flags);
+        arms[k].seconds = NULL;
+        arms[k].flags = NULL;
+    }
+}
+
+StatsInterval paired_ratio(const PairedRun *run, const PairedArm *a, const PairedArm *b)
+{
+    double work[2 * PAIRED_MAX_ROUNDS];
+    return stats_paired_ratio(a->seconds, b->seconds, run->rounds, run->alpha, work);
+}
+
+StatsSummary paired_summary(const PairedRun *run, const PairedArm *arm)
+{
+    double work[PAIRED_MAX_ROUNDS];
+    return stats_summary(arm->seconds, run->rounds, work);
+}

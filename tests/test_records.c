@@ -1,0 +1,189 @@
+/* test_records.c - JSONL records: the fields of every line, whole lines only, full disks and closed doors. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/machine.h"
+#include "harness/records.h"
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    snprintf(folder, sizeof folder, "records_XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    char command[192];
+    snprintf(command, sizeof command, "chmod -R u+w %s && rm -r %s", folder, folder);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(records, .init = make_folder, .fini = remove_folder);
+
+/* Lines of a file, parsed; every one must be an object that ends in a newline. */
+static json_t *read_lines(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s", path);
+    json_t *lines = json_array();
+    char *line = NULL;
+    size_t size = 0;
+    for (ssize_t length; (length = getline(&line, &size, file)) > 0;) {
+        cr_assert_eq(line[length - 1], '\n', "unfinished line: %s", line);
+        json_t *object = json_loads(line, 0, NULL);
+        cr_assert(json_is_object(object), "%s", line);
+        json_array_append_new(lines, object);
+    }
+    free(line);
+    fclose(file);
+    return lines;
+}
+
+static const char *text_of(const json_t *line, const char *field)
+{
+    const char *text = json_string_value(json_object_get(line, field));
+    return text ? text : "";
+}
+
+Test(records, lines_carry_type_version_and_run_and_the_file_ends_with_end)
+{
+    char error[200] = "";
+    Records *r = records_open(folder, "some-machine", NULL, error, sizeof error);
+    cr_assert_not_null(r, "%s", error);
+    char path[256], run[64];
+    snprintf(path, sizeof path, "%s", records_path(r));
+    snprintf(run, sizeof run, "%s", records_run(r));
+    cr_assert_eq(strlen(run), 26);
+    cr_assert(strstr(path, "/some-machine/") && strstr(path, run) && strstr(path, ".jsonl"), "%s", path);
+    cr_assert(records_write(r, "case", json_pack("{s:s, s:i}", "case", "c1", "threads", 2)));
+    cr_assert(records_write(r, "bench", json_pack("{s:o, s:o, s:o}", "med", records_real(2.5e-3), "lo", records_real(NAN), "hi", records_real(INFINITY))));
+    cr_assert(records_write(r, "bench", json_object()));
+    cr_assert(records_close(r, 1, error, sizeof error), "%s", error);
+    json_t *lines = read_lines(path);
+    cr_assert_eq(json_array_size(lines), 4);
+    size_t i;
+    json_t *line;
+    json_array_foreach(lines, i, line) {
+        cr_assert_eq(json_integer_value(json_object_get(line, "v")), 1);
+        cr_assert_str_eq(text_of(line, "run"), run);
+    }
+    const json_t *bench = json_array_get(lines, 1), *end = json_array_get(lines, 3);
+    cr_assert_str_eq(text_of(bench, "t"), "bench");
+    cr_assert_eq(json_real_value(json_object_get(bench, "med")), 2.5e-3);
+    cr_assert(json_is_null(json_object_get(bench, "lo")) && json_is_null(json_object_get(bench, "hi")));
+    cr_assert_str_eq(text_of(end, "t"), "end");
+    cr_assert_eq(json_integer_value(json_object_get(end, "exit")), 1);
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(end, "counts"), "bench")), 2);
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(end, "counts"), "case")), 1);
+    json_decref(lines);
+}
+
+Test(records, runs_have_names_of_their_own)
+{
+    char error[200];
+    Records *a = records_open(folder, "m", NULL, error, sizeof error), *b = records_open(folder, "m", NULL, error, sizeof error);
+    cr_assert(a && b);
+    cr_assert_str_neq(records_run(a), records_run(b));
+    cr_assert_str_neq(records_path(a), records_path(b));
+    cr_assert(records_close(a, 0, error, sizeof error));
+    cr_assert(records_close(b, 0, error, sizeof error));
+}
+
+Test(records, without_a_folder_they_go_to_the_copy_alone)
+{
+    char error[200], *text = NULL;
+    size_t size = 0;
+    FILE *copy = open_memstream(&text, &size);
+    Records *r = records_open(NULL, "m", copy, error, sizeof error);
+    cr_assert_not_null(r);
+    cr_assert_str_empty(records_path(r));
+    cr_assert(records_write(r, "host", json_object()));
+    cr_assert(records_close(r, 0, error, sizeof error));
+    fclose(copy);
+    cr_assert(strstr(text, "\"t\":\"host\"") && strstr(text, "\"t\":\"end\""), "%s", text);
+    free(text);
+}
+
+/* The kernel takes a part of the line and refuses the rest, as a full disk does. */
+Test(records, a_full_disk_leaves_whole_lines_and_no_end)
+{
+    char error[200] = "", path[256], filler[301];
+    Records *r = records_open(folder, "m", NULL, error, sizeof error);
+    cr_assert_not_null(r);
+    snprintf(path, sizeof path, "%s", records_path(r));
+    memset(filler, 'x', 300);
+    filler[300] = '\0';
+    const struct rlimit limit = {1000, RLIM_INFINITY};
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_assert(records_write(r, "case", json_pack("{s:s}", "filler", filler)));
+    cr_assert(records_write(r, "case", json_pack("{s:s}", "filler", filler)));
+    cr_assert_not(records_write(r, "case", json_pack("{s:s}", "filler", filler)), "1000 bytes cannot hold three lines of 370");
+    cr_assert_not(records_write(r, "case", json_object()), "a later line that would fit must not follow the gap");
+    cr_assert_not(records_close(r, 0, error, sizeof error));
+    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+    setrlimit(RLIMIT_FSIZE, &none);
+    cr_assert(strstr(error, path) && strstr(error, "File too large") && strstr(error, "2 records kept"), "%s", error);
+    json_t *lines = read_lines(path);
+    cr_assert_eq(json_array_size(lines), 2);
+    cr_assert_str_eq(text_of(json_array_get(lines, 1), "t"), "case");
+    json_decref(lines);
+}
+
+Test(records, a_full_device_as_the_copy_is_an_error)
+{
+    FILE *full = fopen("/dev/full", "w");
+    if (!full)
+        cr_skip_test("no /dev/full here");
+    char error[200] = "";
+    Records *r = records_open(NULL, "m", full, error, sizeof error);
+    cr_assert_not_null(r);
+    records_write(r, "host", json_object());
+    cr_assert_not(records_close(r, 0, error, sizeof error));
+    cr_assert(strstr(error, "No space left on device"), "%s", error);
+    fclose(full);
+}
+
+Test(records, a_folder_that_cannot_be_made_is_named_with_the_way_out)
+{
+    char error[300] = "", inside[128];
+    snprintf(inside, sizeof inside, "%s/file", folder);
+    FILE *file = fopen(inside, "w");
+    cr_assert_not_null(file);
+    fclose(file);
+    cr_assert_null(records_open(inside, "m", NULL, error, sizeof error));
+    cr_assert(strstr(error, inside) && strstr(error, "Not a directory") && strstr(error, "--no-results"), "%s", error);
+}
+
+Test(records, machine_facts_are_stable_and_written_once)
+{
+    Machine a, b;
+    machine_read(&a);
+    machine_read(&b);
+    cr_assert_str_eq(a.key, b.key);
+    cr_assert(strspn(a.key, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(a.key), "%s", a.key);
+    char error[300] = "", path[300];
+    snprintf(path, sizeof path, "%s/%s", folder, a.key);
+    cr_assert_eq(mkdir(path, 0777), 0);
+    cr_assert(machine_write_once(&a, folder, error, sizeof error), "%s", error);
+    snprintf(path, sizeof path, "%s/%s/machine.json", folder, a.key);
+    json_t *first = json_load_file(path, 0, NULL);
+    cr_assert_str_eq(text_of(first, "mkey"), a.key);
+    cr_assert(json_is_array(json_object_get(first, "isa")));
+    struct stat before, after;
+    cr_assert_eq(stat(path, &before), 0);
+    cr_assert(machine_write_once(&b, folder, error, sizeof error));
+    cr_assert_eq(stat(path, &after), 0);
+    cr_assert_eq(before.st_ino, after.st_ino, "a label that a person wrote there must survive");
+    json_decref(first);
+    snprintf(path, sizeof path, "%s/nowhere", folder);
+    cr_assert_not(machine_write_once(&a, path, error, sizeof error));
+    cr_assert(strstr(error, path), "%s", error);
+}
