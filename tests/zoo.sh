@@ -19,7 +19,7 @@ world() {
     cp "$source/zoo" "$tree/zoo"
     printf 'echo "tests of $*"\n' >"$tree/tests/run.sh"
     : >"$calls"
-    for tool in sh cat sed mkdir dirname head tail wc find rm tr env touch chmod cp; do ln -s "$(command -v $tool)" "$bin/$tool"; done
+    for tool in sh cat sed mkdir dirname head tail wc find rm tr env touch chmod cp grep; do ln -s "$(command -v $tool)" "$bin/$tool"; done
     impostor id 'echo 0'
     for manager; do impostor "$manager" 'install_all "$@"'; done
 }
