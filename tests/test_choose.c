@@ -1,0 +1,89 @@
+/* test_choose.c - the chooser is a pure function: same question, same answer, on CPUs that this machine is not. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "dispatch/choose.h"
+
+static bool odd_only(const AttnProblem *p, const char **why_not)
+{
+    *why_not = "only odd d";
+    return p->d % 2 == 1;
+}
+static double cheap(const AttnProblem *p)
+{
+    (void)p;
+    return 10.0;
+}
+static double dear(const AttnProblem *p)
+{
+    (void)p;
+    return 1000.0;
+}
+
+#define F32 ATTN_DTYPE_BIT(ATTN_F32)
+static const AttnKernel slow = {.name = "slow", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .cost = dear, .panel = 1};
+static const AttnKernel plain = {.name = "plain", .dtypes = {F32, F32, F32}, .features = 0, .cost = cheap, .panel = 1};
+static const AttnKernel fast = {.name = "fast", .isa = ATTN_CPU(AVX2) | ATTN_CPU(FMA), .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .cost = cheap, .panel = 1};
+static const AttnKernel twin = {.name = "twin", .isa = ATTN_CPU(AVX2), .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .cost = cheap, .panel = 1};
+static const AttnKernel half = {.name = "half", .dtypes = {ATTN_DTYPE_BIT(ATTN_F16), F32, F32}, .features = ATTN_HAS_ALL, .cost = cheap, .panel = 1};
+static const AttnKernel odd = {.name = "odd", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .fits = odd_only, .cost = cheap, .panel = 1};
+
+static const AttnCpu old = {.arch = "x86_64", .features = ATTN_CPU(SSE2)};
+static const AttnCpu modern = {.arch = "x86_64", .features = ATTN_CPU(SSE2) | ATTN_CPU(AVX2) | ATTN_CPU(FMA)};
+
+static AttnProblem problem(void)
+{
+    return attn_problem(1, 4, 4, 16, 16, 8, 8);
+}
+
+Test(choose, cheapest_that_the_cpu_runs)
+{
+    const AttnKernel *const zoo[] = {&slow, &fast, &twin};
+    const AttnProblem p = problem();
+    AttnVerdict v[3];
+    cr_assert_eq(attn_choose(zoo, 3, &p, &modern, NULL, v), 1, "a tie goes to the earlier");
+    cr_assert_eq(attn_choose(zoo, 3, &p, &old, NULL, v), 0);
+    cr_assert_not(v[1].accepted);
+    cr_assert_str_eq(v[1].why, "this CPU lacks avx2 fma");
+    cr_assert_str_eq(v[2].why, "this CPU lacks avx2");
+}
+
+Test(choose, each_clause_rejects_with_its_reason)
+{
+    AttnProblem p = problem();
+    cr_assert_str_eq(attn_choose_judge(&half, &p, &modern, NULL).why, "does not take q as f32");
+    cr_assert_str_eq(attn_choose_judge(&odd, &p, &modern, NULL).why, "only odd d");
+    p.d = p.dv = 7;
+    cr_assert(attn_choose_judge(&odd, &p, &modern, NULL).accepted);
+    cr_assert(attn_choose_judge(&plain, &p, &modern, NULL).accepted);
+    p.causal = ATTN_CAUSAL_TOP_LEFT;
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do causal");
+    p = problem();
+    p.mask.dtype = ATTN_BOOL;
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do boolean mask");
+    p = problem();
+    p.bias.dtype = ATTN_F32;
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do additive bias");
+    p = problem();
+    attn_problem_want_lse(&p);
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do log-sum-exp output");
+    p = attn_problem(1, 4, 2, 16, 16, 8, 8);
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do grouped heads");
+    p = attn_problem(1, 4, 4, 16, 16, 8, 9);
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do dv != d");
+}
+
+Test(choose, settings_forbid_and_force)
+{
+    const AttnKernel *const zoo[] = {&slow, &fast};
+    const AttnProblem p = problem();
+    AttnVerdict v[2];
+    AttnSettings settings = {.allowed = ATTN_CPU(SSE2) | ATTN_CPU(AVX2)};
+    cr_assert_eq(attn_choose(zoo, 2, &p, &modern, &settings, v), 0);
+    cr_assert_str_eq(v[1].why, "max_isa or disable forbids fma");
+    settings = (AttnSettings){.allowed = UINT64_MAX, .kernel = &slow, .kernel_from = "ATTNZOO_KERNEL"};
+    cr_assert_eq(attn_choose(zoo, 2, &p, &modern, &settings, v), 0, "forced, though dearer");
+    cr_assert_str_eq(v[1].why, "ATTNZOO_KERNEL asks for slow");
+    settings.kernel = &fast;
+    cr_assert_eq(attn_choose(zoo, 2, &p, &old, &settings, v), 2, "forced and impossible: nothing else steps in");
+}

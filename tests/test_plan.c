@@ -1,0 +1,208 @@
+/* test_plan.c - plan, run and the one-call form: results, errors, bits independent of threads, workspace as promised. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatch/plan.h"
+#include "dispatch/registry.h"
+
+enum { B = 2, H = 6, G = 2, SQ = 61, SK = 87, D = 20, DV = 12 };
+
+typedef struct Operands {
+    float q[B * H * SQ * D], k[B * G * SK * D], v[B * G * SK * DV], o[B * H * SQ * DV], lse[B * H * SQ];
+} Operands;
+
+static Operands *operands(void)
+{
+    Operands *x = malloc(sizeof *x);
+    uint32_t state = 1;
+    float *at = x->q;
+    for (size_t i = 0; i < (sizeof x->q + sizeof x->k + sizeof x->v) / sizeof *at; i++) {
+        state = state * 1664525u + 1013904223u;
+        at[i] = (float)(state >> 8) * 0x1p-23f - 1.0f;
+    }
+    return x;
+}
+
+static AttnProblem problem(void)
+{
+    AttnProblem p = attn_problem(B, H, G, SQ, SK, D, DV);
+    p.causal = ATTN_CAUSAL_BOTTOM_RIGHT;
+    attn_problem_want_lse(&p);
+    return p;
+}
+
+static AttnStatus run(const AttnProblem *p, const AttnOptions *options, Operands *x)
+{
+    AttnPlan *plan;
+    AttnStatus status = attn_plan_create(p, options, &plan);
+    if (status != ATTN_OK)
+        return status;
+    void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+    AttnTensors t = attn_tensors(x->q, x->k, x->v, x->o);
+    t.lse = x->lse;
+    status = attn_run(plan, &t, workspace, attn_plan_workspace(plan));
+    free(workspace);
+    attn_plan_destroy(plan);
+    return status;
+}
+
+/* Two keys, worked by hand: scores 0 and ln 3, so weights 1/4 and 3/4. */
+Test(plan, by_hand)
+{
+    const float q[] = {1.0f, 0.0f}, k[] = {0.0f, 5.0f, 1.0986122887f, -2.0f}, v[] = {4.0f, 8.0f};
+    float o[1] = {-1.0f};
+    AttnProblem p = attn_problem(1, 1, 1, 1, 2, 2, 1);
+    p.scale = 1.0;
+    const AttnTensors t = attn_tensors(q, k, v, o);
+    for (size_t i = 0; i < attn_kernel_count(); i++) {
+        AttnKernelInfo info = {.size = sizeof info};
+        attn_kernel_query(i, &info);
+        if (!info.runnable)
+            continue;
+        AttnPlan *plan;
+        cr_assert_eq(attn_plan_create_with(attn_registry[i], &p, 1, NULL, NULL, &plan), ATTN_OK);
+        void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+        o[0] = -1.0f;
+        cr_assert_eq(attn_run(plan, &t, workspace, attn_plan_workspace(plan)), ATTN_OK);
+        cr_expect_float_eq(o[0], 7.0f, 4e-6, "%s says %g", info.name, (double)o[0]);
+        free(workspace);
+        attn_plan_destroy(plan);
+    }
+    o[0] = -1.0f;
+    cr_assert_eq(attn_sdpa(&p, &t), ATTN_OK);
+    cr_expect_float_eq(o[0], 7.0f, 4e-6);
+}
+
+static void backwards(void *context, size_t n, void (*task)(void *, size_t), void *argument)
+{
+    *(size_t *)context += 1;
+    while (n-- > 0)
+        task(argument, n);
+}
+
+Test(plan, bits_do_not_depend_on_threads)
+{
+    Operands *x = operands(), *first = malloc(sizeof *first);
+    const AttnProblem p = problem();
+    for (size_t i = 0; i < attn_kernel_count(); i++) {
+        AttnKernelInfo info = {.size = sizeof info};
+        attn_kernel_query(i, &info);
+        if (!info.runnable)
+            continue;
+        AttnOptions options = attn_options();
+        options.kernel = info.name;
+        options.threads = 1;
+        cr_assert_eq(run(&p, &options, x), ATTN_OK);
+        memcpy(first, x, sizeof *x);
+        size_t calls = 0;
+        for (size_t threads = 2; threads < 9; threads++) {
+            options.threads = threads;
+            options.parallel_for = threads % 2 ? backwards : NULL;
+            options.parallel_context = &calls;
+            memset(x->o, 0xff, sizeof x->o);
+            cr_assert_eq(run(&p, &options, x), ATTN_OK);
+            cr_expect_arr_eq(x->o, first->o, sizeof x->o, "%s with %zu threads", info.name, threads);
+            cr_expect_arr_eq(x->lse, first->lse, sizeof x->lse, "%s with %zu threads", info.name, threads);
+        }
+        cr_expect_gt(calls, 0, "the caller's loop was never used");
+    }
+    free(x);
+    free(first);
+}
+
+Test(plan, workspace_is_checked_before_anything_is_written)
+{
+    Operands *x = operands();
+    const AttnProblem p = problem();
+    AttnPlan *plan;
+    cr_assert_eq(attn_plan_create(&p, NULL, &plan), ATTN_OK);
+    const size_t size = attn_plan_workspace(plan);
+    char *workspace = aligned_alloc(64, size + 64);
+    AttnTensors t = attn_tensors(x->q, x->k, x->v, x->o);
+    t.lse = x->lse;
+    memset(x->o, 0x11, sizeof x->o);
+    cr_expect_eq(attn_run(plan, &t, workspace, size - 1), ATTN_ERROR_WORKSPACE);
+    cr_expect_eq(attn_run(plan, &t, workspace + 4, size), ATTN_ERROR_WORKSPACE);
+    cr_expect_eq(attn_run(plan, &t, NULL, size), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_run(NULL, &t, workspace, size), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_run(plan, NULL, workspace, size), ATTN_ERROR_NULL);
+    t.k = NULL;
+    cr_expect_eq(attn_run(plan, &t, workspace, size), ATTN_ERROR_NULL);
+    cr_expect_neq(strstr(attn_last_error(), "k"), NULL);
+    for (size_t i = 0; i < sizeof x->o; i++)
+        cr_assert_eq(((unsigned char *)x->o)[i], 0x11, "byte %zu was written", i);
+    free(workspace);
+    attn_plan_destroy(plan);
+    attn_plan_destroy(NULL);
+    free(x);
+}
+
+Test(plan, explains)
+{
+    const AttnProblem p = problem();
+    AttnOptions options = attn_options();
+    options.kernel = "naive_f32";
+    AttnPlan *plan;
+    cr_assert_eq(attn_plan_create(&p, &options, &plan), ATTN_OK);
+    cr_expect_str_eq(attn_plan_kernel(plan), "naive_f32");
+    cr_expect_eq(strncmp(attn_plan_explain(plan), "naive_f32: forced by options.kernel", 35), 0, "%s", attn_plan_explain(plan));
+    for (size_t i = 0; i < attn_kernel_count(); i++)
+        cr_expect_neq(strstr(attn_plan_explain(plan), attn_registry[i]->name), NULL, "no line for %s", attn_registry[i]->name);
+    attn_plan_destroy(plan);
+}
+
+Test(plan, refuses)
+{
+    AttnPlan *plan = (AttnPlan *)1;
+    AttnProblem p = problem();
+    cr_expect_eq(attn_plan_create(&p, NULL, NULL), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_plan_create(NULL, NULL, &plan), ATTN_ERROR_NULL);
+    cr_expect_null(plan);
+    AttnOptions options = attn_options();
+    options.kernel = "flash_f33";
+    cr_expect_eq(attn_plan_create(&p, &options, &plan), ATTN_ERROR_NAME);
+    cr_expect_neq(strstr(attn_last_error(), "naive_f32"), NULL, "must list what is known: %s", attn_last_error());
+    p.q.dtype = ATTN_F16;
+    cr_expect_eq(attn_plan_create(&p, NULL, &plan), ATTN_ERROR_UNSUPPORTED);
+    cr_expect_neq(strstr(attn_last_error(), "f16"), NULL, "%s", attn_last_error());
+    p = problem();
+    p.kv_heads = 4;
+    cr_expect_eq(attn_plan_create(&p, NULL, &plan), ATTN_ERROR_VALUE);
+    cr_expect_neq(strstr(attn_last_error(), "kv_heads"), NULL, "%s", attn_last_error());
+}
+
+Test(plan, empty_problems)
+{
+    float lse[4] = {0}, o[8], some[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (size_t i = 0; i < attn_kernel_count(); i++) {
+        AttnKernelInfo info = {.size = sizeof info};
+        attn_kernel_query(i, &info);
+        if (!info.runnable)
+            continue;
+        AttnOptions options = attn_options();
+        options.kernel = info.name;
+        AttnProblem p = attn_problem(1, 2, 1, 2, 0, 3, 2); /* no keys: nothing visible */
+        attn_problem_want_lse(&p);
+        AttnPlan *plan;
+        cr_assert_eq(attn_plan_create(&p, &options, &plan), ATTN_OK, "%s", attn_last_error());
+        void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+        AttnTensors t = attn_tensors(some, some, some, o);
+        t.q = (float[12]){0};
+        t.lse = lse;
+        memset(o, 0xff, sizeof o);
+        cr_assert_eq(attn_run(plan, &t, workspace, attn_plan_workspace(plan)), ATTN_OK, "%s", attn_last_error());
+        for (size_t c = 0; c < 8; c++)
+            cr_expect_eq(o[c], 0.0f, "%s", info.name);
+        for (size_t r = 0; r < 4; r++)
+            cr_expect_eq(lse[r], -INFINITY, "%s", info.name);
+        free(workspace);
+        attn_plan_destroy(plan);
+        for (size_t batch = 0; batch < 2; batch++) { /* no batch; no query rows */
+            p = attn_problem(batch, 2, 1, batch ? 0 : 2, 3, 3, 2);
+            cr_assert_eq(attn_plan_create(&p, &options, &plan), ATTN_OK, "%s", attn_last_error());
+            cr_expect_eq(attn_plan_units(plan), 0);
+            attn_plan_destroy(plan);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/* test_registry.c - every descriptor keeps the contract of kernels/kernel.h, and the public enumeration shows the same table. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "dispatch/cpu.h"
+#include "dispatch/registry.h"
+
+Test(registry, descriptors_are_complete)
+{
+    cr_assert_gt(attn_registry_count, 0);
+    for (size_t i = 0; i < attn_registry_count; i++) {
+        const AttnKernel *k = attn_registry[i];
+        cr_expect(k->name && strlen(k->name) > 0 && strlen(k->name) < 64, "kernel %zu has no name", i);
+        cr_expect(k->summary && strlen(k->summary) > 0, "%s: summary", k->name);
+        cr_expect(k->scratch && k->cost && k->run, "%s: functions", k->name);
+        cr_expect(k->panel >= 1 && k->unit_panels >= 1, "%s: panel", k->name);
+        cr_expect(k->dtypes.q && k->dtypes.kv && k->dtypes.o, "%s: dtypes", k->name);
+        cr_expect_eq(k->isa >> ATTN_CPU_BITS, 0, "%s: unknown feature bits", k->name);
+        const AttnAccuracy *a = &k->accuracy;
+        cr_expect(a->u_accumulate > 0 && a->u_score > 0 && a->u_prob > 0 && a->u_out > 0 && a->exp_ulp > 0, "%s: accuracy", k->name);
+        for (size_t j = 0; j < i; j++)
+            cr_expect_str_neq(attn_registry[j]->name, k->name);
+        cr_expect_eq(attn_registry_find(k->name), k);
+    }
+    cr_assert_null(attn_registry_find("no_such_kernel"));
+}
+
+Test(registry, scratch_is_monotonic_in_keys_and_never_absurd)
+{
+    for (size_t i = 0; i < attn_registry_count; i++) {
+        const AttnKernel *k = attn_registry[i];
+        AttnProblem few = attn_problem(1, 2, 1, 7, 5, 33, 17), many = attn_problem(1, 2, 1, 7, 5000, 33, 17);
+        cr_expect_leq(k->scratch(&few), k->scratch(&many), "%s", k->name);
+        cr_expect_lt(k->scratch(&many), (size_t)64 << 20, "%s", k->name);
+        cr_expect_gt(k->cost(&many), k->cost(&few), "%s: more keys must cost more", k->name);
+    }
+}
+
+Test(registry, public_enumeration)
+{
+    cr_assert_eq(attn_kernel_count(), attn_registry_count);
+    for (size_t i = 0; i < attn_kernel_count(); i++) {
+        AttnKernelInfo info = {.size = sizeof info};
+        cr_assert_eq(attn_kernel_query(i, &info), ATTN_OK);
+        cr_expect_str_eq(info.name, attn_registry[i]->name);
+        cr_expect_eq(info.runnable, (attn_registry[i]->isa & ~attn_cpu_this()->features) == 0);
+        char names[96];
+        cr_expect_str_eq(info.needs, attn_cpu_feature_names(attn_registry[i]->isa, names, sizeof names));
+    }
+    AttnKernelInfo info = {.size = sizeof info};
+    cr_expect_eq(attn_kernel_query(attn_kernel_count(), &info), ATTN_ERROR_VALUE);
+    cr_expect_neq(strstr(attn_last_error(), "index"), NULL);
+    info.size = 3;
+    cr_expect_eq(attn_kernel_query(0, &info), ATTN_ERROR_STRUCT);
+    cr_expect_eq(attn_kernel_query(0, NULL), ATTN_ERROR_NULL);
+}
