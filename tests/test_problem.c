@@ -164,6 +164,9 @@ Test(problem, products_that_wrap_around)
     AttnProblem p = attn_problem(1, huge, huge, huge, 1, huge, 1); /* every product of these is 0 modulo 2^64 */
     cr_assert_eq(p.q.batch, 0);
     expect_refused(&p, ATTN_ERROR_OVERFLOW, "problem.q is [B,Hq,Sq,d]");
+    p = attn_problem(huge / 4, huge, huge, huge, 1, 1, 1); /* 2^60 bytes of q before the last factor, 0 after it */
+    p.q.batch = p.q.head = p.q.row = 0;
+    expect_refused(&p, ATTN_ERROR_OVERFLOW, "problem.q is [B,Hq,Sq,d]");
     p = attn_problem(huge, 1, 1, 1, huge, 1, huge);
     expect_refused(&p, ATTN_ERROR_OVERFLOW, "problem.k is [B,Hkv,Sk,d]");
 }
