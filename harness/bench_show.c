@@ -70,7 +70,7 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
 {
     char text[32];
     const size_t index = (size_t)(k - bench->kernels);
-    const bool fastest = index == bench->fastest, tied = !fastest && k->best.lo <= 1;
+    const bool fastest = index == bench->fastest, tied = !fastest && isfinite(k->best.hi) && k->best.lo <= 1;
     render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.median, text, sizeof text));
     render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.min, text, sizeof text));
     /* Half-width of the ratio to the fastest; of the fastest itself: of the control. */
