@@ -4,8 +4,7 @@
  * every round measures each arm once, and the rounds of a block of K form a Latin square in Williams' order (1949): each arm stands once at
  * each place, and follows each other arm equally often, since what ran before leaves its caches and its clock behind. A plain rotation
  * keeps the neighbours for a whole block; tried, a kernel's copy came out faster than the kernel in five cases of six, by 0.4 % to 2 %.
- * What is compared is ln t_B - ln t_A of the same round. The median of those
- * with its sign-test interval needs no assumption about the noise.
+ * What is compared is ln t_B - ln t_A of the same round; the median of those with its sign-test interval needs no assumption about noise.
  *
  * Trial: an arm runs `iterations` times between two clock readings, so many that a trial takes min_trial (and 1000 ticks of the clock).
  * Each arm has its own count: a common one would make the slowest kernel, 50 times slower than the fastest, eat the whole budget. An arm
