@@ -2,7 +2,7 @@
 # cli.sh PROGRAM SOURCE_DIR - the doors of the program: good and bad arguments and files, each with its exit code and a word of its message.
 # Without the folder of conformance cases beside the sources, what needs it says "skipped: ..." and the rest is tested all the same.
 set -u
-program=$1
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") # Meson names it relative to the build
 cases=$2/../shared/conformance
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
