@@ -1,7 +1,8 @@
 /* naive_f32.c - attention as it is written down, one query row at a time, in plain C.
  *
  * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never
- * read. Cost per score: d + dv multiply-adds by scalar code and one expf of the C library; a row of k_len scores in scratch. It is the
+ * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar code
+ * and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
  * yardstick for speed and the kernel to read first; the truth is the oracle in harness/oracle.c, which is in double. */
 #include <math.h>
 
@@ -9,11 +10,25 @@
 #include "kernels/kernel.h"
 #include "kernels/scratch.h"
 
+enum { CHAIN = 256 };
+
+typedef struct Work {
+    float *s;    /* [k_len] scores, then weights     */
+    float *part; /* [dv] sums over one chain of keys */
+} Work;
+
+static size_t lay_out(const AttnProblem *p, void *base, Work *w)
+{
+    AttnCarve carve = {.base = base};
+    w->s = attn_carve(&carve, p->k_len, sizeof *w->s);
+    w->part = attn_carve(&carve, p->dv, sizeof *w->part);
+    return carve.used;
+}
+
 static size_t scratch(const AttnProblem *p)
 {
-    AttnCarve carve = {0};
-    attn_carve(&carve, p->k_len, sizeof(float));
-    return carve.used;
+    Work w;
+    return lay_out(p, NULL, &w);
 }
 
 /* One multiply-add a cycle at best, and expf at about 20. */
@@ -45,11 +60,31 @@ static float score(const AttnArgs *a, size_t b, size_t h, size_t i, size_t j)
     return sum + bias;
 }
 
-static void row(const AttnArgs *a, size_t b, size_t h, size_t i, float *s)
+/* o += the sum of p v over keys [j, end), and their p to *l. s[j] becomes p. */
+static void chain(const AttnArgs *a, size_t b, size_t g, size_t j, size_t end, float m, const Work *w, float *o, float *l)
+{
+    const size_t dv = a->p->dv;
+    float sum = 0.0f;
+    for (size_t c = 0; c < dv; c++)
+        w->part[c] = 0.0f;
+    for (; j < end; j++) {
+        if (w->s[j] == -INFINITY)
+            continue;
+        const float p = expf(w->s[j] - m), *v = attn_v_row(a, b, g, j);
+        sum += p;
+        for (size_t c = 0; c < dv; c++)
+            w->part[c] += p * v[c];
+    }
+    *l += sum;
+    for (size_t c = 0; c < dv; c++)
+        o[c] += w->part[c];
+}
+
+static void row(const AttnArgs *a, size_t b, size_t h, size_t i, const Work *w)
 {
     const size_t dv = a->p->dv;
     const AttnKeys keys = attn_visible_keys(a, i);
-    float *o = attn_o_row(a, b, h, i);
+    float *o = attn_o_row(a, b, h, i), *s = w->s;
     float m = -INFINITY, l = 0.0f;
     for (size_t j = keys.lo; j < keys.hi; j++) {
         s[j] = score(a, b, h, i, j);
@@ -57,14 +92,8 @@ static void row(const AttnArgs *a, size_t b, size_t h, size_t i, float *s)
     }
     for (size_t c = 0; c < dv; c++)
         o[c] = 0.0f;
-    for (size_t j = keys.lo; j < keys.hi && m != -INFINITY; j++) {
-        if (s[j] == -INFINITY)
-            continue;
-        const float p = expf(s[j] - m), *v = attn_v_row(a, b, h / a->group, j);
-        l += p;
-        for (size_t c = 0; c < dv; c++)
-            o[c] += p * v[c];
-    }
+    for (size_t j = keys.lo; j < keys.hi && m != -INFINITY; j += CHAIN)
+        chain(a, b, h / a->group, j, keys.hi - j < CHAIN ? keys.hi : j + CHAIN, m, w, o, &l);
     for (size_t c = 0; c < dv && l != 0.0f; c++)
         o[c] /= l;
     if (a->t->lse)
@@ -74,8 +103,10 @@ static void row(const AttnArgs *a, size_t b, size_t h, size_t i, float *s)
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 {
     const AttnFpState fp = attn_fp_enter();
+    Work w;
+    lay_out(a->p, scratch_bytes, &w);
     for (size_t r = unit.row0; r < unit.row1; r++)
-        row(a, unit.b, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch_bytes);
+        row(a, unit.b, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, &w);
     attn_fp_leave(fp);
 }
 

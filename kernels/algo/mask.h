@@ -1,6 +1,6 @@
 /* mask.h - the score stage: everything between q.k and the exponential that is not a plain problem.
  *
- * It acts on a strip of scores [n keys][lanes] in log2 units, where queries lie in lanes: add the bias, hide what the boolean mask hides,
+ * It acts on a strip of scores [n keys][lanes], where queries lie in lanes: add the bias, hide what the boolean mask hides,
  * hide what lies outside each row's range of keys. Hiding is a select to -inf, never an addition, so that hidden scores may be NaN.
  * Strips wholly inside every row's range and without mask or bias are never brought here: a plain problem pays nothing. */
 #ifndef ATTN_ALGO_MASK_H
@@ -91,15 +91,14 @@ static void strip_mask(const Lanes *lanes, size_t count, ptrdiff_t step, size_t 
             add[t * count + lane] = mask_number(lanes->mask[lane][at + (ptrdiff_t)t * step]);
 }
 
-/* add[t][lane] = the bias of key j + t in log2 units; as strip_mask. */
+/* add[t][lane] = the bias of key j + t; as strip_mask. */
 static void strip_bias(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
     const ptrdiff_t at = (ptrdiff_t)j * step;
-    const vf unit = vf_set1((float)LOG2E);
     if (lanes->same_bias) {
         for (size_t t = 0; t < n; t++)
             for (size_t lane = 0; lane < count; lane += VL)
-                vf_store(add + t * count + lane, vf_mul(vf_set1(lanes->bias[0][at + (ptrdiff_t)t * step]), unit));
+                vf_store(add + t * count + lane, vf_set1(lanes->bias[0][at + (ptrdiff_t)t * step]));
         return;
     }
     size_t t = 0;
@@ -107,14 +106,14 @@ static void strip_bias(const Lanes *lanes, size_t count, ptrdiff_t step, size_t 
         for (size_t lane = 0; lane < count; lane += VL) {
             vf block[VL];
             for (size_t i = 0; i < VL; i++)
-                block[i] = vf_mul(vf_load(lanes->bias[lane + i] + at + (ptrdiff_t)t), unit);
+                block[i] = vf_load(lanes->bias[lane + i] + at + (ptrdiff_t)t);
             vf_transpose(block);
             for (size_t i = 0; i < VL; i++)
                 vf_store(add + (t + i) * count + lane, block[i]);
         }
     for (; t < n; t++)
         for (size_t lane = 0; lane < count; lane++)
-            add[t * count + lane] = lanes->bias[lane][at + (ptrdiff_t)t * step] * (float)LOG2E;
+            add[t * count + lane] = lanes->bias[lane][at + (ptrdiff_t)t * step];
 }
 
 /* s += add, hidden where add is -inf. */
