@@ -343,6 +343,7 @@ void data_poison_output(Data *data)
     for (int arena = ARENA_O; arena <= ARENA_LSE; arena++)
         if (data->arena[arena].bytes) {
             Walk w = walk_of(&data->problem, arena);
+            fence_fill(&data->arena[arena], CANARY_OUT); /* one kernel's damage shall not be the next one's fault */
             walk_rows(&w, zero_of(data, arena), poison_row, &w);
         }
 }

@@ -48,7 +48,7 @@ bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t s
 bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
 void data_lock_inputs(Data *data);           /* fenced inputs: from now on a write to them is a crash */
 bool data_canaries_intact(const Data *data); /* o and lse margins and gaps untouched                    */
-void data_poison_output(Data *data);         /* o and lse to NaN before a run                           */
+void data_poison_output(Data *data);         /* before a run: o and lse to NaN, canaries as new         */
 void data_free(Data *data);
 
 /* Counter-based random numbers (SplitMix64 of seed and index): uniform bits, uniform in [0,1), standard normal. */

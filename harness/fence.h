@@ -13,6 +13,9 @@ enum { FENCE_MARGIN = 64 }; /* bytes of canary on both sides of a block that has
 bool fence_map(struct DataArena *arena, size_t bytes, DataFence fence, unsigned char fill);
 void fence_unmap(struct DataArena *arena);
 
+/* Every accessible byte, margins and block, becomes `fill`. */
+void fence_fill(const struct DataArena *arena, unsigned char fill);
+
 /* From now on a write into the block, or into its margins, is a crash. */
 void fence_read_only(const struct DataArena *arena);
 
