@@ -13,7 +13,8 @@ between() {
     awk -v mark="$1" -v file="$2" '
         $0 == "<!-- /" mark " -->" { inside = 0 }
         !inside { print }
-        $0 == "<!-- " mark " -->" { inside = 1; while ((getline line < file) > 0) print line }' README.md >"$work/README.md"
+        $0 == "<!-- " mark " -->" { inside = seen = 1; while ((getline line < file) > 0) print line }
+        END { if (!seen || inside) exit 1 }' README.md >"$work/README.md" || { echo "refresh.sh: README.md lacks the marks of $1" >&2; exit 1; }
     cat "$work/README.md" >README.md
 }
 
