@@ -27,13 +27,15 @@ between() {
 between picture "$work/picture"
 if python3 -c 'import rich' 2>/dev/null; then
     python3 - "$work/ansi" docs/bench.svg "./zoo bench -s $shape" <<'PY'
-import sys
+import re, sys
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 text = Text.from_ansi(open(sys.argv[1]).read().strip("\n"))
 console = Console(record=True, width=max(len(line) for line in text.plain.split("\n")), file=open("/dev/null", "w"))
 console.print(text, soft_wrap=True)
-console.save_svg(sys.argv[2], title=sys.argv[3])
+# Without the fonts that Rich would have the reader's browser fetch.
+console.save_svg(sys.argv[2], title=sys.argv[3], code_format=re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S))
 PY
 else
     echo "refresh.sh: python3 has no Rich (Debian: python3-rich); docs/bench.svg stays as it is" >&2
@@ -42,6 +44,7 @@ fi
 ./zoo bench --suite speed -k "$kernels" --progress=off --budget 4s >"$work/out"
 records=$(sed -n 's/^records: //p' "$work/out")
 jq -rs --arg date "$(date -u +%Y-%m-%d)" --arg file "results/${records##*/results/}" '
+    def percent: . * 1000 | round | "\(. / 10 | floor).\(. % 10) %";
     (map(select(.t == "host")) | first) as $host
     | map(select(.t == "case")) as $cases
     | map(select(.t == "bench")) as $bench
@@ -49,7 +52,7 @@ jq -rs --arg date "$(date -u +%Y-%m-%d)" --arg file "results/${records##*/result
       "|---|" + ($cases | map("---:|") | add),
       ($bench | map(.kernel) | reduce .[] as $k ([]; if index($k) then . else . + [$k] end) | .[] as $k
         | "| `\($k)` | " + ($cases | map(.case as $c | $bench | map(select(.kernel == $k and .case == $c)) | first
-            | if . then "\(.flops / 1e9 | round) GFLOP/s, \(.peak.frac * 1000 | round / 10) %" else "-" end) | join(" | ")) + " |"),
+            | if . then "\(.flops / 1e9 | round) GFLOP/s, \(.peak.frac | percent)" else "-" end) | join(" | ")) + " |"),
       "",
       "One thread of \($host.cpu.brand) (CPUID family \($host.cpu.family) model \($host.cpu.model)\(if $host.cpu.hyp then ", \($host.cpu.hyp) guest" else "" end)), \($host.build.cc), commit \($host.build.commit), \($date). The per cent are of the peak of",
       "multiply-adds in registers at the width of the kernel, measured in the same rounds. Records: [\($file)](\($file))."
