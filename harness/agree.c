@@ -5,9 +5,9 @@
  * A computed score is off by at most
  *     delta_j = gamma(d + 4) |scale| sum |q k|  +  u_s (3 |s_j| + 2 |bias_j| + |s_j - m| + lag)  +  underflow
  * (+ 4: scale, log2(e), their product and its product with q are rounded; 2 |bias|: log2(e) and the product; lag: the maximum that a kernel
- * subtracts may lag behind the true one until l reaches 2^20, but never below the first visible score). Where the chain of a score starts at
- * minus that reference (accuracy.chain_from_m), gamma(d + 4) times its size is added; a bias beyond FLT_MAX ln 2 may saturate there, as its
- * log2(e)-fold is no float. Softmax turns score errors into
+ * subtracts may lag behind the true one until l reaches 2^20, but never below the first visible score). Where the chain of a score starts
+ * at minus that reference (accuracy.chain_from_m), gamma(d + 4) times its size is added; a bias beyond FLT_MAX ln 2 may saturate there, as
+ * its log2(e)-fold is no float. Softmax turns score errors into
  *     Delta o_c = sum_j p_j Delta s_j (v_jc - o_c)     to first order,
  * and to any order, with E_j = exp(delta_j) - 1, |Delta o_c| <= sum p_j E_j |v_jc - o_c| / sum p_j exp(-delta_j) <= max v_c - min v_c. So
  *     B_c = sum p_j (E_j + mean E) |v_jc - o_c| / (..)  +  (gamma(n) + gamma(n) + 2 r u + 2 c u + u_p + 2 u) sum p_j |v_jc|  +  u_o |o_c|
@@ -16,11 +16,11 @@
  * weight, a product, a partial sum or an output below FLT_MIN may vanish (last line: l >= 1 as some weight is exp(0)), an element of q or k
  * may, and so may their products: FLT_MIN ((1 + |scale|) (sum |k| + sum |q| + 2 d) + 3) in a score.
  *
- * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a row)
- * adds before squaring. A chain from -m to s - m has partial sums m (1 - t) and so on, d of them, whose squares average m^2 - m s + s^2 / 3;
- * the part with m counts half, as a rounding does on average. A weight below u times the sum of those before it is lost on l, always in the same
- * direction, and so are its followers while weights fall: they add before squaring. The model linearises, so rows with a mean score error
- * above 0.05 are left to the bound. */
+ * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a
+ * row) adds before squaring. A chain from -m to s - m has d partial sums between the two, whose squares average m^2 - m s + s^2 / 3; the
+ * part with m counts half, as a rounding is half as large on average. A weight below u times the sum of those before it is lost on l, always
+ * in the same direction, and so are its followers while weights fall: they add before squaring. The model linearises, so rows with a mean
+ * score error above 0.05 are left to the bound. */
 #include "harness/agree.h"
 
 #include <float.h>

@@ -304,7 +304,8 @@ bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t s
     return make(data, problem, dist, seed, fence, false, error, error_size);
 }
 
-bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size)
+bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
+                      size_t error_size)
 {
     return make(data, problem, dist, seed, fence, true, error, error_size);
 }

@@ -62,8 +62,8 @@ Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = 280)
     cr_assert_geq(mutant_count, 17);
     cr_assert_leq(mutant_count, 64);
     cr_assert(suite_add_smoke(&hunt.suite, 0x5eed));
-    const IsolateJob job = {.items = hunt.suite.count * mutant_count, .group = mutant_count, .workers = 2, .result_size = sizeof(VerifyResult),
-                            .timeout = 120, .context = &hunt, .work = work, .done = done};
+    const IsolateJob job = {.items = hunt.suite.count * mutant_count, .group = mutant_count, .workers = 2,
+                            .result_size = sizeof(VerifyResult), .timeout = 120, .context = &hunt, .work = work, .done = done};
     cr_assert(isolate_run(&job, &error), "%s", error);
     cr_expect_eq(hunt.caught[0], 0, "the unbroken kernel fails %zu of %zu: %s", hunt.caught[0], hunt.ran[0], hunt.first);
     for (size_t i = 1; i < mutant_count; i++)

@@ -126,7 +126,8 @@ Test(verify, a_case_passes_and_says_how_well)
 Test(verify, threads_of_its_own_change_nothing)
 {
     const AttnKernel *naive = attn_registry_find("naive_f32");
-    const VerifyResult a = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1), b = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_BEFORE, 3);
+    const VerifyResult a = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
+    const VerifyResult b = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_BEFORE, 3);
     cr_assert_eq(b.status, VERIFY_PASS, "%s", b.why);
     cr_assert_eq(a.eta, b.eta);
 }
