@@ -17,9 +17,9 @@
  * may, and so may their products: FLT_MIN ((1 + |scale|) (sum |k| + sum |q| + 2 d) + 3) in a score.
  *
  * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a
- * row) adds before squaring. A chain from -m to s - m has d partial sums between the two, whose squares average m^2 - m s + s^2 / 3; the
- * part with m counts half, as a rounding is half as large on average. A weight below u times the sum of those before it is lost on l, always
- * in the same direction, and so are its followers while weights fall: they add before squaring. The model linearises, so rows with a mean
+ * row) adds before squaring. A chain from -m to s - m has d partial sums between them, whose squares average m^2 - m s + s^2 / 3: the part
+ * with m counts half, as a rounding is half as large on average. A weight below u times the sum of those before it is lost on l, always in
+ * the same direction, and so are its followers while weights fall: they add before squaring. The model linearises, so rows with a mean
  * score error above 0.05 are left to the bound. */
 #include "harness/agree.h"
 
