@@ -35,7 +35,8 @@ text = Text.from_ansi(open(sys.argv[1]).read().strip("\n"))
 console = Console(record=True, width=max(len(line) for line in text.plain.split("\n")), file=open("/dev/null", "w"))
 console.print(text, soft_wrap=True)
 # Without the fonts that Rich would have the reader's browser fetch.
-console.save_svg(sys.argv[2], title=sys.argv[3], code_format=re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S))
+look = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S).replace("Fira Code, monospace", "monospace")
+console.save_svg(sys.argv[2], title=sys.argv[3], code_format=look)
 PY
 else
     echo "refresh.sh: python3 has no Rich (Debian: python3-rich); docs/bench.svg stays as it is" >&2
