@@ -71,8 +71,9 @@ int main(void)
     return worst < 1e-5 ? 0 : 1;
 }
 END_OF_C
-# Word splitting of pkg-config's answer is how it is meant to be used.
-# shellcheck disable=SC2046,SC2086
-"$@" $strict -D_GNU_SOURCE -ffp-contract=off -DATTN_KERNEL_NAME=online_f32 -I"$source" -I"$source/include" "$work/online_f32.c" "$work/compare.c" \
-    -o "$work/compare" "$build/libattnzoo.a" $(pc --static --libs | sed 's/-lattnzoo\b//g') -lm -lpthread
+# pkg-config's answer is shell words, with backslashes where the path of the build has spaces: eval reads them.
+libs=$(pc --static --libs | sed 's/-lattnzoo\b//g')
+# shellcheck disable=SC2016
+eval '"$@" $strict -D_GNU_SOURCE -ffp-contract=off -DATTN_KERNEL_NAME=online_f32 -I"$source" -I"$source/include" "$work/online_f32.c" \
+    "$work/compare.c" -o "$work/compare" "$build/libattnzoo.a"' "$libs" '-lm -lpthread'
 "$work/compare"
