@@ -125,7 +125,8 @@ typedef struct AttnProblem {
     double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126 */
     AttnCausal causal;        /* which keys the frontier leaves visible                                               */
     int64_t causal_offset;    /* for ATTN_CAUSAL_OFFSET: keys before query row 0; may be negative, is never clamped   */
-    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select, so what it hides may hold anything  */
+    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select: what it hides from all rows may hold
+                                 anything, v hidden from some rows only must be finite (0 * NaN is NaN)                */
     AttnScoreLayout bias;     /* optional ATTN_F32: added to the scaled score; -inf hides, like a false mask          */
 } AttnProblem;
 

@@ -16,7 +16,7 @@
  * Each variant file sets, before it includes this: the vector header; EXP2(x, constants) and EXP2_CONSTANTS(constants), its declaration; EXP2_IS_CALL (1: a function call that clobbers every
  * register, so it works on memory), KEY_BLOCK (keys in a block; 0: all of them), SWIFT (0: always the careful way).
  * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
- * block of scores. Headroom: |v| <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
+ * block of scores. Headroom: |v| times the number of key blocks <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
 #ifndef ATTN_ALGO_ATTEND_H
 #define ATTN_ALGO_ATTEND_H
 
@@ -160,6 +160,7 @@ ALWAYS_INLINE void exponentiate(const int nq, size_t n, Panel *panel, float to_l
 /* Keys [j, end) the swift way, l added to. False if a row's sum left the range: m, l and o are unchanged then. */
 ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, size_t end, float *s, unsigned char *live)
 {
+    static const float zero[LANES];
     UNROLL for (int x = 0; x < nq; x++) {
         vf_store(panel->minus_m + x * VL, vf_sub(vf_set1(0.0f), vf_load(panel->m + x * VL)));
         vf_store(panel->sum + x * VL, vf_set1(0.0f));
@@ -167,9 +168,10 @@ ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, si
     for (; j < end; j += STRIP, s += STRIP * nq * VL, live += STRIP) {
         const size_t n = end - j < STRIP ? end - j : STRIP;
         if (lanes_partial(&panel->lanes, j, n)) {
-            score_strip(nq, 0, w, panel, j, n, panel->minus_m, s);
+            /* From 0: a chain that starts at -m rounds d times on the scale of m, which a bias can make large where q.k is small. */
+            score_strip(nq, 0, w, panel, j, n, zero, s);
             strip_stage(w->a, &panel->lanes, (size_t)(nq * VL), j, n, s, live, w->add);
-            exponentiate(nq, n, panel, w->to_log2, NULL, s);
+            exponentiate(nq, n, panel, w->to_log2, panel->m, s);
         } else if (EXP2_IS_CALL) {
             score_strip(nq, 0, w, panel, j, n, panel->minus_m, s);
             exponentiate(nq, n, panel, w->to_log2, NULL, s);
