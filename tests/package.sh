@@ -1,14 +1,13 @@
 #!/bin/sh
-# package.sh SOURCE BUILD MESON... - installs into an empty folder and uses it as a stranger would: the files, pkg-config against the shared and the
-# static library, and the header on its own in strict C11 and in C++.
+# package.sh SOURCE BUILD MESON COMPILER... - installs into an empty folder and uses it as a stranger would: the files, pkg-config against the
+# shared and the static library, and the header on its own in strict C11 and in C++.
 set -eu
-source=$1 build=$2
-shift 2
+source=$1 build=$2 meson=$3
+shift 3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cc=${CC:-cc}
 
-"$@" install -C "$build" --no-rebuild --destdir "$work/root" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+"$meson" install -C "$build" --no-rebuild --destdir "$work/root" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 pc=$(find "$work/root" -name attnzoo.pc)
 [ -n "$pc" ] || { echo "no attnzoo.pc was installed"; exit 1; }
 prefix=$work/root$(sed -n 's/^prefix=//p' "$pc")
@@ -44,8 +43,8 @@ END
 # Word splitting of pkg-config's answer is how it is meant to be used.
 # shellcheck disable=SC2046
 {
-    $cc -std=c11 "$work/use.c" -o "$work/shared" $(package --cflags --libs)
-    $cc -std=c11 "$work/use.c" -o "$work/static" $(package --cflags) "$libdir/libattnzoo.a" $(package --static --libs | sed 's/-lattnzoo\b//g')
+    "$@" -std=c11 "$work/use.c" -o "$work/shared" $(package --cflags --libs)
+    "$@" -std=c11 "$work/use.c" -o "$work/static" $(package --cflags) "$libdir/libattnzoo.a" $(package --static --libs | sed 's/-lattnzoo\b//g')
 }
 echo "shared: $(LD_LIBRARY_PATH=$libdir "$work/shared")"
 echo "static: $("$work/static")"
@@ -54,7 +53,7 @@ echo "static: $("$work/static")"
 header=$source/include/attnzoo.h
 strict='-Wall -Wextra -pedantic-errors -Werror -fsyntax-only'
 # shellcheck disable=SC2086
-$cc -std=c11 $strict -x c "$header"
+printf '#include "%s"\n' "$header" | "$@" -std=c11 $strict -x c -
 # shellcheck disable=SC2086
 if c++ --version >/dev/null 2>&1; then
     printf '#include "%s"\nint main() { return attn_problem(1, 1, 1, 1, 1, 1, 1).size == 0; }\n' "$header" | c++ -std=c++11 $strict -x c++ -
