@@ -109,8 +109,8 @@ static bool repeat_all_ways(Session *session, const AttnKernel *kernel, const Bi
     } ways[] = {
         {"workspace of zeros", {.threads = 1, .dirt = 0}},
         {"workspace of 0x3f3f3f3f", {.threads = 1, .dirt = 0x3f}},
-        {"units in reverse order", {.threads = 1, .dirt = 0xff, .loop = trial_loop_reversed}},
-        {"units in reverse order, 4 workers", {.threads = 4, .dirt = 0x3f, .loop = trial_loop_reversed}},
+        {"units in reverse order", {.threads = 1, .dirt = 0xff, .backwards = true}},
+        {"workers in reverse order", {.threads = 4, .dirt = 0x3f, .loop = trial_loop_reversed}},
         {"3 threads of the caller", {.threads = 3, .dirt = 0xff, .loop = trial_loop_threads}},
         {"2 threads", {.threads = 2, .dirt = 0xff}},
         {"3 threads", {.threads = 3, .dirt = 0}},

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
@@ -66,6 +67,23 @@ void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, si
         pthread_join(threads[i], NULL);
 }
 
+/* A plan decides which units there are and in which order they run. To run them backwards a stand-in takes the kernel's place: it notes each
+ * unit, and when it is given the last one it runs them all with the real kernel. */
+static struct {
+    const AttnKernel *kernel;
+    AttnSpan *units;
+    size_t noted, count;
+} stand_in;
+
+static void note_unit(const AttnArgs *args, AttnSpan unit, void *scratch)
+{
+    stand_in.units[stand_in.noted++] = unit;
+    while (stand_in.noted == stand_in.count && stand_in.count > 0) {
+        stand_in.kernel->run(args, stand_in.units[--stand_in.count], scratch);
+        stand_in.noted--;
+    }
+}
+
 /* Between set and restore of an unusual control stands nothing but attn_run. */
 static AttnStatus run_guarded(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t size, const Trial *trial,
                               MachineState *before, MachineState *after)
@@ -83,11 +101,18 @@ static AttnStatus run_guarded(const AttnPlan *plan, const AttnTensors *tensors, 
 bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyResult *result)
 {
     AttnPlan *plan;
-    if (attn_plan_create_with(kernel, &data->problem, trial->threads, trial->loop, NULL, &plan) != ATTN_OK)
+    AttnKernel noter = *kernel;
+    noter.run = note_unit;
+    if (attn_plan_create_with(trial->backwards ? &noter : kernel, &data->problem, trial->threads, trial->loop, NULL, &plan) != ATTN_OK)
         return trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
-    const size_t size = attn_plan_workspace(plan);
+    const size_t size = attn_plan_workspace(plan), units = attn_plan_units(plan);
     struct DataArena workspace = {0};
-    if (!fence_map(&workspace, size, FENCE_AFTER, trial->dirt)) {
+    stand_in.kernel = kernel;
+    stand_in.units = trial->backwards ? calloc(units + 1, sizeof *stand_in.units) : NULL;
+    stand_in.noted = 0;
+    stand_in.count = units;
+    if ((trial->backwards && !stand_in.units) || !fence_map(&workspace, size, FENCE_AFTER, trial->dirt)) {
+        free(stand_in.units);
         attn_plan_destroy(plan);
         return trial_fail(result, JUDGE_ERROR, "no memory for a workspace of %zu bytes", size);
     }
@@ -96,6 +121,7 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     const AttnStatus status = run_guarded(plan, &data->tensors, workspace.at, size, trial, &before, &after);
     const bool margins = fence_margins_intact(&workspace, trial->dirt);
     fence_unmap(&workspace);
+    free(stand_in.units);
     attn_plan_destroy(plan);
     if (status != ATTN_OK)
         return trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());

@@ -8,6 +8,7 @@ typedef struct Trial {
     size_t threads;          /* >= 1                                                                    */
     AttnParallelFor loop;    /* NULL: the library's own                                                 */
     unsigned char dirt;      /* every byte of the workspace before the run                              */
+    bool backwards;          /* units from the last to the first, on one thread                         */
     const size_t *unusual;   /* NULL, or which unusual floating-point control (state.h) the caller has  */
 } Trial;
 
@@ -18,8 +19,8 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
 /* Can the kernel run this problem on this CPU? false: why[] says why not. */
 bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size);
 
-/* Loops for Trial.loop: threads of our own, fresh each time, hence safe in a forked child whatever the parent did; and one after
- * another from the last to the first. */
+/* Loops for Trial.loop: threads of our own, fresh each time, hence safe in a forked child whatever the parent did; and one worker after
+ * another, the last one first. */
 void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 

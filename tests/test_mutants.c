@@ -71,22 +71,37 @@ Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = 280)
     suite_free(&hunt.suite);
 }
 
-/* Each special kind of judge has a mutant that only it can see. */
-Test(mutants, control_state_is_seen)
+/* Each judge objects by itself where it should: none of them lives off the others. */
+Test(mutants, each_judge_catches_its_own)
 {
-    const VerifyCase c = {.shape = {.batch = 1, .q_heads = 1, .kv_heads = 1, .q_len = 3, .k_len = 5, .d = 4, .dv = 4}, .threads = 1,
-                          .fence = FENCE_AFTER};
-    const SessionOptions options = {.flop_limit = 1e9};
-    Session session;
-    cr_assert(session_open(&session, &c, &options));
-    for (size_t i = 1; i < mutant_count; i++)
-        if (strcmp(mutants[i]->name, "ftz_left") == 0) {
-            VerifyResult result;
-            mutants_arm(mutants[i]);
-            session_judge(&session, mutants[i], &result);
+    static const struct {
+        const char *mutant, *on;
+        VerifyJudge judge;
+    } cases[] = {
+        {"causal_late", "b1_h1_q9_k20_d8_causal:normal:1:after:t1", JUDGE_BOUND},
+        {"exp_rough", "b1_h2_q20_k60_d16_lse:normal:1:after:t1", JUDGE_MODEL},
+        {"dead_nan", "b1_h1_q5_k5_d4_causal-off-2:normal:1:after:t1", JUDGE_NONFINITE},
+        {"write_past", "b1_h1_q5_k5_d4:normal:1:none:t1:x2", JUDGE_CANARY},
+        {"control_trusted", "b1_h2_q20_k60_d16_lse:normal:1:after:t1", JUDGE_BITWISE},
+        {"stale_maximum", "b1_h2_q20_k60_d16:normal:1:after:t1", JUDGE_BITWISE},
 #if defined(__x86_64__) || defined(__aarch64__)
-            cr_expect_eq(result.judge, JUDGE_STATE, "%s", result.why);
+        {"ftz_left", "b1_h1_q3_k5_d4:normal:1:after:t1", JUDGE_STATE},
 #endif
-        }
-    session_close(&session);
+    };
+    const SessionOptions options = {.bitwise = true, .flop_limit = 1e9};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        VerifyCase c;
+        Session session;
+        VerifyResult result = {0};
+        char error[200];
+        cr_assert(case_parse(cases[n].on, &c, error, sizeof error), "%s", error);
+        cr_assert(session_open(&session, &c, &options));
+        for (size_t i = 0; i < mutant_count; i++)
+            if (strcmp(mutants[i]->name, cases[n].mutant) == 0) {
+                mutants_arm(mutants[i]);
+                session_judge(&session, mutants[i], &result);
+            }
+        session_close(&session);
+        cr_expect_eq(result.judge, cases[n].judge, "%s is judged by %s: %s", cases[n].mutant, verify_judge_name(result.judge), result.why);
+    }
 }
