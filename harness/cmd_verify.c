@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "dispatch/cpu.h"
 #include "dispatch/registry.h"
@@ -17,48 +16,14 @@
 #include "harness/scoreboard.h"
 #include "harness/session.h"
 #include "harness/special.h"
+#include "harness/verify_request.h"
 #include "harness/whole.h"
-
-static const char usage[] =
-    "attnzoo verify [-k PAT] [-s SHAPES | --suite NAME] - prove kernels right\n"
-    "\n"
-    "  attnzoo verify                                  the full suite on all kernels that run here\n"
-    "  attnzoo verify --suite smoke -k 'flash_*'       the smallest one\n"
-    "  attnzoo verify -s llama3-8b/prefill@512         one shape, several kinds of data\n"
-    "  attnzoo verify --suite fuzz=60                  random problems for a minute\n"
-    "  attnzoo verify --mutants                        do the judges catch kernels broken on purpose?\n";
-
-enum { BITWISE = 256, MUTANTS, REF, REPRO, FAIL_FAST, SUITE };
-static const CliOption options[] = {
-    {'k', "kernel", "PAT", "only these kernels: names or globs, separated by commas"},
-    {'s', "shapes", "SHAPES", "these shapes or presets instead of a suite"},
-    {SUITE, "suite", "NAME", "smoke, full (default), adversarial, fuzz=SECONDS"},
-    {'D', "dist", "NAME", "data with -s: normal peaky rampup rampdown uniform large denormal stairs"},
-    {BITWISE, "bitwise", NULL, "also the same bits for any threads, order, alignment, workspace"},
-    {MUTANTS, "mutants", NULL, "judge the judges: every broken kernel must fail, the unbroken one pass"},
-    {REF, "ref", "REAL", "double (default) or longdouble: the oracle's second implementation"},
-    {REPRO, "repro", "ID", "repeat one line: v1:kernel:case as printed with a failure"},
-    {FAIL_FAST, "fail-fast", NULL, "stop at the first failure"},
-    {'j', "jobs", "N", "children at a time (default: one per processor)"},
-};
-
-typedef enum Mode { MODE_FULL, MODE_SMOKE, MODE_ADVERSARIAL, MODE_FUZZ, MODE_SHAPES, MODE_MUTANTS, MODE_REPRO } Mode;
-
-/* What the command line asks for. */
-typedef struct Request {
-    Mode mode;
-    const char *patterns, *shapes, *repro;
-    DataDist dist;
-    bool has_dist, fail_fast;
-    uint64_t fuzz_seconds, jobs;
-    SessionOptions session;
-} Request;
 
 enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48 };
 
 /* One call of isolate_run. */
 typedef struct Loop {
-    const Request *request;
+    const VerifyRequest *request;
     const Suite *suite;
     Scoreboard *board;
     size_t *runnable, kernels; /* numbers of the scores that run */
@@ -123,7 +88,7 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
 }
 
 /* All kernels on all jobs. false: stopped early. */
-static bool run_suite(const Request *request, const Suite *suite, Scoreboard *board, const char *what)
+static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboard *board, const char *what)
 {
     Loop loop = {.request = request, .suite = suite, .board = board, .what = what};
     const char *error = NULL;
@@ -162,7 +127,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool fuzz(const Cli *cli, const Request *request, Scoreboard *board)
+static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
     const double end = now() + (double)request->fuzz_seconds;
     for (uint64_t batch = 0; now() < end; batch++) {
@@ -173,94 +138,6 @@ static bool fuzz(const Cli *cli, const Request *request, Scoreboard *board)
             return false;
     }
     return true;
-}
-
-/* ---- Arguments -------------------------------------------------------------------------------------------------------------------- */
-
-static bool read_suite(const char *name, Request *request)
-{
-    static const char *const names[] = {"full", "smoke", "adversarial", "fuzz=SECONDS"};
-    for (int mode = MODE_FULL; mode <= MODE_ADVERSARIAL; mode++)
-        if (strcmp(name, names[mode]) == 0) {
-            request->mode = (Mode)mode;
-            return true;
-        }
-    request->mode = MODE_FUZZ;
-    if (strncmp(name, "fuzz=", 5) == 0)
-        return cli_number("fuzz", name + 5, 1, 1000000, &request->fuzz_seconds);
-    cli_unknown("suite", name, names, 4);
-    return false;
-}
-
-static bool read_dist(const char *name, Request *request)
-{
-    const char *names[DIST_COUNT];
-    request->has_dist = data_dist_find(name, &request->dist);
-    for (int i = 0; i < DIST_COUNT; i++)
-        names[i] = data_dist_name((DataDist)i);
-    if (!request->has_dist)
-        cli_unknown("dist", name, names, DIST_COUNT);
-    return request->has_dist;
-}
-
-static bool read_ref(const char *name, Request *request)
-{
-    static const char *const names[] = {"double", "longdouble"};
-    request->session.longdouble = strcmp(name, names[1]) == 0;
-    if (request->session.longdouble || strcmp(name, names[0]) == 0)
-        return true;
-    cli_unknown("ref", name, names, 2);
-    return false;
-}
-
-/* -1: go on; else the exit code. */
-static int read_request(int argc, char **argv, Request *request)
-{
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    const char *value, *suite = NULL;
-    *request = (Request){.jobs = processors > 0 ? (uint64_t)processors : 1, .session.flop_limit = 3e8};
-    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
-        bool ok = true;
-        switch (key) {
-        case 'k': request->patterns = value; break;
-        case 's': request->shapes = value; break;
-        case SUITE: suite = value; ok = read_suite(value, request); break;
-        case 'D': ok = read_dist(value, request); break;
-        case BITWISE: request->session.bitwise = true; break;
-        case MUTANTS: request->mode = MODE_MUTANTS; break;
-        case REF: ok = read_ref(value, request); break;
-        case REPRO: request->repro = value; break;
-        case FAIL_FAST: request->fail_fast = true; break;
-        case 'j': ok = cli_number("-j", value, 1, 64, &request->jobs); break;
-        case 'h': return EXIT_OK;
-        default: return EXIT_USAGE;
-        }
-        if (!ok)
-            return EXIT_USAGE;
-    }
-    if (optind < argc) {
-        render_error("verify takes no operand, but got '%s'; shapes go behind -s", argv[optind]);
-        return EXIT_USAGE;
-    }
-    if ((suite != NULL) + (request->shapes != NULL) + (request->mode == MODE_MUTANTS) + (request->repro != NULL) > 1) {
-        render_error("--suite, -s, --mutants and --repro exclude each other; give one");
-        return EXIT_USAGE;
-    }
-    if (request->has_dist && !request->shapes) {
-        render_error("--dist goes with -s; a suite brings its own data");
-        return EXIT_USAGE;
-    }
-    if (request->patterns && (request->mode == MODE_MUTANTS || request->repro)) {
-        render_error("-k does not go with --mutants or --repro, which name their kernels themselves");
-        return EXIT_USAGE;
-    }
-    if (request->shapes)
-        request->mode = MODE_SHAPES;
-    if (request->repro)
-        request->mode = MODE_REPRO;
-    if (request->mode == MODE_MUTANTS)
-        request->session.bitwise = true;
-    return -1;
 }
 
 /* ---- Kernels and jobs ------------------------------------------------------------------------------------------------------------- */
@@ -286,7 +163,7 @@ static const AttnKernel *find_repro(const char *id, const char **job)
 }
 
 /* Fill the board with kernels. EXIT_OK or an exit code. */
-static int choose_kernels(const Cli *cli, const Request *request, Scoreboard *board)
+static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
     const AttnKernel **list = calloc(attn_registry_count + mutant_count, sizeof *list);
     size_t count = 0;
@@ -323,7 +200,7 @@ static int choose_kernels(const Cli *cli, const Request *request, Scoreboard *bo
 }
 
 /* The jobs of all modes but fuzz. EXIT_OK or an exit code. */
-static int choose_jobs(const Cli *cli, const Request *request, Suite *suite)
+static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suite)
 {
     char error[400] = "out of memory for a list of cases";
     const char *text;
@@ -351,7 +228,7 @@ static int choose_jobs(const Cli *cli, const Request *request, Suite *suite)
 
 /* ---- The command ------------------------------------------------------------------------------------------------------------------ */
 
-static int verify(const Cli *cli, const Request *request, Scoreboard *board)
+static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
     Suite suite = {0};
     const char *const names[] = {"full", "smoke", "adversarial", "fuzz", "shapes", "mutants", "repro"};
@@ -374,7 +251,7 @@ static int verify(const Cli *cli, const Request *request, Scoreboard *board)
 }
 
 /* With -o jsonl each result is a record, on stdout or in a file that appears whole. */
-static int verify_recorded(const Cli *cli, const Request *request, Scoreboard *board)
+static int verify_recorded(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
     char error[400];
     Whole whole = {.file = stdout};
@@ -400,8 +277,8 @@ static int verify_recorded(const Cli *cli, const Request *request, Scoreboard *b
 
 int cmd_verify(const Cli *cli, int argc, char **argv)
 {
-    Request request;
-    int code = read_request(argc, argv, &request);
+    VerifyRequest request;
+    int code = verify_request_read(argc, argv, &request);
     if (code >= 0)
         return code;
     const bool jsonl = strcmp(cli->format, "jsonl") == 0, table = strcmp(cli->format, "table") == 0;

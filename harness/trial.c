@@ -67,8 +67,8 @@ void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, si
         pthread_join(threads[i], NULL);
 }
 
-/* A plan decides which units there are and in which order they run. To run them backwards a stand-in takes the kernel's place: it notes each
- * unit, and when it is given the last one it runs them all with the real kernel. */
+/* A plan decides which units there are and in which order they run. To run them backwards a stand-in takes the kernel's place: it notes
+ * each unit, and when it is given the last one it runs them all with the real kernel. */
 static struct {
     const AttnKernel *kernel;
     AttnSpan *units;
