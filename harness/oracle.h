@@ -45,6 +45,6 @@ const OracleRow *oracle_row(Oracle *oracle, size_t b, size_t h, size_t i);
  * else in the first, the last and two drawn heads the rows 0, 1, last and those at multiples of 16 below and above, and 64 drawn ones.
  * Returns a malloc'd list of *count numbers; NULL: no memory. */
 size_t *oracle_pick_rows(const AttnProblem *problem, uint64_t seed, double flop_limit, size_t *count);
-#define ORACLE_FLOP_LIMIT 2e9
+#define ORACLE_FLOP_LIMIT 5e8 /* about half a second of oracle on one core */
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "harness/isolate.h"
+#include "harness/oracle.h"
 #include "harness/session.h"
 #include "harness/trial.h"
 
@@ -16,7 +17,7 @@ const char *verify_judge_name(VerifyJudge judge)
     return judge < JUDGE_COUNT ? names[judge] : "unknown";
 }
 
-static const SessionOptions plain = {.flop_limit = 5e8};
+static const SessionOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
 
 static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *result)
 {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "harness/cli.h"
+#include "harness/oracle.h"
 #include "harness/render.h"
 
 static const char usage[] =
@@ -70,7 +71,7 @@ int verify_request_read(int argc, char **argv, VerifyRequest *request)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const char *value, *suite = NULL;
-    *request = (VerifyRequest){.jobs = processors > 0 ? (uint64_t)processors : 1, .session.flop_limit = 3e8};
+    *request = (VerifyRequest){.jobs = processors > 0 ? (uint64_t)processors : 1, .session.flop_limit = ORACLE_FLOP_LIMIT};
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         bool ok = true;
         switch (key) {
