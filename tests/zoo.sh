@@ -19,7 +19,7 @@ world() {
     cp "$source/zoo" "$tree/zoo"
     printf 'echo "tests of $*"\n' >"$tree/tests/run.sh"
     : >"$calls"
-    for tool in sh cat sed mkdir dirname head tail wc find rm tr env touch chmod cp grep; do ln -s "$(command -v $tool)" "$bin/$tool"; done
+    for tool in sh cat sed mkdir dirname head tail wc find rm tr env touch chmod cp grep readlink; do ln -s "$(command -v $tool)" "$bin/$tool"; done
     impostor id 'echo 0'
     for manager; do impostor "$manager" 'install_all "$@"'; done
 }
@@ -101,6 +101,10 @@ check 'test: hands on the names' [ "$out" = "tests of $tree/build one" ]
 : >"$calls"
 zoo test
 check 'second test: only ninja is called' [ "$(cat "$calls")" = "ninja -C $tree/build" ]
+ln -s "a tree/zoo" "$here/link"
+status=0
+out=$(PATH=$bin "$bin/sh" "$here/link" list 2>"$here/err") || status=$?
+check 'a link to zoo works like zoo' [ "$out" = "program --results $tree/results list" ]
 mv "$tree" "$here/moved tree"
 tree="$here/moved tree"
 zoo list
