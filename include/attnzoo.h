@@ -7,7 +7,7 @@
  * Use: describe a problem, make a plan, run it as often as you like.
  *
  *     AttnProblem p = attn_problem(1, 32, 8, 512, 512, 128, 128);
- *     p.causal = ATTN_CAUSAL_TOP_LEFT;
+ *     p.causal = true;
  *     AttnPlan *plan;
  *     if (attn_plan_create(&p, NULL, &plan) != ATTN_OK) { puts(attn_last_error()); return 1; }
  *     void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
@@ -101,34 +101,75 @@ typedef struct AttnScoreLayout {
     ptrdiff_t batch, head, row, col; /* distance between neighbours, elements */
 } AttnScoreLayout;
 
-typedef enum AttnCausal {
-    ATTN_CAUSAL_NONE = 0,
-    ATTN_CAUSAL_TOP_LEFT,     /* j <= i                        (PyTorch is_causal, ONNX without a cache)      */
-    ATTN_CAUSAL_BOTTOM_RIGHT, /* j <= i + Sk - Sq              (FlashAttention, a cache that ends at the row) */
-    ATTN_CAUSAL_OFFSET        /* j <= i + causal_offset        (ONNX with `past`: offset = rows in the past)  */
-} AttnCausal;
+/* Where query row 0 stands among the keys: row i stands at key i + offset. Causal frontier, window and ALiBi measure from there. */
+typedef enum AttnAlign {
+    ATTN_ALIGN_TOP_LEFT = 0, /* offset 0          (PyTorch is_causal, ONNX without a cache)                                   */
+    ATTN_ALIGN_BOTTOM_RIGHT, /* offset Sk - Sq    (FlashAttention, a cache that ends at the last row); with kv_lengths or varlen
+                                the lengths of that batch entry, so it may be negative; it is never clamped                   */
+    ATTN_ALIGN_OFFSET,       /* problem.offset    (ONNX with `past`: offset = rows in the past)                               */
+    ATTN_ALIGN_OFFSETS       /* tensors.offsets[b]                                                                            */
+} AttnAlign;
 
-/* A problem is a pure value: it holds sizes, strides and options, never a pointer to data. Make it with attn_problem(), then change it. */
+/* s0, how a query and a key make a score. */
+typedef enum AttnScore {
+    ATTN_SCORE_DOT = 0,  /* scale * q.k; scale 1 is the plain dot. A general (bilinear) score q W k is a dot after projecting q by W */
+    ATTN_SCORE_GAUSSIAN, /* -scale/2 * |q - k|^2, scale = 1 / sigma^2: Nadaraya-Watson regression (1964)                       */
+    ATTN_SCORE_ADDITIVE  /* scale * w . tanh(q + k), q and k already projected: Bahdanau, Cho, Bengio (2014)                    */
+} AttnScore;
+
+/* Which stage of the scores the optional output shows (ONNX qk_matmul_output_mode). */
+typedef enum AttnStage {
+    ATTN_STAGE_RAW = 0, /* s0, also of hidden keys                              */
+    ATTN_STAGE_CAPPED,  /* s1, after the soft-cap, also of hidden keys          */
+    ATTN_STAGE_BIASED,  /* s2, after bias and ALiBi; -inf where hidden          */
+    ATTN_STAGE_WEIGHTS  /* after the softmax; 0 where hidden                    */
+} AttnStage;
+
+/* A problem is a pure value: it holds sizes, strides and options, never a pointer to data. Make it with attn_problem(), then change it.
+ *
+ *     s0      = score(q[i], k[j])
+ *     s1      = softcap > 0 ? softcap * tanh(s0 / softcap) : s0
+ *     s2      = s1 + bias[b,h,i,j] - slope[h] * |i + offset - j|
+ *     visible = mask[b,h,i,j] and j < kv_length[b] and (not causal or j <= i + offset)
+ *               and (no window or i + offset - left <= j <= i + offset + right)
+ *     o[i]    = sum over visible j of exp(s2 - m) v[j] / l,   l = sum of exp(s2 - m)  (+ exp(sink[h] - m)) */
 typedef struct AttnProblem {
     size_t size;              /* bytes of this struct that the caller knows; set by attn_problem()                    */
     size_t batch;             /* B   >= 0                                                                             */
     size_t q_heads;           /* Hq  >= 1, a multiple of kv_heads (GQA; kv_heads = 1 is MQA)                          */
     size_t kv_heads;          /* Hkv >= 1; query head h reads key/value head h / (Hq / Hkv)                           */
     size_t q_len;             /* Sq  >= 0                                                                             */
-    size_t k_len;             /* Sk  >= 0; 0 means rows with nothing visible                                          */
+    size_t k_len;             /* Sk  >= 0; 0 means rows with nothing visible. Past rows, if any, are counted          */
     size_t d;                 /* d   >= 1, width of a q and a k row                                                   */
     size_t dv;                /* dv  >= 1, width of a v and an o row                                                  */
     AttnLayout q, k, v, o;    /* q [B,Hq,Sq,d]  k [B,Hkv,Sk,d]  v [B,Hkv,Sk,dv]  o [B,Hq,Sq,dv]                       */
-    AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores;
-                                 -inf for a row with nothing visible. ATTN_NONE: not wanted                           */
-    double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126 */
-    AttnCausal causal;        /* which keys the frontier leaves visible                                               */
-    int64_t causal_offset;    /* for ATTN_CAUSAL_OFFSET: keys before query row 0; may be negative, is never clamped   */
+    AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores, the sink
+                                 included; -inf for a row with nothing visible and no sink. ATTN_NONE: not wanted     */
+    double scale;             /* attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126             */
     AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select, so what it hides may hold anything  */
-    AttnScoreLayout bias;     /* optional ATTN_F32: added to the scaled score; -inf hides, like a false mask          */
+    AttnScoreLayout bias;     /* optional ATTN_F32: added to the score; -inf hides, like a false mask                 */
+    AttnScore score;          /* how q and k make a score                                                             */
+    bool causal;              /* row i sees keys j <= i + offset                                                      */
+    AttnAlign align;          /* what offset is                                                                       */
+    int64_t offset;           /* for ATTN_ALIGN_OFFSET: keys before query row 0; may be negative, is never clamped     */
+    bool window;              /* sliding window: the two widths below apply                                           */
+    int64_t window_left;      /* keys to the left of the row's own position, inclusive; -1 = unbounded                */
+    int64_t window_right;     /* keys to the right, inclusive; -1 = unbounded                                         */
+    double softcap;           /* > 0: scores are softcap * tanh(score / softcap), before bias and mask; 0: off        */
+    bool alibi;               /* tensors.alibi_slopes [Hq]: -slope * distance (Press, Smith, Lewis 2021)              */
+    bool sinks;               /* tensors.sinks [Hq]: a score that takes weight and gives no value, not scaled         */
+    bool kv_lengths;          /* tensors.kv_lengths [B]: only keys j < kv_lengths[b] exist                            */
+    bool varlen;              /* sequences packed one after another: entry b has q rows cu_q[b] .. cu_q[b+1] and k rows
+                                 cu_k[b] .. cu_k[b+1] of tensors whose batch stride is 0; q_len and k_len are the
+                                 longest. Excludes kv_lengths and past                                                */
+    size_t past_len;          /* keys 0 .. past_len come from tensors.k_past, v_past, the rest from k and v: a cache and
+                                 the new rows without copying. <= k_len                                               */
+    AttnLayout k_past, v_past;/* their storage, if past_len > 0                                                       */
+    AttnScoreLayout scores;   /* optional ATTN_F32 output [B,Hq,Sq,Sk]; ATTN_NONE: not wanted                         */
+    AttnStage scores_stage;   /* what it shows                                                                        */
 } AttnProblem;
 
-/* The largest batch, q_len, k_len, heads, d, dv and |causal_offset| accepted. */
+/* The largest batch, q_len, k_len, heads, d, dv and |offset| accepted. */
 #define ATTN_MAX_SIZE ((size_t)1 << 30)
 
 /* A problem over contiguous f32 tensors [batch, head, row, column], scale 1/sqrt(d), nothing masked, no log-sum-exp. */
@@ -184,6 +225,14 @@ typedef struct AttnTensors {
     float *lse;        /* [B,Hq,Sq]; required exactly if problem.lse is present    */
     const void *mask;  /* [B,Hq,Sq,Sk] bytes; required if problem.mask is present  */
     const float *bias; /* [B,Hq,Sq,Sk]; required if problem.bias is present        */
+    const float *w;              /* [Hq,d] contiguous, for ATTN_SCORE_ADDITIVE              */
+    const int64_t *offsets;      /* [B], for ATTN_ALIGN_OFFSETS; |each| <= ATTN_MAX_SIZE    */
+    const int64_t *kv_lengths;   /* [B], 0 <= each <= k_len                                 */
+    const float *alibi_slopes;   /* [Hq]                                                    */
+    const float *sinks;          /* [Hq]                                                    */
+    const int64_t *cu_q, *cu_k;  /* [B+1], ascending from 0, for varlen                     */
+    const void *k_past, *v_past; /* [B,Hkv,past_len,d], [B,Hkv,past_len,dv]                 */
+    float *scores;               /* [B,Hq,Sq,Sk], written whole                             */
 } AttnTensors;
 
 static inline AttnTensors attn_tensors(const void *q, const void *k, const void *v, void *o)

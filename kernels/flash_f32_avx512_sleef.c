@@ -9,11 +9,14 @@
 #include "kernels/scratch.h"
 
 #include "kernels/isa/avx512.h"
+#include "kernels/algo/exp.h"
 
 #define EXP2_CONSTANTS(k) int k = 0 /* none */
 #define EXP2(x, k) ((void)(k), Sleef_exp2f16_u10avx512f(x))
-#define EXP2_ULP 1.0 /* as SLEEF states */
+#define EXP_ULP 1.0 /* as SLEEF states */
 #define EXP2_IS_CALL 1
+#define SCORE_TILE DOT_TILE
+#define TILE_KEYS MR
 #define KEY_BLOCK 256
 #define SWIFT 1
 #include "kernels/algo/tile.h"
@@ -30,8 +33,8 @@ const AttnKernel ATTN_KERNEL_ID = {
     .summary = "streaming softmax, queries in lanes, AVX-512, SLEEF's exp2",
     .isa = ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL),
     .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
-    .features = ATTN_HAS_ALL,
-    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = EXP2_ULP, .exp_exact_at_0 = true},
+    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
+    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = EXP_ULP, .exp_exact_at_0 = true},
     .panel = LANES,
     .unit_panels = UNIT_PANELS,
     .scratch = attend_scratch,

@@ -12,7 +12,10 @@
 
 #define EXP2_CONSTANTS(k) Exp2 *k = exp2_constants()
 #define EXP2(x, k) exp2_poly(x, k)
+#define EXP_ULP EXP2_ULP
 #define EXP2_IS_CALL 0
+#define SCORE_TILE DOT_TILE
+#define TILE_KEYS MR
 #define KEY_BLOCK 256
 #define SWIFT 1
 #include "kernels/algo/tile.h"
@@ -29,8 +32,8 @@ const AttnKernel ATTN_KERNEL_ID = {
     .summary = "streaming softmax, queries in lanes, SSE2",
     .isa = ATTN_CPU(SSE2),
     .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
-    .features = ATTN_HAS_ALL,
-    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = EXP2_ULP, .exp_exact_at_0 = true},
+    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
+    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = EXP_ULP, .exp_exact_at_0 = true},
     .panel = LANES,
     .unit_panels = UNIT_PANELS,
     .scratch = attend_scratch,

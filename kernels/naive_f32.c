@@ -22,37 +22,78 @@ static double cost(const AttnProblem *p)
     return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (2.0 * (double)(p->d + p->dv) + 20.0);
 }
 
-/* Scaled, biased score of query row i and key j; -inf where mask or bias hides it. */
-static float score(const AttnArgs *a, size_t b, size_t h, size_t i, size_t j)
+/* s0 of query row i of head h and key row j. */
+static float raw_score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j)
 {
     const AttnProblem *p = a->p;
-    if (a->t->mask) {
-        const unsigned char *mask = a->t->mask;
-        if (!mask[(ptrdiff_t)b * p->mask.batch + (ptrdiff_t)h * p->mask.head + (ptrdiff_t)i * p->mask.row + (ptrdiff_t)j * p->mask.col])
-            return -INFINITY;
-    }
-    float bias = 0.0f;
-    if (a->t->bias) {
-        bias = a->t->bias[(ptrdiff_t)b * p->bias.batch + (ptrdiff_t)h * p->bias.head + (ptrdiff_t)i * p->bias.row +
-                          (ptrdiff_t)j * p->bias.col];
-        if (bias == -INFINITY)
-            return -INFINITY;
-    }
-    const float *q = attn_q_row(a, b, h, i), *k = attn_k_row(a, b, h / a->group, j), scale = (float)a->scale;
+    const float *q = attn_q_row(a, seq, h, i), *k = attn_k_row(a, seq, h / a->group, j), scale = (float)p->scale;
     float sum = 0.0f;
-    for (size_t c = 0; c < p->d; c++)
-        sum += q[c] * scale * k[c];
-    return sum + bias;
+    switch (p->score) {
+    case ATTN_SCORE_DOT:
+        for (size_t c = 0; c < p->d; c++)
+            sum += q[c] * scale * k[c];
+        return sum;
+    case ATTN_SCORE_GAUSSIAN:
+        for (size_t c = 0; c < p->d; c++)
+            sum += (q[c] - k[c]) * (q[c] - k[c]);
+        return -0.5f * scale * sum;
+    case ATTN_SCORE_ADDITIVE:
+        for (size_t c = 0; c < p->d; c++)
+            sum += a->t->w[h * p->d + c] * tanhf(q[c] + k[c]);
+        return scale * sum;
+    }
+    return sum;
 }
 
-static void row(const AttnArgs *a, size_t b, size_t h, size_t i, float *s)
+/* s1: the soft-cap on s0. */
+static float cap(const AttnProblem *p, float s)
+{
+    const float softcap = (float)p->softcap;
+    return softcap > 0.0f ? softcap * tanhf(s / softcap) : s;
+}
+
+/* s2: bias and ALiBi on s1; -inf where mask or bias hides the key. */
+static float biased(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, float s)
+{
+    const AttnProblem *p = a->p;
+    if (a->t->mask && !((const unsigned char *)a->t->mask)[attn_score_at(&p->mask, seq->b, h, i, j)])
+        return -INFINITY;
+    const float bias = a->t->bias ? a->t->bias[attn_score_at(&p->bias, seq->b, h, i, j)] : 0.0f;
+    if (bias == -INFINITY)
+        return -INFINITY;
+    const int64_t steps = (int64_t)i + seq->offset - (int64_t)j;
+    const float alibi = p->alibi ? a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : 0.0f;
+    return s + bias - alibi;
+}
+
+/* The optional scores of a row; m and l are those of its softmax. */
+static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, float m, float l)
+{
+    const AttnProblem *p = a->p;
+    const AttnKeys keys = attn_visible_keys(a, seq, i);
+    for (size_t j = 0; j < p->k_len; j++) {
+        float s = -INFINITY;
+        if (p->scores_stage <= ATTN_STAGE_CAPPED || (j >= keys.lo && j < keys.hi))
+            s = raw_score(a, seq, h, i, j);
+        if (p->scores_stage >= ATTN_STAGE_CAPPED)
+            s = cap(p, s);
+        if (p->scores_stage >= ATTN_STAGE_BIASED)
+            s = j >= keys.lo && j < keys.hi ? biased(a, seq, h, i, j, s) : -INFINITY;
+        if (p->scores_stage == ATTN_STAGE_WEIGHTS)
+            s = s == -INFINITY ? 0.0f : expf(s - m) / l;
+        a->t->scores[attn_score_at(&p->scores, seq->b, h, i, j)] = s;
+    }
+}
+
+static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, float *s)
 {
     const size_t dv = a->p->dv;
-    const AttnKeys keys = attn_visible_keys(a, i);
-    float *o = attn_o_row(a, b, h, i);
-    float m = -INFINITY, l = 0.0f;
+    const AttnKeys keys = attn_visible_keys(a, seq, i);
+    float *o = attn_o_row(a, seq, h, i);
+    const float sink = a->t->sinks ? a->t->sinks[h] : -INFINITY;
+    float m = sink, l = 0.0f;
     for (size_t j = keys.lo; j < keys.hi; j++) {
-        s[j] = score(a, b, h, i, j);
+        s[j] = biased(a, seq, h, i, j, cap(a->p, raw_score(a, seq, h, i, j)));
         m = s[j] > m || isnan(s[j]) ? s[j] : m; /* once NaN, stays NaN: no comparison replaces it */
     }
     for (size_t c = 0; c < dv; c++)
@@ -60,22 +101,28 @@ static void row(const AttnArgs *a, size_t b, size_t h, size_t i, float *s)
     for (size_t j = keys.lo; j < keys.hi && m != -INFINITY; j++) {
         if (s[j] == -INFINITY)
             continue;
-        const float p = expf(s[j] - m), *v = attn_v_row(a, b, h / a->group, j);
+        const float p = expf(s[j] - m), *v = attn_v_row(a, seq, h / a->group, j);
         l += p;
         for (size_t c = 0; c < dv; c++)
             o[c] += p * v[c];
     }
+    if (sink != -INFINITY)
+        l += expf(sink - m);
     for (size_t c = 0; c < dv && l != 0.0f; c++)
         o[c] /= l;
     if (a->t->lse)
-        *attn_lse_at(a, b, h, i) = m == -INFINITY ? -INFINITY : m + logf(l);
+        *attn_lse_at(a, seq, h, i) = m == -INFINITY ? -INFINITY : m + logf(l);
+    if (a->t->scores)
+        emit(a, seq, h, i, m, l);
 }
 
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 {
     const AttnFpState fp = attn_fp_enter();
+    const AttnSequence seq = attn_sequence(a, unit.b);
     for (size_t r = unit.row0; r < unit.row1; r++)
-        row(a, unit.b, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch_bytes);
+        if (r % a->p->q_len < seq.q_len)
+            row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch_bytes);
     attn_fp_leave(fp);
 }
 
@@ -84,7 +131,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .summary = "textbook three passes, one row at a time, plain C",
     .isa = 0,
     .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
-    .features = ATTN_HAS_ALL,
+    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE,
     .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 1.0, .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = 16,
