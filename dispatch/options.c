@@ -148,9 +148,9 @@ static AttnStatus read_threads(size_t option, GetEnv getenv_fn, AttnSettings *se
     if (!text || !*text)
         return ATTN_OK;
 
-    /* Digits only: strtoul would take "-1", " 8" and "8 cores". */
+    /* Digits only: strtoul would take "-1", " 8" and "8 cores". What is too large for it becomes ULONG_MAX. */
     const size_t digits = strspn(text, "0123456789");
-    const unsigned long value = digits > 0 && digits < 10 && text[digits] == '\0' ? strtoul(text, NULL, 10) : 0;
+    const unsigned long value = digits > 0 && text[digits] == '\0' ? strtoul(text, NULL, 10) : 0;
     if (value < 1 || value > MOST_THREADS)
         return attn_fail(ATTN_ERROR_VALUE, "ATTNZOO_THREADS is \"%.64s\"; allowed: a whole number from 1 to %d", text, MOST_THREADS);
     settings->threads = value;

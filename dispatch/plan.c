@@ -14,6 +14,7 @@
 #include "dispatch/error.h"
 #include "dispatch/problem.h"
 #include "dispatch/registry.h"
+#include "dispatch/structs.h"
 #include "dispatch/threads.h"
 
 struct AttnPlan {
@@ -298,15 +299,16 @@ AttnStatus attn_sdpa(const AttnProblem *problem, const AttnTensors *tensors)
 AttnStatus attn_kernel_query(size_t index, AttnKernelInfo *info)
 {
     if (!info)
-        return attn_fail(ATTN_ERROR_NULL, "info is NULL");
-    if (info->size != sizeof *info)
-        return attn_fail(ATTN_ERROR_STRUCT, "info.size is %zu; allowed: sizeof(AttnKernelInfo), %zu", info->size, sizeof *info);
+        return attn_fail(ATTN_ERROR_NULL, "info is NULL; allowed: the address of an AttnKernelInfo with its size set");
     if (index >= attn_registry_count)
         return attn_fail(ATTN_ERROR_VALUE, "index is %zu; allowed: 0 to %zu", index, attn_registry_count - 1);
     const AttnKernel *kernel = attn_registry[index];
-    info->name = kernel->name;
-    info->summary = kernel->summary;
-    info->needs = attn_registry_needs(index);
-    info->runnable = (kernel->isa & ~attn_cpu_this()->features) == 0;
-    return ATTN_OK;
+    const AttnKernelInfo ours = {
+        .size = sizeof ours,
+        .name = kernel->name,
+        .summary = kernel->summary,
+        .needs = attn_registry_needs(index),
+        .runnable = (kernel->isa & ~attn_cpu_this()->features) == 0,
+    };
+    return attn_struct_write("info", info, ATTN_STRUCT_UP_TO(AttnKernelInfo, runnable), &ours, sizeof ours);
 }

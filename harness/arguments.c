@@ -83,12 +83,17 @@ void cli_print_option(const CliOption *option)
     printf("  %-30s %s\n", left, option->help);
 }
 
-static void unknown_option(const char *word, const CliOption *options, size_t count)
+void cli_unknown_option(const char *word, const CliOption *options, size_t count)
 {
-    const char *known[MAX_OPTIONS];
-    for (size_t i = 0; i < count && i < MAX_OPTIONS; i++)
-        known[i] = options[i].name;
-    cli_unknown("option", word, known, count < MAX_OPTIONS ? count : MAX_OPTIONS);
+    char names[2 * MAX_OPTIONS][MAX_WORD];
+    const char *known[2 * MAX_OPTIONS];
+    size_t used = 0;
+    for (size_t i = 0; i < count + cli_global_count && used < 2 * MAX_OPTIONS; i++, used++) {
+        const CliOption *option = i < count ? &options[i] : &cli_globals[i - count];
+        snprintf(names[used], sizeof *names, "--%s", option->name);
+        known[used] = names[used];
+    }
+    cli_unknown("option", word, known, used);
 }
 
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value)
@@ -124,14 +129,16 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
     } else if (key == '?') {
         /* A bad letter stands in optopt; a bad long name is the word itself, or a known name with a value that it does not take. */
         const char *word = argv[optind > at ? optind - 1 : at];
-        char letter[2] = {(char)optopt, '\0'};
-        char name[MAX_WORD] = "";
-        if (strncmp(word, "--", 2) == 0)
-            snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
-        if (*name && optopt)
-            render_error("option '--%s' takes no value", name);
+        const bool is_long = strncmp(word, "--", 2) == 0;
+        char name[MAX_WORD];
+        if (is_long)
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
         else
-            unknown_option(*name ? name : letter, options, count);
+            snprintf(name, sizeof name, "-%c", optopt);
+        if (is_long && optopt)
+            render_error("option '%s' takes no value", name);
+        else
+            cli_unknown_option(name, options, count);
     }
     return key;
 }

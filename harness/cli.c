@@ -21,7 +21,7 @@ enum { MAX_WORD = 64 };
 
 enum { KEY_COLOR = 256, KEY_PROGRESS, KEY_RESULTS, KEY_NO_RESULTS, KEY_SEED, KEY_MAX_ISA, KEY_DISABLE, KEY_THREADS, KEY_BUILD, KEY_VERSION };
 
-static const CliOption globals[] = {
+const CliOption cli_globals[] = {
     {'q', "quiet", NULL, "no progress bar, no notes"},
     {'v', "verbose", NULL, "say more"},
     {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
@@ -36,13 +36,13 @@ static const CliOption globals[] = {
     {KEY_BUILD, "build-info", NULL, "how this program was built"},
     {KEY_VERSION, "version", NULL, "its version"},
 };
-enum { GLOBALS = sizeof globals / sizeof *globals };
+const size_t cli_global_count = sizeof cli_globals / sizeof *cli_globals;
 
 void cli_print_global_options(void)
 {
     printf("\nGlobal options, before or after the subcommand\n");
-    for (size_t i = 0; i < GLOBALS; i++)
-        cli_print_option(&globals[i]);
+    for (size_t i = 0; i < cli_global_count; i++)
+        cli_print_option(&cli_globals[i]);
     printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
 }
 
@@ -142,17 +142,17 @@ static const CliOption *find_global(const char *word, const char **value)
         return NULL;
     if (word[1] == '-') {
         const size_t length = strcspn(word + 2, "=");
-        for (size_t i = 0; i < GLOBALS; i++)
-            if (strlen(globals[i].name) == length && strncmp(globals[i].name, word + 2, length) == 0) {
+        for (size_t i = 0; i < cli_global_count; i++)
+            if (strlen(cli_globals[i].name) == length && strncmp(cli_globals[i].name, word + 2, length) == 0) {
                 *value = word[2 + length] == '=' ? word + 3 + length : NULL;
-                return &globals[i];
+                return &cli_globals[i];
             }
         return NULL;
     }
-    for (size_t i = 0; i < GLOBALS; i++)
-        if (word[1] && globals[i].key == word[1]) {
+    for (size_t i = 0; i < cli_global_count; i++)
+        if (word[1] && cli_globals[i].key == word[1]) {
             *value = word[2] ? word + 2 : NULL;
-            return globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &globals[i] : NULL;
+            return cli_globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &cli_globals[i] : NULL;
         }
     return NULL;
 }

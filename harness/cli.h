@@ -47,6 +47,11 @@ typedef struct CliOption {
  * (return EXIT_USAGE). -h and --help print `usage` and the rows, and give 'h' (return EXIT_OK). Start with optind = 1, as main does. */
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value);
 
+/* The global options, for the list in such a message; `options` (may be NULL) are those of the subcommand. `word` with its dashes. */
+extern const CliOption cli_globals[];
+extern const size_t cli_global_count;
+void cli_unknown_option(const char *word, const CliOption *options, size_t count);
+
 /* One row of a help text. */
 void cli_print_option(const CliOption *option);
 

@@ -83,8 +83,8 @@ PairedConfig paired_config(void); /* the defaults above, budget 2 s           */
 /* The permutation of arms that block `block` rotates: round r of the block runs order[(r + 0) % count], order[(r + 1) % count], … */
 void paired_order(uint64_t seed, size_t block, size_t count, size_t *order);
 
-/* Find arm->iterations and arm->trial. A count is accepted after two readings reach min_trial; one will do for a single call that takes
- * ten times that. */
+/* Find arm->iterations and arm->trial. A count is accepted after two readings reach min_trial, a count of one after three; a single
+ * reading will do for a call of a quarter of a second. */
 void paired_calibrate(const PairedConfig *config, PairedArm *arm);
 
 /* Measure; allocates seconds and flags of each arm. false: out of memory. */

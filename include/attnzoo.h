@@ -18,9 +18,10 @@
  * Letters used throughout: B batch, Hq query heads, Hkv key/value heads, Sq query rows, Sk key rows, d width of q and k, dv width of v
  * and o, i a query row, j a key row. Sizes are size_t, strides are ptrdiff_t and count elements, never bytes.
  *
- * The library never prints, never aborts, never exits. Each function that can fail returns an AttnStatus and leaves a sentence that names
- * the field, its value and what is allowed in attn_last_error(). It keeps no global state besides that sentence, so every function may be
- * called from several threads at once; one plan may run on several threads at once if each call has a workspace of its own.
+ * The library never prints (unless ATTNZOO_VERBOSE=dispatch asks it to tell its choices on stderr), never aborts, never exits. Each
+ * function that can fail returns an AttnStatus and leaves a sentence that names the field, its value and what is allowed in
+ * attn_last_error(). It keeps no global state besides that sentence, so every function may be called from several threads at once; one
+ * plan may run on several threads at once if each call has a workspace of its own.
  *
  * Structs grow at their end. Their first member `size` says how much of a struct the caller knows; the functions that make a struct
  * (attn_problem, attn_options, attn_tensors) set it. A caller built against an older header keeps working with a newer library. */

@@ -26,7 +26,10 @@ while read -r command; do
         continue
     fi
     looked=$((looked + 1))
-    if objdump -d --no-show-raw-insn "$build/$object" | grep -Em 3 "^ *[0-9a-f]+:[[:space:]]+(lock |rep |notrack )*($newer)([[:space:]]|\$)|%[yz]mm"; then
+    # One instruction of the harness stands behind a look at CPUID: clearing the upper halves before it judges whether a kernel did.
+    guarded='^$'
+    case $object in harness/*state.c.o) guarded='vzeroupper' ;; esac
+    if objdump -d --no-show-raw-insn "$build/$object" | grep -v "$guarded" | grep -Em 3 "^ *[0-9a-f]+:[[:space:]]+(lock |rep |notrack )*($newer)([[:space:]]|\$)|%[yz]mm"; then
         echo "$object: the instructions above are not in the x86-64 baseline"
         bad=1
     fi

@@ -12,7 +12,8 @@ typedef struct Fake {
     uint32_t leaf1_ecx;
     uint32_t leaf7_max, leaf7_ebx, leaf7_ecx, leaf7_edx, leaf7_1_eax;
     uint64_t xcr0;
-    const char *brand;  /* NULL: no extended leaves             */
+    const char *brand;  /* NULL: no extended leaves, and this:  */
+    uint32_t no_leaf;   /* what the CPU says when asked for one */
     bool permission;    /* what Linux answers about tile data   */
     int xcr0_calls, permission_calls;
     uint64_t hwcap, hwcap2, midr;
@@ -25,7 +26,8 @@ static void fake_cpuid(void *context, uint32_t leaf, uint32_t subleaf, uint32_t 
     if (leaf >= 0x80000000u) {
         char text[48] = "";
         if (!fake->brand) {
-            out[0] = 0x07280202; /* as an Intel CPU does: the words of its highest basic leaf */
+            memset(out, 'x', 4 * sizeof *out);
+            out[0] = fake->no_leaf;
             return;
         }
         memcpy(text, fake->brand, strnlen(fake->brand, sizeof text));
@@ -282,8 +284,12 @@ Test(cpu, leaves_end_early)
     Fake fake = skylake_x();
     fake.max_leaf = 1; /* "limit CPUID" in some firmware */
     fake.brand = NULL;
+    fake.no_leaf = 0x07280202; /* as an Intel CPU does: the words of its highest basic leaf, which may be any */
     AttnCpu cpu = probe_x86(&fake);
     expect_features(&cpu, "sse2 sse4_1 avx fma f16c");
+    cr_expect_str_eq(cpu.brand, "");
+    fake.no_leaf = 0xffffffffu;
+    cpu = probe_x86(&fake);
     cr_expect_str_eq(cpu.brand, "");
     fake.max_leaf = 0;
     cpu = probe_x86(&fake);

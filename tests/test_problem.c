@@ -164,6 +164,9 @@ Test(problem, products_that_wrap_around)
     AttnProblem p = attn_problem(1, huge, huge, huge, 1, huge, 1); /* every product of these is 0 modulo 2^64 */
     cr_assert_eq(p.q.batch, 0);
     expect_refused(&p, ATTN_ERROR_OVERFLOW, "problem.q is [B,Hq,Sq,d]");
+    p = attn_problem(huge / 4, huge, huge, huge, 1, 1, 1); /* 2^60 bytes of q before the last factor, 0 after it */
+    p.q.batch = p.q.head = p.q.row = 0;
+    expect_refused(&p, ATTN_ERROR_OVERFLOW, "problem.q is [B,Hq,Sq,d]");
     p = attn_problem(huge, 1, 1, 1, huge, 1, huge);
     expect_refused(&p, ATTN_ERROR_OVERFLOW, "problem.k is [B,Hkv,Sk,d]");
 }
@@ -467,6 +470,42 @@ Test(tensors, packed_rows_that_hold_the_output_too)
     expect_tensors(&p, &t, ATTN_OK, "");
     p.k.row = 3 * D; /* rows 0, 3, 6 … meet the odd rows */
     expect_tensors(&p, &t, ATTN_ERROR_OVERLAP, "overlaps tensors.k");
+}
+
+/* Through the public door: each refusal leaves every output as it was, on both ways to run. */
+Test(tensors, a_refused_run_writes_nothing)
+{
+    AttnProblem p = plain();
+    attn_problem_want_lse(&p);
+    AttnPlan *plan;
+    cr_assert_eq(attn_plan_create(&p, NULL, &plan), ATTN_OK, "%s", attn_last_error());
+    const size_t size = attn_plan_workspace(plan);
+    void *workspace = aligned_alloc(64, size);
+    AttnTensors good = plain_tensors();
+    good.lse = room[4];
+    AttnTensors bad[8];
+    for (size_t i = 0; i < 8; i++)
+        bad[i] = good;
+    bad[0].q = NULL;
+    bad[1].o = NULL;
+    bad[2].lse = NULL;
+    bad[3].bias = room[5];
+    bad[4].k = (const char *)room[1] + 2;
+    bad[5].v = room[3] + 7;
+    bad[6].lse = room[3];
+    bad[7].size = 12;
+    for (size_t i = 0; i < sizeof room[3] / sizeof *room[3]; i++)
+        room[3][i] = room[4][i] = 1234.5f;
+    for (size_t i = 0; i < 8; i++) {
+        cr_expect_neq(attn_run(plan, &bad[i], workspace, size), ATTN_OK, "tensors %zu", i);
+        cr_expect_neq(attn_sdpa(&p, &bad[i]), ATTN_OK, "tensors %zu", i);
+    }
+    for (size_t i = 0; i < sizeof room[3] / sizeof *room[3]; i++)
+        cr_assert(room[3][i] == 1234.5f && room[4][i] == 1234.5f, "element %zu was written", i);
+    cr_expect_eq(attn_run(plan, &good, workspace, size), ATTN_OK, "%s", attn_last_error());
+    cr_expect_neq(room[3][0], 1234.5f);
+    free(workspace);
+    attn_plan_destroy(plan);
 }
 
 /* ---- Overlap against a count of bytes -------------------------------------------------------------------------------------------- */

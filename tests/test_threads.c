@@ -15,10 +15,10 @@ enum { MOST_UNITS = 5000, MOST_WORKERS = 64 };
 
 typedef struct Tally {
     size_t workers, units;
-    atomic_int done[MOST_UNITS];  /* times that a unit ran                        */
+    atomic_int done[MOST_UNITS];   /* times that a unit ran                        */
     atomic_int busy[MOST_WORKERS]; /* bodies at work under this number             */
-    atomic_int clashes;            /* two at once, or a number that is out of range */
-    atomic_int most_at_once, now;
+    atomic_int clashes;            /* two at once, or a number out of range        */
+    atomic_int now;                /* bodies at work                               */
 } Tally;
 
 static Tally tally;
@@ -32,9 +32,7 @@ static void body(void *context, size_t worker, size_t unit)
     }
     if (atomic_fetch_add(&t->busy[worker], 1) != 0)
         atomic_fetch_add(&t->clashes, 1);
-    const int now = atomic_fetch_add(&t->now, 1) + 1;
-    if (now > t->most_at_once)
-        t->most_at_once = now;
+    atomic_fetch_add(&t->now, 1);
     atomic_fetch_add(&t->done[unit], 1);
     for (volatile int spin = 0; spin < 200; spin++)
         ;
@@ -142,6 +140,41 @@ Test(threads, loops_that_break_it)
     run_all_sizes(absurd_loop, NULL);
 }
 
+/* Both workers are held inside their bodies while the loop calls a third time: that call must find no number left. */
+static atomic_int inside, released, third_call_ran;
+
+static void held_body(void *context, size_t worker, size_t unit)
+{
+    (void)context, (void)unit;
+    if (worker >= 2)
+        atomic_store(&third_call_ran, 1);
+    atomic_fetch_add(&inside, 1);
+    while (worker < 2 && !released)
+        usleep(10);
+}
+
+static void third_call_loop(void *context, size_t n, Task task, void *argument)
+{
+    pthread_t thread[2];
+    const Call call = {task, argument, 0};
+    (void)context, (void)n;
+    for (size_t i = 0; i < 2; i++)
+        cr_assert_eq(pthread_create(&thread[i], NULL, make_call, (void *)&call), 0);
+    while (inside < 2)
+        usleep(10);
+    task(argument, 1);
+    atomic_store(&released, 1);
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+}
+
+Test(threads, a_call_too_many_does_nothing, .timeout = 20)
+{
+    attn_threads_run(third_call_loop, NULL, 2, 100, held_body, NULL);
+    cr_expect_eq(inside, 100);
+    cr_expect_eq(third_call_ran, 0);
+}
+
 Test(threads, one_worker_or_unit_needs_no_loop)
 {
     size_t calls = 0;
@@ -186,6 +219,7 @@ Test(threads, openmp_shares_the_work)
 Test(threads, inside_a_region_units_stay_on_their_thread)
 {
     int elsewhere = -1;
+    omp_set_max_active_levels(2); /* else OpenMP itself keeps them there */
 #pragma omp parallel num_threads(2)
     {
 #pragma omp master

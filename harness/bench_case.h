@@ -1,0 +1,68 @@
+/* bench_case.h - one problem, all kernels: verified, then measured side by side with the machine's own peaks. */
+#ifndef HARNESS_BENCH_CASE_H
+#define HARNESS_BENCH_CASE_H
+
+#include "harness/case.h"
+#include "harness/cli.h"
+#include "harness/roof.h"
+#include "harness/verify.h"
+
+typedef struct BenchOptions {
+    const AttnKernel *baseline; /* NULL: naive_f32 if it takes part, else the first kernel that does */
+    double budget;              /* seconds of measuring per case                                    */
+    double min_trial;           /* seconds                                                          */
+    size_t max_rounds;
+    double target_ci;           /* 0: all rounds                                                    */
+    double confidence;
+    DataDist dist;
+    uint64_t seed;
+    size_t threads;
+} BenchOptions;
+
+enum { BENCH_CONTROL_ARMS = 1, BENCH_PEAK_ARMS = 8 };
+
+typedef struct BenchKernel {
+    const AttnKernel *kernel;
+    const PeakIsa *isa;       /* whose multiply-add peak it is held to                      */
+    VerifyResult verify;
+    bool timed;
+    char why[240];            /* why not                                                    */
+    AttnPlan *plan;
+    void *workspace;
+    size_t workspace_size;
+    const AttnTensors *tensors;
+    AttnStatus status;        /* of the last run                                            */
+    size_t arm;               /* index into arms, if timed                                  */
+    StatsSummary time;
+    StatsInterval vs;         /* t / t_baseline                                             */
+    StatsInterval best;       /* t / t_fastest                                              */
+    StatsInterval peak;       /* share of the multiply-add peak                             */
+    Roof roof;
+    StatsInterval roof_share; /* t_roof / t                                                 */
+} BenchKernel;
+
+typedef struct BenchCase {
+    VerifyCase what;
+    char shape[128];          /* canonical name                                             */
+    const BenchOptions *options;
+    RoofWork work;
+    PeakLevel level;          /* the smallest cache that holds the operands                 */
+    BenchKernel *kernels;
+    size_t count, timed;
+    size_t baseline, fastest; /* indices of kernels; count where there is none              */
+    size_t controlled;        /* the kernel that the control is a copy of                   */
+    StatsInterval control;    /* t_copy / t of it                                           */
+    PairedArm *arms;          /* timed kernels, control, peaks                              */
+    size_t arm_count;
+    Peak peaks[BENCH_PEAK_ARMS];
+    size_t peak_count;
+    PairedRun run;
+} BenchCase;
+
+/* Verify and measure. Features: what the peaks may use. false: error[] says what stopped it (memory); kernels that disagree, crash or do
+ * not take the problem are results, not errors. */
+bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
+                    const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
+void bench_case_free(BenchCase *bench);
+
+#endif

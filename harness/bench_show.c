@@ -1,0 +1,261 @@
+/* bench_show.c - see bench_show.h. The fields of the records are explained in results/README.md. */
+#include "harness/bench_show.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA, ERROR, NOTE, COLUMNS };
+
+RenderTable *bench_table(bool with_case)
+{
+    static const struct { const char *heading; bool right; } columns[COLUMNS] = {
+        [KERNEL] = {"kernel", false}, [ISA] = {"ISA", false}, [TIME] = {"median", true}, [MIN] = {"min", true}, [CI] = {"±CI99", true},
+        [SPEEDUP] = {"speed-up", true}, [GFLOPS] = {"GFLOP/s", true}, [OF_PEAK] = {"%peak", true}, [OF_ROOF] = {"%roof", true},
+        [BOUND] = {"bound", false}, [ETA] = {"eta", true}, [ERROR] = {"max err", true}, [NOTE] = {"note", false}};
+    RenderTable *table = render_table(COLUMNS + with_case);
+    if (with_case)
+        render_column(table, 0, "case", false);
+    for (size_t c = 0; c < COLUMNS; c++)
+        render_column(table, c + with_case, columns[c].heading, columns[c].right);
+    return table;
+}
+
+static const char *thread_text(size_t threads)
+{
+    return threads == 1 ? "thread" : "threads";
+}
+
+/* The highest ISA word that a kernel needs. */
+static const char *isa_text(const AttnKernel *kernel)
+{
+    return kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
+}
+
+static const char *status_text(VerifyStatus status)
+{
+    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "FAIL", [VERIFY_SKIP] = "skipped", [VERIFY_CRASH] = "CRASH"};
+    return names[status];
+}
+
+static void empty_cells(RenderTable *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        render_cell(table, STYLE_DIM, "-");
+}
+
+/* A kernel that was not timed: why, in the place of numbers. */
+static void add_untimed(RenderTable *table, const BenchKernel *k)
+{
+    const bool bad = k->verify.status == VERIFY_FAIL || k->verify.status == VERIFY_CRASH;
+    empty_cells(table, ETA - TIME);
+    if (bad) {
+        render_cell(table, STYLE_BAD, "%.2g", k->verify.eta);
+        render_cell(table, STYLE_BAD, "%.1e", k->verify.max_abs);
+    } else {
+        empty_cells(table, 2);
+    }
+    render_cell(table, bad ? STYLE_BAD : STYLE_DIM, "%s: %s", status_text(k->verify.status), k->why);
+}
+
+static void add_percent(RenderTable *table, double share)
+{
+    if (isfinite(share))
+        render_cell(table, STYLE_PLAIN, "%.1f %%", 100 * share);
+    else
+        empty_cells(table, 1);
+}
+
+static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKernel *k)
+{
+    char text[32];
+    const size_t index = (size_t)(k - bench->kernels);
+    const bool fastest = index == bench->fastest, tied = !fastest && k->best.lo <= 1;
+    render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.median, text, sizeof text));
+    render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.min, text, sizeof text));
+    /* Half-width of the ratio to the fastest; of the fastest itself: of the control. */
+    const StatsInterval ci = fastest ? bench->control : k->best;
+    if (isfinite(ci.hi))
+        render_cell(table, STYLE_PLAIN, "%.1f %%", 50 * (ci.hi - ci.lo) / ci.median);
+    else
+        empty_cells(table, 1);
+    render_cell(table, STYLE_PLAIN, "%.*f×", 1 / k->vs.median < 10 ? 2 : 1, 1 / k->vs.median);
+    render_cell(table, STYLE_PLAIN, "%.1f", bench->work.flop / k->time.median * 1e-9);
+    add_percent(table, k->peak.median);
+    add_percent(table, k->roof_share.median);
+    render_cell(table, STYLE_PLAIN, "%s", k->roof.name);
+    render_cell(table, STYLE_PLAIN, "%.3f", k->verify.eta);
+    render_cell(table, STYLE_PLAIN, "%.1e", k->verify.max_abs);
+    if (fastest)
+        render_cell(table, STYLE_GOOD, "★ fastest");
+    else if (tied)
+        render_cell(table, STYLE_GOOD, "= tied with ★");
+    else if (index == bench->baseline)
+        render_cell(table, STYLE_DIM, "baseline%s", k->time.n < PAIRED_MIN_ROUNDS ? ", few rounds" : "");
+    else
+        render_cell(table, STYLE_DIM, "%s", k->time.n < PAIRED_MIN_ROUNDS ? "few rounds" : "");
+}
+
+void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        const BenchKernel *k = &bench->kernels[i];
+        render_row(table);
+        if (with_case)
+            render_cell(table, STYLE_PLAIN, "%s", bench->shape);
+        render_cell(table, i == bench->fastest ? STYLE_GOOD : STYLE_PLAIN, "%s", k->kernel->name);
+        render_cell(table, STYLE_PLAIN, "%s", isa_text(k->kernel));
+        if (k->timed && bench->run.rounds > 0 && k->time.n > 0)
+            add_timed(table, bench, k);
+        else
+            add_untimed(table, k);
+    }
+}
+
+void bench_heading(const BenchCase *bench)
+{
+    const Shape *shape = &bench->what.shape;
+    char bytes[32];
+    printf("\n");
+    render_text(STYLE_BOLD, "%s%sf32:%s", shape->name, shape->name[0] ? "  " : "", bench->shape);
+    printf("  %zu %s, %.4g MFLOP, %.4g Mexp, %s of operands in %s", bench->what.threads, thread_text(bench->what.threads), bench->work.flop * 1e-6,
+           bench->work.exp * 1e-6, render_bytes(bench->work.bytes, bytes, sizeof bytes), peaks_level_name(bench->level));
+    if (bench->run.rounds > 0)
+        printf("; %zu rounds in %.1f s", bench->run.rounds, bench->run.elapsed);
+    printf("\n");
+}
+
+static bool control_holds(const BenchCase *bench)
+{
+    return bench->control.lo <= 1 && 1 <= bench->control.hi;
+}
+
+void bench_footer(const BenchCase *bench)
+{
+    const PairedRun *run = &bench->run;
+    if (run->rounds == 0)
+        return;
+    printf("control %s against its copy: %.3f", bench->kernels[bench->controlled].kernel->name, bench->control.median);
+    if (isfinite(bench->control.hi))
+        printf(" [%.3f, %.3f] ", bench->control.lo, bench->control.hi);
+    else
+        printf(", too few rounds for an interval ");
+    if (control_holds(bench))
+        render_text(STYLE_GOOD, "ok");
+    else
+        render_text(STYLE_WARN, "excludes 1: differences of %.1f %% mean nothing here", 100 * fabs(bench->control.median - 1));
+    printf("; %zu of %zu trials disturbed (kept)", run->flagged, run->trials);
+    if (run->flagged * 5 > run->trials)
+        render_text(STYLE_WARN, " - a noisy machine");
+    printf("\npeaks ");
+    for (size_t i = 0; i < bench->peak_count; i++) {
+        const Peak *peak = &bench->peaks[i];
+        const double rate = peak->units / paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]).median * 1e-9;
+        printf("%s%s %.*f %s", i ? ", " : "", peak->name, rate < 10 ? 2 : 1, rate,
+               peak->kind == PEAK_FMA ? "GFLOP/s" : peak->kind == PEAK_EXP ? "G/s" : "GB/s");
+    }
+    printf("\n");
+}
+
+/* ---- Records --------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *interval_json(const char *against, const BenchCase *bench, StatsInterval r)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", records_real(r.median), "lo", records_real(r.lo), "hi",
+                     records_real(r.hi), "conf", 1 - bench->run.alpha, "n", (int)r.n, "method", "paired-log-sign");
+}
+
+static json_t *share_json(StatsInterval r)
+{
+    return json_pack("{s:o, s:o, s:o}", "frac", records_real(r.median), "lo", records_real(r.lo), "hi", records_real(r.hi));
+}
+
+static json_t *case_json(const BenchCase *bench, const char *id)
+{
+    const PairedRun *run = &bench->run;
+    const VerifyCase *c = &bench->what;
+    json_t *peaks = json_object();
+    for (size_t i = 0; i < bench->peak_count && run->rounds > 0; i++) {
+        const StatsSummary s = paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]);
+        json_object_set_new(peaks, bench->peaks[i].name, records_real(bench->peaks[i].units / s.median));
+    }
+    json_t *noise = json_pack("{s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged, "steal",
+                              records_real(run->steal), "warmup", records_real(run->warmup), "settled", run->settled, "probe_ghz",
+                              records_real((double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median * 1e-9));
+    return json_pack("{s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "shape", bench->shape, "name",
+                     c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads, "cache", "hot", "dist",
+                     data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop, "exp", bench->work.exp, "bytes",
+                     bench->work.bytes, "level", peaks_level_name(bench->level), "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks,
+                     "noise", noise);
+}
+
+static json_t *verify_json(const BenchKernel *k, const char *id)
+{
+    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
+    const VerifyResult *v = &k->verify;
+    const bool judged = v->rows > 0;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name, "isa",
+                     isa_text(k->kernel), "status", names[v->status], "ref", "double", "rows", (int)v->rows, "eta",
+                     judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(), "max_abs",
+                     judged ? records_real(v->max_abs) : json_null(), "max_ulp", judged ? records_real(v->max_ulp) : json_null(), "rel_l2_row",
+                     judged ? records_real(v->rel_l2) : json_null(), "why", k->why[0] ? json_string(k->why) : json_null(), "repro",
+                     v->repro[0] ? json_string(v->repro) : json_null());
+}
+
+/* Nanoseconds by round, null where the arm was not measured, so that the pairs can be formed again. */
+static json_t *samples_json(const PairedArm *arm, size_t rounds)
+{
+    json_t *list = json_array();
+    for (size_t r = 0; r < rounds; r++)
+        json_array_append_new(list, records_real(1e9 * arm->seconds[r]));
+    return list;
+}
+
+static json_t *flags_json(const PairedArm *arm, size_t rounds)
+{
+    int count[3] = {0};
+    for (size_t r = 0; r < rounds; r++)
+        for (int bit = 0; bit < 3; bit++)
+            count[bit] += arm->flags[r] >> bit & 1;
+    return json_pack("{s:i, s:i, s:i}", "preempt", count[0], "minor_faults", count[1], "steal", count[2]);
+}
+
+static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const char *id)
+{
+    const PairedArm *arm = &bench->arms[k->arm];
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name, "isa",
+                               isa_text(k->kernel), "iters", (int)arm->iterations, "rounds", (int)k->time.n, "every", (int)arm->every, "unit", "s",
+                               "med", records_real(k->time.median), "min", records_real(k->time.min), "mad", records_real(k->time.mad), "p90",
+                               records_real(k->time.p90), "ns", samples_json(arm, bench->run.rounds));
+    json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].kernel->name, bench, k->vs));
+    json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].kernel->name, bench, k->best));
+    json_object_set_new(object, "flops", records_real(bench->work.flop / k->time.median));
+    json_t *peak = share_json(k->peak), *roof = share_json(k->roof_share);
+    json_object_set_new(peak, "isa", json_string(k->isa->name));
+    json_object_set_new(roof, "bound", json_string(k->roof.name));
+    json_object_set_new(roof, "t", records_real(k->roof.seconds));
+    json_object_set_new(object, "peak", peak);
+    json_object_set_new(object, "roof", roof);
+    json_object_set_new(object, "ctr", json_null());
+    json_object_set_new(object, "energy", json_null());
+    json_object_set_new(object, "flags", flags_json(arm, bench->run.rounds));
+    return object;
+}
+
+bool bench_record(Records *records, const BenchCase *bench, const char *id)
+{
+    bool kept = records_write(records, "case", case_json(bench, id));
+    for (size_t i = 0; i < bench->count; i++) {
+        const BenchKernel *k = &bench->kernels[i];
+        kept = records_write(records, "verify", verify_json(k, id)) && kept;
+        if (k->timed && k->time.n > 0)
+            kept = records_write(records, "bench", bench_json(bench, k, id)) && kept;
+    }
+    if (bench->run.rounds > 0) {
+        json_t *control = interval_json(bench->kernels[bench->controlled].kernel->name, bench, bench->control);
+        json_object_set_new(control, "case", json_string(id));
+        json_object_set_new(control, "ok", json_boolean(control_holds(bench)));
+        kept = records_write(records, "control", control) && kept;
+    }
+    return kept;
+}

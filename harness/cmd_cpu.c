@@ -1,0 +1,138 @@
+/* cmd_cpu.c - `attnzoo cpu`: what this machine is, as dispatch and bench see it, and on request how fast it is at best. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <getopt.h>
+
+#include "harness/cli.h"
+#include "harness/machine.h"
+#include "harness/render.h"
+
+#define PEAK_SECONDS 2.0
+
+static const char usage[] = "usage: attnzoo cpu [--peaks] [--json]\n"
+                            "Features, caches, cores and system; with --peaks the speed of multiply-adds, exponentials and memory.\n";
+static const CliOption options[] = {
+    {256, "peaks", NULL, "measure the peaks (2 seconds), with --threads N on N threads"},
+    {257, "json", NULL, "print the host record as JSON"},
+};
+
+/* 49152 -> "48 KiB": caches come in powers of two. */
+static const char *binary(size_t bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 1024 && unit < 4; unit++)
+        value /= 1024;
+    snprintf(text, size, bytes ? "%.*f %s" : "unknown", value < 10 && value != floor(value) ? 1 : 0, value, units[unit]);
+    return text;
+}
+
+static void line(const char *what)
+{
+    render_text(STYLE_BOLD, "%-10s", what);
+}
+
+static const char *or_unknown(const char *text)
+{
+    return text[0] ? text : "unknown";
+}
+
+static void print_machine(const Machine *m)
+{
+    const AttnCpu *cpu = m->cpu;
+    const Topology *t = &m->topology;
+    char a[32], b[32], c[32], names[1024];
+    line("CPU");
+    printf("%s (family %u model %u stepping %u), %s%s%s\n", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), cpu->family, cpu->model, cpu->stepping, cpu->arch,
+           m->hypervisor[0] ? ", under " : "", m->hypervisor);
+    line("Machine");
+    printf("%s\n", m->key);
+    line("ISA");
+    printf("%s\n", attn_cpu_feature_names(cpu->features, names, sizeof names));
+    line("Cores");
+    printf("%zu core%s, %zu hardware thread%s to use", t->cores, t->cores == 1 ? "" : "s", t->cpus, t->cpus == 1 ? "" : "s");
+    if (t->sockets > 0)
+        printf(", %zu socket%s", t->sockets, t->sockets == 1 ? "" : "s");
+    printf(" (%s)\n", t->source);
+    line("Caches");
+    printf("L1d %s, L2 %s, last level %s, lines of %zu B\n", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b), binary(t->llc, c, sizeof c), t->line);
+    line("Memory");
+    printf("%s, pages of %s, huge pages %s\n", binary(isnan(m->memory) ? 0 : (size_t)m->memory, a, sizeof a), binary(m->page, b, sizeof b), or_unknown(m->thp));
+    line("System");
+    printf("%s, governor %s, turbo %s, load %.1f\n", or_unknown(m->kernel), or_unknown(m->governor), m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", m->loadavg);
+    line("Build");
+    printf("attnzoo %s, commit %s, %s, %s\n", attn_version(), build_commit(), build_compiler(), build_flags());
+}
+
+static void rate_cell(RenderTable *table, PeakKind kind, double rate)
+{
+    static const char *const units[] = {[PEAK_FMA] = "GFLOP/s", [PEAK_EXP] = "Gexp/s", [PEAK_READ] = "GB/s"};
+    render_cell(table, STYLE_PLAIN, "%.*f %s", kind == PEAK_EXP ? 2 : 1, rate * 1e-9, units[kind]);
+}
+
+static int print_peaks(const Cli *cli, const Peaks *peaks)
+{
+    RenderTable *table = render_table(3);
+    render_column(table, 0, "peak", false);
+    render_column(table, 1, "median", true);
+    render_column(table, 2, "best", true);
+    for (size_t k = 0; k < peaks->count; k++) {
+        render_row(table);
+        render_cell(table, STYLE_PLAIN, "%s", peaks->at[k].name);
+        rate_cell(table, peaks->at[k].kind, peaks->at[k].rate);
+        rate_cell(table, peaks->at[k].kind, peaks->at[k].best);
+    }
+    const int code = cli_print_table(cli, table);
+    render_table_free(table);
+    return code;
+}
+
+int cmd_cpu(const Cli *cli, int argc, char **argv)
+{
+    bool want_peaks = false, json = false;
+    const char *value;
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
+        if (key == 'h')
+            return EXIT_OK;
+        if (key == '?')
+            return EXIT_USAGE;
+        want_peaks |= key == 256;
+        json |= key == 257;
+    }
+    if (optind < argc) {
+        render_error("unexpected argument '%s'; cpu takes options only", argv[optind]);
+        return EXIT_USAGE;
+    }
+    Machine machine;
+    Peaks peaks;
+    char pinned[64] = "";
+    const size_t threads = cli->threads ? cli->threads : 1;
+    machine_read(&machine);
+    if (want_peaks) {
+        topology_pin(threads, pinned, sizeof pinned);
+        if (!peaks_measure(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS, &cli_interrupted)) {
+            render_error("not enough memory to measure the peaks");
+            return EXIT_USAGE;
+        }
+        if (cli_interrupted)
+            return EXIT_INTERRUPTED;
+    }
+    if (json) {
+        json_t *object = machine_json(&machine, want_peaks ? &peaks : NULL);
+        json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        putchar('\n');
+        json_decref(object);
+        return EXIT_OK;
+    }
+    print_machine(&machine);
+    if (!want_peaks)
+        return EXIT_OK;
+    line("Clock");
+    printf("%.2f GHz, if a multiplication takes 3 cycles\n\n", peaks.ghz);
+    render_text(STYLE_BOLD, "Peaks of %zu thread%s", threads, threads == 1 ? "" : "s");
+    printf(" (%s)\n", pinned);
+    return print_peaks(cli, &peaks);
+}

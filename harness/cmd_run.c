@@ -1,0 +1,252 @@
+/* cmd_run.c - attnzoo run: one kernel, one shape, nothing around it. The command for hyperfine, perf, valgrind and gdb to wrap.
+ *
+ * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
+ * are for that. */
+#include "dispatch/registry.h"
+#include "harness/cli.h"
+#include "harness/data.h"
+#include "harness/folder.h"
+#include "harness/render.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char usage[] =
+    "attnzoo run [-k KERNEL] (-s SHAPE | --input DIR) - run one kernel, print one line\n"
+    "\n"
+    "  attnzoo run -s llama3-8b/prefill@512                                   whatever dispatch chooses, once\n"
+    "  attnzoo run -k flash_f32 -s b1_h8_q512_k512_d64 --iters 20             a certain kernel, mean of 20 calls\n"
+    "  hyperfine -N -w 1 -L k flash_f32,blocked_f32 'attnzoo run -k {k} -s bert-base/encoder@128 --iters 50'\n"
+    "  attnzoo run --input DIR --dump o.npy                                   operands of a conformance case; keep the output\n";
+
+enum { KEY_ITERS = 256, KEY_DIST, KEY_INPUT, KEY_DUMP };
+static const CliOption options[] = {
+    {'k', "kernel", "KERNEL", "its name; auto (default): what dispatch chooses"},
+    {'s', "shape", "SHAPE", "one shape; attnzoo list shapes explains"},
+    {KEY_ITERS, "iters", "N", "calls; default 1; 0: all but the calls"},
+    {KEY_DIST, "dist", "D", "what fills q, k and v; default normal"},
+    {KEY_INPUT, "input", "DIR", "operands from a conformance case"},
+    {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]"},
+};
+
+/* Operands from a seed or from a folder. */
+typedef struct Operands {
+    AttnProblem problem;
+    AttnTensors tensors;
+    char name[200];
+    Data data;
+    Folder folder;
+    FolderCall call;
+} Operands;
+
+static bool from_shape(const Cli *cli, Operands *operands, const char *text, DataDist dist)
+{
+    Shapes shapes = {0};
+    char error[2048];
+    if (!shapes_parse(&shapes, text, error, sizeof error)) {
+        render_error("%s", error);
+        return false;
+    }
+    const Shape shape = shapes.at[0];
+    const size_t count = shapes.count;
+    shapes_free(&shapes);
+    if (count != 1) {
+        render_error("'%s' stands for %zu shapes; run takes one", text, count);
+        return false;
+    }
+    const AttnProblem problem = shape_problem(&shape);
+    if (attn_problem_check(&problem) != ATTN_OK) {
+        render_error("shape '%s': %s", text, attn_last_error());
+        return false;
+    }
+    if (!data_make(&operands->data, &problem, dist, cli->seed, FENCE_NONE, error, sizeof error)) {
+        render_error("shape '%s': %s", text, error);
+        return false;
+    }
+    operands->problem = operands->data.problem;
+    operands->tensors = operands->data.tensors;
+    shape_name(&shape, operands->name, sizeof operands->name);
+    return true;
+}
+
+static bool from_folder(Operands *operands, const char *directory)
+{
+    char error[1024], missing[200];
+    if (!folder_read(directory, &operands->folder, error, sizeof error)) {
+        render_error("%s", error);
+        return false;
+    }
+    if (*folder_missing(&operands->folder, missing, sizeof missing)) {
+        render_error("%s: not in the interface yet: %s", directory, missing);
+        return false;
+    }
+    if (!folder_bind(&operands->folder, &operands->call, error, sizeof error)) {
+        render_error("%s: %s", directory, error);
+        return false;
+    }
+    operands->problem = operands->call.problem;
+    operands->tensors = operands->call.tensors;
+    snprintf(operands->name, sizeof operands->name, "%s", operands->folder.name);
+    return true;
+}
+
+/* The output in the order [batch, head, row, column], whatever its strides; malloc'ed. */
+static float *gather(const Operands *operands, size_t *count)
+{
+    const AttnProblem *p = &operands->problem;
+    *count = p->batch * p->q_heads * p->q_len * p->dv;
+    float *out = malloc((*count ? *count : 1) * sizeof *out), *to = out;
+    for (size_t b = 0; out && b < p->batch; b++)
+        for (size_t h = 0; h < p->q_heads; h++)
+            for (size_t i = 0; i < p->q_len; i++, to += p->dv)
+                memcpy(to, (const float *)operands->tensors.o + (ptrdiff_t)b * p->o.batch + (ptrdiff_t)h * p->o.head + (ptrdiff_t)i * p->o.row,
+                       p->dv * sizeof *to);
+    return out;
+}
+
+/* FNV-1a over the bits: equal exactly if every output bit is. */
+static uint64_t hash(const float *data, size_t count)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &data[i], sizeof bits);
+        for (int byte = 0; byte < 4; byte++)
+            sum = (sum ^ (bits >> (8 * byte) & 255)) * UINT64_C(0x100000001b3);
+    }
+    return sum;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int report(const Cli *cli, const char *kernel, const char *name, uint64_t calls, double each, uint64_t checksum)
+{
+    char unit[32], sum[32] = "-";
+    if (calls > 0)
+        snprintf(sum, sizeof sum, "%016" PRIx64, checksum);
+    if (strcmp(cli->format, "table") == 0 && !cli->format_file) {
+        printf("%s  %s  %" PRIu64 " calls  %s per call  checksum %s\n", kernel, name, calls, calls ? render_time(each, unit, sizeof unit) : "-", sum);
+        return EXIT_OK;
+    }
+    static const char *const headings[] = {"kernel", "shape", "calls", "seconds_per_call", "checksum"};
+    RenderTable *table = render_table(5);
+    for (size_t i = 0; i < 5; i++)
+        render_column(table, i, headings[i], i == 2 || i == 3);
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "%s", kernel);
+    render_cell(table, STYLE_PLAIN, "%s", name);
+    render_cell(table, STYLE_PLAIN, "%" PRIu64, calls);
+    render_cell(table, STYLE_PLAIN, calls ? "%.9g" : "", each);
+    render_cell(table, STYLE_PLAIN, "%s", sum);
+    const int code = cli_print_table(cli, table);
+    render_table_free(table);
+    return code;
+}
+
+/* Call, look at the output, print. */
+static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operands, uint64_t calls, const char *dump)
+{
+    const AttnProblem *p = &operands->problem;
+    const size_t size = attn_plan_workspace(plan);
+    void *workspace = aligned_alloc(64, size);
+    uint64_t done = 0;
+    bool ok = workspace != NULL;
+    if (!ok)
+        render_error("out of memory for a workspace of %zu bytes", size);
+    const double start = seconds();
+    for (; ok && done < calls && !cli_interrupted; done++) {
+        ok = attn_run(plan, &operands->tensors, workspace, size) == ATTN_OK;
+        if (!ok)
+            render_error("%s", attn_last_error());
+    }
+    const double each = done ? (seconds() - start) / (double)done : 0;
+    free(workspace);
+    if (!ok)
+        return EXIT_USAGE;
+    size_t count;
+    float *out = gather(operands, &count);
+    char error[600] = "out of memory for the output";
+    const size_t shape[] = {p->batch, p->q_heads, p->q_len, p->dv};
+    int code = EXIT_USAGE;
+    if (!out || (dump && done > 0 && !npy_write_f32(dump, out, 4, shape, error, sizeof error)))
+        render_error("%s", error);
+    else
+        code = report(cli, attn_plan_kernel(plan), operands->name, done, each, hash(out, count));
+    free(out);
+    return cli_interrupted && code == EXIT_OK ? EXIT_INTERRUPTED : code;
+}
+
+int cmd_run(const Cli *cli, int argc, char **argv)
+{
+    const char *kernel = "auto", *shape = NULL, *input = NULL, *dump = NULL, *value;
+    uint64_t calls = 1;
+    DataDist dist = DIST_NORMAL;
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1; ) {
+        switch (key) {
+        case 'k': kernel = value; break;
+        case 's': shape = value; break;
+        case KEY_ITERS:
+            if (!cli_number("--iters", value, 0, 1000000000, &calls))
+                return EXIT_USAGE;
+            break;
+        case KEY_DIST:
+            if (!data_dist_find(value, &dist)) {
+                const char *known[DIST_COUNT];
+                for (size_t i = 0; i < DIST_COUNT; i++)
+                    known[i] = data_dist_name((DataDist)i);
+                cli_unknown("distribution", value, known, DIST_COUNT);
+                return EXIT_USAGE;
+            }
+            break;
+        case KEY_INPUT: input = value; break;
+        case KEY_DUMP: dump = value; break;
+        case 'h': return EXIT_OK;
+        default: return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        render_error("run does not know what to do with '%s'; a shape is given with -s", argv[optind]);
+        return EXIT_USAGE;
+    }
+    if (!shape == !input) {
+        render_error("run needs %s; for example: attnzoo run -s llama3-8b/prefill@512", shape ? "either -s or --input, not both" : "a shape (-s) or a case (--input)");
+        return EXIT_USAGE;
+    }
+    if (dump && calls == 0) {
+        render_error("--dump needs an output, but --iters is 0");
+        return EXIT_USAGE;
+    }
+    AttnOptions wanted = cli->options;
+    if (strcmp(kernel, "auto") != 0) {
+        const AttnKernel **list = calloc(attn_registry_count + 1, sizeof *list);
+        const size_t count = list && !strpbrk(kernel, "*?[,") ? cli_select_kernels(cli, kernel, false, list) : 0;
+        free(list);
+        if (count != 1) {
+            if (count == 0)
+                render_error("-k is '%s'; run takes the name of one kernel, or auto", kernel);
+            return EXIT_USAGE;
+        }
+        wanted.kernel = kernel;
+    }
+    Operands operands = {0};
+    AttnPlan *plan = NULL;
+    int code = EXIT_USAGE;
+    if (input ? from_folder(&operands, input) : from_shape(cli, &operands, shape, dist)) {
+        if (attn_plan_create(&operands.problem, &wanted, &plan) == ATTN_OK)
+            code = measure(cli, plan, &operands, calls, dump);
+        else
+            render_error("%s", attn_last_error());
+    }
+    attn_plan_destroy(plan);
+    data_free(&operands.data);
+    folder_release(&operands.call);
+    folder_free(&operands.folder);
+    return code;
+}

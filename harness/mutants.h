@@ -1,0 +1,16 @@
+/* mutants.h - kernels that are broken on purpose: what the judges must catch. And the same kernel unbroken, which they must not. */
+#ifndef HARNESS_MUTANTS_H
+#define HARNESS_MUTANTS_H
+
+#include "kernels/kernel.h"
+
+extern const AttnKernel *const mutants[]; /* the first one is the unbroken base */
+extern const size_t mutant_count;
+
+/* What is broken; "" for the base. */
+const char *mutant_bug(size_t index);
+
+/* Before `kernel` runs: if it is a mutant, switch its bug on. All mutants share one run function, so one process runs one at a time. */
+void mutants_arm(const AttnKernel *kernel);
+
+#endif

@@ -1,0 +1,142 @@
+/* test_render.c - tables in their four formats, units, and that colour and progress keep out of pipes. */
+#include "harness/render.h"
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static RenderTable *sample(void)
+{
+    RenderTable *table = render_table(3);
+    render_column(table, 0, "name", false);
+    render_column(table, 1, "time", true);
+    render_column(table, 2, "note", false);
+    render_row(table);
+    render_cell(table, STYLE_GOOD, "%s", "a");
+    render_cell(table, STYLE_PLAIN, "%d", 7);
+    render_cell(table, STYLE_PLAIN, "x, \"y\"|z");
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "größer");
+    render_cell(table, STYLE_PLAIN, "12345");
+    return table;
+}
+
+static const char *printed(void (*print)(RenderTable *, FILE *))
+{
+    static char text[2000];
+    RenderTable *table = sample();
+    FILE *file = tmpfile();
+    cr_assert(file);
+    print(table, file);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    render_table_free(table);
+    return text;
+}
+
+Test(render, plain_table_is_aligned_by_code_points)
+{
+    cr_assert_str_eq(printed(render_table_print), "name     time  note\n"
+                                                  "a           7  x, \"y\"|z\n"
+                                                  "größer  12345\n");
+}
+
+Test(render, markdown)
+{
+    cr_assert_str_eq(printed(render_table_markdown), "| name   |  time | note     |\n"
+                                                     "|---|---:|---|\n"
+                                                     "| a      |     7 | x, \"y\"\\|z |\n"
+                                                     "| größer | 12345 |          |\n");
+}
+
+Test(render, csv)
+{
+    cr_assert_str_eq(printed(render_table_csv), "name,time,note\n"
+                                                "a,7,\"x, \"\"y\"\"|z\"\n"
+                                                "größer,12345,\n");
+}
+
+Test(render, jsonl)
+{
+    cr_assert_str_eq(printed(render_table_jsonl), "{\"name\":\"a\",\"time\":\"7\",\"note\":\"x, \\\"y\\\"|z\"}\n"
+                                                  "{\"name\":\"größer\",\"time\":\"12345\",\"note\":\"\"}\n");
+}
+
+Test(render, an_empty_table_has_its_headings)
+{
+    RenderTable *table = render_table(1);
+    render_column(table, 0, "lonely", true);
+    render_cell(table, STYLE_PLAIN, "no row was begun, so this goes nowhere");
+    FILE *file = tmpfile();
+    char text[100];
+    render_table_print(table, file);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    cr_assert_str_eq(text, "lonely\n");
+    fclose(file);
+    render_table_free(table);
+}
+
+Test(render, no_colour_in_files_even_if_it_is_forced)
+{
+    render_setup(RENDER_ALWAYS, true, false);
+    cr_assert(render_colored());
+    cr_assert(!strchr(printed(render_table_print), '\033'));
+    cr_assert(!strchr(printed(render_table_csv), '\033'));
+}
+
+Test(render, colour_follows_mode, .init = cr_redirect_stdout)
+{
+    render_setup(RENDER_AUTO, true, false);
+    cr_assert(!render_colored(), "stdout is a pipe here");
+    render_setup(RENDER_NEVER, true, false);
+    cr_assert(!render_colored());
+    render_setup(RENDER_ALWAYS, true, false);
+    render_text(STYLE_BAD, "no %d", 1);
+    render_text(STYLE_PLAIN, "!");
+    fflush(stdout);
+    cr_assert_stdout_eq_str("\033[31mno 1\033[0m!");
+}
+
+Test(render, progress_is_silent_where_stderr_is_no_terminal, .init = cr_redirect_stderr)
+{
+    render_setup(RENDER_AUTO, true, false);
+    render_progress(1, 2, "half");
+    render_progress_end();
+    render_note("kept");
+    render_setup(RENDER_AUTO, true, true);
+    render_note("dropped");
+    render_error("said %s", "always");
+    fflush(stderr);
+    cr_assert_stderr_eq_str("note: kept\nerror: said always\n");
+}
+
+Test(render, units)
+{
+    static const struct { double value; const char *time, *bytes; } cases[] = {
+        {0, "0 ns", "0 B"},
+        {2.31e-3, "2.31 ms", NULL},
+        {999.4e-6, "999 us", NULL},
+        {999.6e-6, "1.00 ms", NULL},
+        {12.34e-9, "12.3 ns", NULL},
+        {99.96e-9, "100 ns", NULL},
+        {9.996e-6, "10.0 us", NULL},
+        {1, "1.00 s", "1 B"},
+        {83.2, "83.2 s", "83 B"},
+        {123456, "123456 s", "123 kB"},
+        {16.8e6, NULL, "16.8 MB"},
+        {999.6e9, NULL, "1.00 TB"},
+        {NAN, "n/a", "n/a"},
+        {INFINITY, "n/a", "n/a"},
+    };
+    char buffer[40];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].time)
+            cr_assert_str_eq(render_time(cases[i].value, buffer, sizeof buffer), cases[i].time);
+        if (cases[i].bytes)
+            cr_assert_str_eq(render_bytes(cases[i].value, buffer, sizeof buffer), cases[i].bytes);
+    }
+}
