@@ -70,7 +70,7 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
 {
     char text[32];
     const size_t index = (size_t)(k - bench->kernels);
-    const bool fastest = index == bench->fastest, tied = !fastest && k->best.lo <= 1;
+    const bool fastest = index == bench->fastest, tied = !fastest && isfinite(k->best.hi) && k->best.lo <= 1;
     render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.median, text, sizeof text));
     render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.min, text, sizeof text));
     /* Half-width of the ratio to the fastest; of the fastest itself: of the control. */
@@ -138,9 +138,9 @@ void bench_footer(const BenchCase *bench)
     printf("control %s against its copy: %.3f", bench->kernels[bench->controlled].kernel->name, bench->control.median);
     if (isfinite(bench->control.hi))
         printf(" [%.3f, %.3f] ", bench->control.lo, bench->control.hi);
-    else
-        printf(", too few rounds for an interval ");
-    if (control_holds(bench))
+    if (!isfinite(bench->control.hi))
+        printf(", too few rounds for an interval");
+    else if (control_holds(bench))
         render_text(STYLE_GOOD, "ok");
     else
         render_text(STYLE_WARN, "excludes 1: differences of %.1f %% mean nothing here", 100 * fabs(bench->control.median - 1));
@@ -254,7 +254,7 @@ bool bench_record(Records *records, const BenchCase *bench, const char *id)
     if (bench->run.rounds > 0) {
         json_t *control = interval_json(bench->kernels[bench->controlled].kernel->name, bench, bench->control);
         json_object_set_new(control, "case", json_string(id));
-        json_object_set_new(control, "ok", json_boolean(control_holds(bench)));
+        json_object_set_new(control, "ok", isfinite(bench->control.hi) ? json_boolean(control_holds(bench)) : json_null());
         kept = records_write(records, "control", control) && kept;
     }
     return kept;

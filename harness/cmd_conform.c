@@ -68,10 +68,11 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name); /* the same order in every locale */
 }
 
-/* Cases at and below a folder. One that holds tensors but no meta.json is a broken case, not an empty folder. */
+/* Cases at and below a folder. One that holds tensors, but neither meta.json nor cases, is a broken case, not an empty folder. */
 static bool find_cases(const char *directory, int depth, Paths *paths)
 {
     struct dirent **entries;
+    const size_t before = paths->count;
     if (has_file(directory, "meta.json"))
         return add_path(paths, directory);
     const int count = scandir(directory, &entries, NULL, by_bytes);
@@ -89,7 +90,7 @@ static bool find_cases(const char *directory, int depth, Paths *paths)
         free(entries[i]);
     }
     free(entries);
-    return ok && (!tensors || add_path(paths, directory));
+    return ok && (!tensors || paths->count > before || add_path(paths, directory));
 }
 
 /* ---- One case -------------------------------------------------------------------------------------------------------------------- */

@@ -128,9 +128,11 @@ static double seconds(void)
 
 static int report(const Cli *cli, const char *kernel, const char *name, uint64_t calls, double each, uint64_t checksum)
 {
-    char unit[32], sum[32] = "-";
-    if (calls > 0)
+    char unit[32], time[32] = "", sum[32] = "-";
+    if (calls > 0) {
         snprintf(sum, sizeof sum, "%016" PRIx64, checksum);
+        snprintf(time, sizeof time, "%.9g", each);
+    }
     if (strcmp(cli->format, "table") == 0 && !cli->format_file) {
         printf("%s  %s  %" PRIu64 " calls  %s per call  checksum %s\n", kernel, name, calls, calls ? render_time(each, unit, sizeof unit) : "-", sum);
         return EXIT_OK;
@@ -143,7 +145,7 @@ static int report(const Cli *cli, const char *kernel, const char *name, uint64_t
     render_cell(table, STYLE_PLAIN, "%s", kernel);
     render_cell(table, STYLE_PLAIN, "%s", name);
     render_cell(table, STYLE_PLAIN, "%" PRIu64, calls);
-    render_cell(table, STYLE_PLAIN, calls ? "%.9g" : "", each);
+    render_cell(table, STYLE_PLAIN, "%s", time);
     render_cell(table, STYLE_PLAIN, "%s", sum);
     const int code = cli_print_table(cli, table);
     render_table_free(table);

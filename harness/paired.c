@@ -72,15 +72,24 @@ void paired_chain(void)
     }
 }
 
-void paired_order(uint64_t seed, size_t block, size_t count, size_t *order)
+void paired_order(uint64_t seed, size_t round, size_t count, size_t *order)
 {
-    const uint64_t key = random_bits(seed, block);
+    size_t label[PAIRED_MAX_ARMS];
+    const size_t block = round / count, turn = round % count;
+    const bool odd = count % 2 == 1;
+    const uint64_t key = random_bits(seed, odd ? block / 2 : block);
     for (size_t i = 0; i < count; i++)
-        order[i] = i;
+        label[i] = i;
     for (size_t i = count; i > 1; i--) { /* Fisher and Yates */
-        const size_t j = (size_t)(random_uniform(key, i) * (double)i), swap = order[i - 1];
-        order[i - 1] = order[j];
-        order[j] = swap;
+        const size_t j = (size_t)(random_uniform(key, i) * (double)i), swap = label[i - 1];
+        label[i - 1] = label[j];
+        label[j] = swap;
+    }
+    /* The zigzag 0, 1, n-1, 2, n-2, … has each difference once; shifted by the turn it is a Williams square, for odd n with its mirror image. */
+    for (size_t place = 0; place < count; place++) {
+        const size_t at = odd && block % 2 == 1 ? count - 1 - place : place;
+        const size_t zigzag = at % 2 == 1 ? (at + 1) / 2 : (count - at / 2) % count;
+        order[place] = label[(zigzag + turn) % count];
     }
 }
 
@@ -243,10 +252,9 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
         if (arms[k].iterations == 0)
             paired_calibrate(config, &arms[k]);
     const size_t rounds = plan_rounds(config, arms, count);
-    size_t *order = malloc(count * sizeof *order);
+    size_t order[PAIRED_MAX_ARMS];
     double *chain = malloc(2 * rounds * sizeof *chain);
-    if (!order || !chain || !allocate(arms, count, rounds)) {
-        free(order);
+    if (!chain || !allocate(arms, count, rounds)) {
         free(chain);
         return false;
     }
@@ -259,15 +267,15 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
     size_t blocks = 0;
     const double start = now(config);
     while (run->rounds < rounds && !stopped(config)) {
-        const size_t round = run->rounds, turn = round % count;
-        if (turn == 0) {
-            paired_order(config->seed, blocks, count, order);
+        const size_t round = run->rounds;
+        paired_order(config->seed, round, count, order);
+        if (round % count == 0) {
             const double before = now(config);
             paired_chain();
             chain[blocks++] = now(config) - before;
         }
         for (size_t place = 0; place < count; place++) {
-            PairedArm *arm = &arms[order[(turn + place) % count]];
+            PairedArm *arm = &arms[order[place]];
             if (round % arm->every == 0)
                 trial(config, arm, round);
         }
@@ -296,7 +304,6 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
         run->steal = (stolen - stolen0) / (total - total0);
     if (stat >= 0)
         close(stat);
-    free(order);
     free(chain);
     return true;
 }

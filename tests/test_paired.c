@@ -46,37 +46,54 @@ static PairedConfig config_of(Machine *m)
     return config;
 }
 
-Test(paired, each_arm_stands_once_at_each_place_of_a_block)
+/* Each arm once at each place of a block; each ordered pair of neighbours equally often: per block for an even count, over two for an odd. */
+static void check_square(size_t count, size_t blocks)
 {
-    enum { K = 7 };
-    size_t moved = 0;
-    for (size_t block = 0; block < 20; block++) {
-        size_t order[K], seen[K][K] = {{0}};
-        paired_order(5, block, K, order);
-        for (size_t round = 0; round < K; round++)
-            for (size_t place = 0; place < K; place++)
-                seen[order[(round + place) % K]][place]++;
-        for (size_t arm = 0; arm < K; arm++)
-            for (size_t place = 0; place < K; place++)
-                cr_assert_eq(seen[arm][place], 1);
-        moved += order[0] != 0;
+    enum { MOST = 18 };
+    size_t order[MOST], first = 0;
+    for (size_t block = 0; block < blocks; block += 2) {
+        size_t follows[MOST][MOST] = {{0}};
+        for (size_t half = 0; half < 2; half++) {
+            size_t seen[MOST][MOST] = {{0}};
+            for (size_t turn = 0; turn < count; turn++) {
+                paired_order(5, (block + half) * count + turn, count, order);
+                for (size_t place = 0; place < count; place++) {
+                    seen[order[place]][place]++;
+                    if (place > 0)
+                        follows[order[place - 1]][order[place]]++;
+                }
+                first += turn == 0 && order[0] == 0;
+            }
+            for (size_t arm = 0; arm < count; arm++)
+                for (size_t place = 0; place < count; place++)
+                    cr_assert_eq(seen[arm][place], 1, "%zu arms: arm %zu stands %zu times at place %zu", count, arm, seen[arm][place], place);
+        }
+        for (size_t a = 0; a < count; a++)
+            for (size_t b = 0; b < count; b++)
+                cr_assert_eq(follows[a][b], a == b ? 0 : 2, "%zu arms: %zu follows %zu %zu times", count, b, a, follows[a][b]);
     }
-    cr_assert(moved > 10, "the permutation is fresh in each block, not the identity");
+    cr_assert(count == 1 || first < blocks, "the labels are fresh in each block, not the identity");
 }
 
-/* Every arm is as likely as any other to come first: chi-squared with 4 degrees of freedom, 99.9 % point 18.5. */
-Test(paired, permutations_are_uniform)
+Test(paired, blocks_are_williams_squares)
 {
-    enum { K = 5, BLOCKS = 5000 };
+    for (size_t count = 1; count <= 18; count++)
+        check_square(count, 20);
+}
+
+/* Every arm is as likely as any other to come first in a block: chi-squared with 5 degrees of freedom, 99.9 % point 20.5. */
+Test(paired, labels_are_uniform)
+{
+    enum { K = 6, BLOCKS = 6000 };
     size_t first[K] = {0}, order[K];
     for (size_t block = 0; block < BLOCKS; block++) {
-        paired_order(9, block, K, order);
+        paired_order(9, block * K, K, order);
         first[order[0]]++;
     }
     double chi = 0;
     for (size_t arm = 0; arm < K; arm++)
         chi += pow((double)first[arm] - (double)BLOCKS / K, 2) / ((double)BLOCKS / K);
-    cr_assert(chi < 18.5, "chi-squared %.1f", chi);
+    cr_assert(chi < 20.5, "chi-squared %.1f", chi);
 }
 
 Test(paired, calibration_reaches_the_trial_time_and_no_more_than_needed)

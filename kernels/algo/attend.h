@@ -2,7 +2,8 @@
  *
  * A panel is up to NQ vectors of query rows, one row a lane. The keys pass by in blocks; each row keeps m, a reference for its scores, l, the
  * sum of 2^(s - m), and o, the sum of 2^(s - m) v, both relative to m (kernels/README.md section 2; scores are in log2 units because q is
- * multiplied by scale * log2(e) when it is packed). Per block:
+ * multiplied by scale * log2(e) when it is packed; only with a bias they stay in natural units, since a bias near -FLT_MAX leaves the
+ * range when multiplied, and are multiplied after m was taken off). Per block:
  *
  *   swift   the sums of the score tile start at -m, so s - m comes out of it; 2^x and the sum of a row stay in the tile's registers.
  *           m is not looked at again: it need not be the maximum, it must only keep 2^(s - m) in range. Afterwards a test: if the block's
@@ -154,23 +155,24 @@ ALWAYS_INLINE void score_strip(const int nq, const int finish, const Work *w, Pa
         score_tile(1, nq, finish, w, panel, j + t, from, s + t * lanes);
 }
 
-/* s[n][nq*VL] = 2^(s - shift) in place, summed into panel->sum. shift NULL: 0. */
-ALWAYS_INLINE void exponentiate(const int nq, size_t n, Panel *panel, const float *shift, float *s)
+/* s[n][nq*VL] = 2^(to_log2 (s - shift)) in place, summed into panel->sum. shift NULL: 0. */
+ALWAYS_INLINE void exponentiate(const int nq, size_t n, Panel *panel, float to_log2, const float *shift, float *s)
 {
+    const vf factor = vf_set1(to_log2);
     vf by[NQ], sum[NQ];
     UNROLL for (int x = 0; x < nq; x++) {
         by[x] = shift ? vf_load(shift + x * VL) : vf_set1(0.0f);
-        sum[x] = vf_load(panel->sum + x * VL);
+        sum[x] = vf_set1(0.0f);
     }
     const EXP2_CONSTANTS(constants);
     for (size_t t = 0; t < n; t++, s += nq * VL)
         UNROLL for (int x = 0; x < nq; x++) {
-            const vf p = EXP2(vf_sub(vf_load(s + x * VL), by[x]), constants);
+            const vf p = EXP2(vf_mul(vf_sub(vf_load(s + x * VL), by[x]), factor), constants);
             vf_store(s + x * VL, p);
             sum[x] = vf_add(sum[x], p);
         }
     UNROLL for (int x = 0; x < nq; x++)
-        vf_store(panel->sum + x * VL, sum[x]);
+        vf_store(panel->sum + x * VL, vf_add(vf_load(panel->sum + x * VL), sum[x]));
 }
 
 /* A strip of raw scores and the whole stage on it. */
@@ -196,7 +198,7 @@ ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, si
             exponentiate(nq, n, panel, panel->m, s);
         } else if (EXP2_IS_CALL) {
             score_strip(nq, 0, w, panel, j, n, panel->minus_m, s);
-            exponentiate(nq, n, panel, NULL, s);
+            exponentiate(nq, n, panel, w->to_log2, NULL, s);
         } else {
             score_strip(nq, 1, w, panel, j, n, panel->minus_m, s);
         }
@@ -232,11 +234,12 @@ ALWAYS_INLINE void careful(const int nq, const Work *w, Panel *panel, size_t j, 
         const vf before = vf_load(panel->m + x * VL), by = vf_where_eq(most[x], vf_set1(-INFINITY), vf_set1(0.0f), most[x]);
         changed |= vf_any_differs(before, most[x]);
         vf_store(shift + x * VL, by);
-        vf_store(factor + x * VL, EXP2(vf_sub(before, by), constants));
+        vf_store(factor + x * VL, EXP2(vf_mul(vf_sub(before, by), vf_set1(w->to_log2)), constants));
         vf_store(panel->m + x * VL, most[x]);
         vf_store(panel->sum + x * VL, vf_set1(0.0f));
     }
-    exponentiate(nq, keys, panel, shift, s);
+    for (size_t at = 0; at < keys; at += CHAIN)
+        exponentiate(nq, keys - at < CHAIN ? keys - at : CHAIN, panel, w->to_log2, shift, s + at * lanes);
     UNROLL for (int x = 0; x < nq; x++)
         vf_store(panel->l + x * VL, vf_fma(vf_load(panel->l + x * VL), vf_load(factor + x * VL), vf_load(panel->sum + x * VL)));
     for (size_t lane = 0; changed && lane < panel->rows; lane++)
@@ -331,9 +334,9 @@ static void add_values(const Work *w, const Panel *panel, size_t j, size_t n)
     const size_t lanes = panel->nq * VL;
     const ptrdiff_t stride = j < w->a->p->past_len ? w->a->p->v_past.row : w->a->p->v.row;
     for (size_t t = 0; t < n;) {
-        const size_t begin = t;
-        const unsigned char *dead = memchr(w->live + begin, 0, n - begin);
-        t = dead ? (size_t)(dead - w->live) : n;
+        const size_t begin = t, end = n - begin < CHAIN ? n : begin + CHAIN;
+        const unsigned char *dead = memchr(w->live + begin, 0, end - begin);
+        t = dead ? (size_t)(dead - w->live) : end;
         if (t > begin)
             values_accumulate(panel->rows, w->s + begin * lanes, lanes, attn_v_row(w->a, &w->seq, w->kv_head, j + begin), stride, t - begin,
                               w->a->p->dv, panel->o, w->ldo);

@@ -175,15 +175,14 @@ static void strip_mask(const Lanes *lanes, size_t count, ptrdiff_t step, size_t 
             add[t * count + lane] = mask_number(lanes->mask[lane][at + (ptrdiff_t)t * step]);
 }
 
-/* add[t][lane] = the bias of key j + t in log2 units; as strip_mask. */
+/* add[t][lane] = the bias of key j + t; as strip_mask. */
 static void strip_bias(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
     const ptrdiff_t at = (ptrdiff_t)j * step;
-    const vf unit = vf_set1((float)LOG2E);
     if (lanes->same_bias) {
         for (size_t t = 0; t < n; t++)
             for (size_t lane = 0; lane < count; lane += VL)
-                vf_store(add + t * count + lane, vf_mul(vf_set1(lanes->bias[0][at + (ptrdiff_t)t * step]), unit));
+                vf_store(add + t * count + lane, vf_set1(lanes->bias[0][at + (ptrdiff_t)t * step]));
         return;
     }
     size_t t = 0;
@@ -191,14 +190,14 @@ static void strip_bias(const Lanes *lanes, size_t count, ptrdiff_t step, size_t 
         for (size_t lane = 0; lane < count; lane += VL) {
             vf block[VL];
             for (size_t i = 0; i < VL; i++)
-                block[i] = vf_mul(vf_load(lanes->bias[lane + i] + at + (ptrdiff_t)t), unit);
+                block[i] = vf_load(lanes->bias[lane + i] + at + (ptrdiff_t)t);
             vf_transpose(block);
             for (size_t i = 0; i < VL; i++)
                 vf_store(add + (t + i) * count + lane, block[i]);
         }
     for (; t < n; t++)
         for (size_t lane = 0; lane < count; lane++)
-            add[t * count + lane] = lanes->bias[lane][at + (ptrdiff_t)t * step] * (float)LOG2E;
+            add[t * count + lane] = lanes->bias[lane][at + (ptrdiff_t)t * step];
 }
 
 /* s += add, hidden where add is -inf. */

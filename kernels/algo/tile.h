@@ -57,14 +57,15 @@ ALWAYS_INLINE void tile_additive(const int mr, const int nq, const float *q, con
 }
 
 /* o[r][y] += sum_j p[j][r] v[j][y] over n keys. p: rows `ldp` apart, starting at the tile's first query; v: rows `stride` apart;
- * o: rows `ldo` apart. tail: the last vector of a v row has only `tail` elements; 0: it is whole. */
+ * o: rows `ldo` apart. The sum over the n keys starts at 0 and joins o at the end, so that rounding errors grow with n plus the number of
+ * calls, not with all keys. tail: the last vector of a v row has only `tail` elements; 0: it is whole. */
 ALWAYS_INLINE void tile_values(const int pq, const int nv, const int has_tail, const float *p, size_t ldp, const float *v, ptrdiff_t stride,
                                size_t n, size_t tail, float *o, size_t ldo)
 {
     vf acc[PQ][NV];
     UNROLL for (int r = 0; r < pq; r++)
         UNROLL for (int y = 0; y < nv; y++)
-            acc[r][y] = vf_load(o + (size_t)r * ldo + y * VL);
+            acc[r][y] = vf_set1(0.0f);
     for (size_t j = 0; j < n; j++) {
         vf value[NV];
         UNROLL for (int y = 0; y < nv; y++)
@@ -79,7 +80,7 @@ ALWAYS_INLINE void tile_values(const int pq, const int nv, const int has_tail, c
     }
     UNROLL for (int r = 0; r < pq; r++)
         UNROLL for (int y = 0; y < nv; y++)
-            vf_store(o + (size_t)r * ldo + y * VL, acc[r][y]);
+            vf_store(o + (size_t)r * ldo + y * VL, vf_add(vf_load(o + (size_t)r * ldo + y * VL), acc[r][y]));
 }
 
 /* All rows of one group of nv column vectors: tiles of PQ rows, then what is left by 4, 2, 1. */

@@ -1,0 +1,412 @@
+/* cmd_verify.c - attnzoo verify: prove kernels right, in child processes, and say how to repeat whatever was wrong.
+ *
+ * Work is a list of (job, kernel) pairs, job by job, so that neighbours share operands and oracle. This process itself runs no kernel: its
+ * children start from clean threads and clean floating-point control. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dispatch/cpu.h"
+#include "dispatch/registry.h"
+#include "harness/exact.h"
+#include "harness/isolate.h"
+#include "harness/machine.h"
+#include "harness/mutants.h"
+#include "harness/render.h"
+#include "harness/scoreboard.h"
+#include "harness/session.h"
+#include "harness/special.h"
+#include "harness/whole.h"
+
+static const char usage[] =
+    "attnzoo verify [-k PAT] [-s SHAPES | --suite NAME] - prove kernels right\n"
+    "\n"
+    "  attnzoo verify                                  the full suite on all kernels that run here\n"
+    "  attnzoo verify --suite smoke -k 'flash_*'       the smallest one\n"
+    "  attnzoo verify -s llama3-8b/prefill@512         one shape, several kinds of data\n"
+    "  attnzoo verify --suite fuzz=60                  random problems for a minute\n"
+    "  attnzoo verify --mutants                        do the judges catch kernels broken on purpose?\n";
+
+enum { BITWISE = 256, MUTANTS, REF, REPRO, FAIL_FAST, SUITE };
+static const CliOption options[] = {
+    {'k', "kernel", "PAT", "only these kernels: names or globs, separated by commas"},
+    {'s', "shapes", "SHAPES", "these shapes or presets instead of a suite"},
+    {SUITE, "suite", "NAME", "smoke, full (default), adversarial, fuzz=SECONDS"},
+    {'D', "dist", "NAME", "data with -s: normal peaky rampup rampdown uniform large denormal stairs"},
+    {BITWISE, "bitwise", NULL, "also the same bits for any threads, order, alignment, workspace"},
+    {MUTANTS, "mutants", NULL, "judge the judges: every broken kernel must fail, the unbroken one pass"},
+    {REF, "ref", "REAL", "double (default) or longdouble: the oracle's second implementation"},
+    {REPRO, "repro", "ID", "repeat one line: v1:kernel:case as printed with a failure"},
+    {FAIL_FAST, "fail-fast", NULL, "stop at the first failure"},
+    {'j', "jobs", "N", "children at a time (default: one per processor)"},
+};
+
+typedef enum Mode { MODE_FULL, MODE_SMOKE, MODE_ADVERSARIAL, MODE_FUZZ, MODE_SHAPES, MODE_MUTANTS, MODE_REPRO } Mode;
+
+/* What the command line asks for. */
+typedef struct Request {
+    Mode mode;
+    const char *patterns, *shapes, *repro;
+    DataDist dist;
+    bool has_dist, fail_fast;
+    uint64_t fuzz_seconds, jobs;
+    SessionOptions session;
+} Request;
+
+enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48 };
+
+/* One call of isolate_run. */
+typedef struct Loop {
+    const Request *request;
+    const Suite *suite;
+    Scoreboard *board;
+    size_t *runnable, kernels; /* numbers of the scores that run */
+    size_t done, items;
+    const char *what;
+    /* in a child: the session of the case judged last */
+    Session session;
+    size_t open; /* its job + 1; 0: none */
+} Loop;
+
+static void work_case(Loop *loop, size_t job, const AttnKernel *kernel, VerifyResult *result)
+{
+    if (loop->open != job + 1) {
+        if (loop->open)
+            session_close(&loop->session);
+        loop->open = session_open(&loop->session, &loop->suite->at[job].c, &loop->request->session) ? job + 1 : 0;
+    }
+    if (loop->open)
+        session_judge(&loop->session, kernel, result);
+    else {
+        result->status = VERIFY_FAIL;
+        result->judge = JUDGE_ERROR;
+        snprintf(result->why, sizeof result->why, "%s", loop->session.error);
+    }
+}
+
+static void work(void *context, size_t item, void *result)
+{
+    Loop *loop = context;
+    const Job *job = &loop->suite->at[item / loop->kernels];
+    const AttnKernel *kernel = loop->board->scores[loop->runnable[item % loop->kernels]].kernel;
+    mutants_arm(kernel);
+    if (job->kind == JOB_CASE)
+        work_case(loop, item / loop->kernels, kernel, result);
+    else if (job->kind == JOB_EXACT)
+        exact_run(kernel, job->index, result);
+    else
+        special_run(kernel, job->index, result);
+}
+
+static bool done(void *context, size_t item, const void *answer, const char *crash)
+{
+    Loop *loop = context;
+    const Job *job = &loop->suite->at[item / loop->kernels];
+    const size_t number = loop->runnable[item % loop->kernels];
+    VerifyResult r = {0};
+    char name[CASE_NAME];
+    if (answer)
+        r = *(const VerifyResult *)answer;
+    else {
+        r.status = VERIFY_CRASH;
+        r.judge = JUDGE_CRASH;
+        snprintf(r.why, sizeof r.why, "%s", crash);
+    }
+    if (r.status == VERIFY_FAIL || r.status == VERIFY_CRASH)
+        snprintf(r.repro, sizeof r.repro, "attnzoo verify%s%s --repro v1:%s:%s", loop->request->session.bitwise ? " --bitwise" : "",
+                 loop->request->session.longdouble ? " --ref longdouble" : "", loop->board->scores[number].kernel->name,
+                 suite_job_name(job, name, sizeof name));
+    scoreboard_add(loop->board, number, job, &r);
+    render_progress(++loop->done, loop->items, loop->what);
+    return !(loop->request->fail_fast && r.status != VERIFY_PASS && r.status != VERIFY_SKIP) && !loop->board->broken;
+}
+
+/* All kernels on all jobs. false: stopped early. */
+static bool run_suite(const Request *request, const Suite *suite, Scoreboard *board, const char *what)
+{
+    Loop loop = {.request = request, .suite = suite, .board = board, .what = what};
+    const char *error = NULL;
+    loop.runnable = malloc((board->count + 1) * sizeof *loop.runnable);
+    if (!loop.runnable) {
+        render_error("out of memory for a list of %zu kernels", board->count);
+        return false;
+    }
+    for (size_t k = 0; k < board->count; k++)
+        if (board->scores[k].runnable)
+            loop.runnable[loop.kernels++] = k;
+    loop.items = suite->count * loop.kernels;
+    const IsolateJob job = {
+        .items = loop.items,
+        .group = loop.kernels,
+        .workers = request->jobs,
+        .result_size = sizeof(VerifyResult),
+        .timeout = request->mode == MODE_SHAPES || request->mode == MODE_REPRO ? SHAPES_TIMEOUT : SUITE_TIMEOUT,
+        .context = &loop,
+        .work = work,
+        .done = done,
+        .stop = &cli_interrupted,
+    };
+    const bool ok = loop.items == 0 || isolate_run(&job, &error);
+    render_progress_end();
+    if (error)
+        render_error("%s", error);
+    free(loop.runnable);
+    return ok;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool fuzz(const Cli *cli, const Request *request, Scoreboard *board)
+{
+    const double end = now() + (double)request->fuzz_seconds;
+    for (uint64_t batch = 0; now() < end; batch++) {
+        Suite suite = {0};
+        const bool ok = suite_add_random(&suite, FUZZ_BATCH, random_bits(cli->seed, batch)) && run_suite(request, &suite, board, "fuzz");
+        suite_free(&suite);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+/* ---- Arguments -------------------------------------------------------------------------------------------------------------------- */
+
+static bool read_suite(const char *name, Request *request)
+{
+    static const char *const names[] = {"full", "smoke", "adversarial", "fuzz=SECONDS"};
+    for (int mode = MODE_FULL; mode <= MODE_ADVERSARIAL; mode++)
+        if (strcmp(name, names[mode]) == 0) {
+            request->mode = (Mode)mode;
+            return true;
+        }
+    request->mode = MODE_FUZZ;
+    if (strncmp(name, "fuzz=", 5) == 0)
+        return cli_number("fuzz", name + 5, 1, 1000000, &request->fuzz_seconds);
+    cli_unknown("suite", name, names, 4);
+    return false;
+}
+
+static bool read_dist(const char *name, Request *request)
+{
+    const char *names[DIST_COUNT];
+    request->has_dist = data_dist_find(name, &request->dist);
+    for (int i = 0; i < DIST_COUNT; i++)
+        names[i] = data_dist_name((DataDist)i);
+    if (!request->has_dist)
+        cli_unknown("dist", name, names, DIST_COUNT);
+    return request->has_dist;
+}
+
+static bool read_ref(const char *name, Request *request)
+{
+    static const char *const names[] = {"double", "longdouble"};
+    request->session.longdouble = strcmp(name, names[1]) == 0;
+    if (request->session.longdouble || strcmp(name, names[0]) == 0)
+        return true;
+    cli_unknown("ref", name, names, 2);
+    return false;
+}
+
+/* -1: go on; else the exit code. */
+static int read_request(int argc, char **argv, Request *request)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const char *value, *suite = NULL;
+    *request = (Request){.jobs = processors > 0 ? (uint64_t)processors : 1, .session.flop_limit = 3e8};
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
+        bool ok = true;
+        switch (key) {
+        case 'k': request->patterns = value; break;
+        case 's': request->shapes = value; break;
+        case SUITE: suite = value; ok = read_suite(value, request); break;
+        case 'D': ok = read_dist(value, request); break;
+        case BITWISE: request->session.bitwise = true; break;
+        case MUTANTS: request->mode = MODE_MUTANTS; break;
+        case REF: ok = read_ref(value, request); break;
+        case REPRO: request->repro = value; break;
+        case FAIL_FAST: request->fail_fast = true; break;
+        case 'j': ok = cli_number("-j", value, 1, 64, &request->jobs); break;
+        case 'h': return EXIT_OK;
+        default: return EXIT_USAGE;
+        }
+        if (!ok)
+            return EXIT_USAGE;
+    }
+    if (optind < argc) {
+        render_error("verify takes no operand, but got '%s'; shapes go behind -s", argv[optind]);
+        return EXIT_USAGE;
+    }
+    if ((suite != NULL) + (request->shapes != NULL) + (request->mode == MODE_MUTANTS) + (request->repro != NULL) > 1) {
+        render_error("--suite, -s, --mutants and --repro exclude each other; give one");
+        return EXIT_USAGE;
+    }
+    if (request->has_dist && !request->shapes) {
+        render_error("--dist goes with -s; a suite brings its own data");
+        return EXIT_USAGE;
+    }
+    if (request->patterns && (request->mode == MODE_MUTANTS || request->repro)) {
+        render_error("-k does not go with --mutants or --repro, which name their kernels themselves");
+        return EXIT_USAGE;
+    }
+    if (request->shapes)
+        request->mode = MODE_SHAPES;
+    if (request->repro)
+        request->mode = MODE_REPRO;
+    if (request->mode == MODE_MUTANTS)
+        request->session.bitwise = true;
+    return -1;
+}
+
+/* ---- Kernels and jobs ------------------------------------------------------------------------------------------------------------- */
+
+/* "v1:kernel:job": the kernel, and the job's text in *job. */
+static const AttnKernel *find_repro(const char *id, const char **job)
+{
+    char name[64];
+    const char *colon = strncmp(id, "v1:", 3) == 0 ? strchr(id + 3, ':') : NULL;
+    if (!colon || (size_t)(colon - id) > sizeof name) {
+        render_error("--repro is '%s'; allowed: v1:kernel:case as printed with a failure", id);
+        return NULL;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)(colon - id - 3), id + 3);
+    *job = colon + 1;
+    const AttnKernel *kernel = attn_registry_find(name);
+    for (size_t i = 0; !kernel && i < mutant_count; i++)
+        if (strcmp(mutants[i]->name, name) == 0)
+            kernel = mutants[i];
+    if (!kernel)
+        render_error("--repro names kernel '%s', which is not built in; attnzoo list names those that are", name);
+    return kernel;
+}
+
+/* Fill the board with kernels. EXIT_OK or an exit code. */
+static int choose_kernels(const Cli *cli, const Request *request, Scoreboard *board)
+{
+    const AttnKernel **list = calloc(attn_registry_count + mutant_count, sizeof *list);
+    size_t count = 0;
+    if (list && request->mode == MODE_MUTANTS)
+        for (; count < mutant_count; count++)
+            list[count] = mutants[count];
+    else if (list && request->mode == MODE_REPRO) {
+        const char *job;
+        list[0] = find_repro(request->repro, &job);
+        count = list[0] ? 1 : SIZE_MAX;
+    } else if (list)
+        count = cli_select_kernels(cli, request->patterns, false, list);
+    board->scores = list && count != SIZE_MAX ? calloc(count + 1, sizeof *board->scores) : NULL;
+    if (!board->scores) {
+        if (count != SIZE_MAX)
+            render_error("out of memory for a list of kernels");
+        free(list);
+        return EXIT_USAGE;
+    }
+    board->count = count;
+    for (size_t k = 0; k < count; k++) {
+        Score *s = &board->scores[k];
+        char names[200];
+        const uint64_t missing = list[k]->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
+        s->kernel = list[k];
+        s->runnable = missing == 0;
+        if (missing)
+            snprintf(s->why, sizeof s->why, "needs %s", attn_cpu_feature_names(missing, names, sizeof names));
+    }
+    free(list);
+    return EXIT_OK;
+}
+
+/* The jobs of all modes but fuzz. EXIT_OK or an exit code. */
+static int choose_jobs(const Cli *cli, const Request *request, Suite *suite)
+{
+    char error[400] = "out of memory for a list of cases";
+    const char *text;
+    Shapes shapes = {0};
+    bool ok = true;
+    switch (request->mode) {
+    case MODE_FULL: ok = suite_add_full(suite, cli->seed); break;
+    case MODE_SMOKE: ok = suite_add_smoke(suite, cli->seed); break;
+    case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed); break;
+    case MODE_MUTANTS: ok = suite_add_smoke(suite, cli->seed); break;
+    case MODE_FUZZ: break;
+    case MODE_SHAPES:
+        ok = shapes_parse(&shapes, request->shapes, error, sizeof error) &&
+             suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, cli->threads ? cli->threads : 1);
+        shapes_free(&shapes);
+        break;
+    case MODE_REPRO:
+        ok = find_repro(request->repro, &text) && suite_add_job(suite, text, error, sizeof error);
+        break;
+    }
+    if (!ok)
+        render_error("%s", error);
+    return ok ? EXIT_OK : EXIT_USAGE;
+}
+
+/* ---- The command ------------------------------------------------------------------------------------------------------------------ */
+
+static int verify(const Cli *cli, const Request *request, Scoreboard *board)
+{
+    Suite suite = {0};
+    const char *const names[] = {"full", "smoke", "adversarial", "fuzz", "shapes", "mutants", "repro"};
+    int code = choose_jobs(cli, request, &suite);
+    if (code == EXIT_OK) {
+        const double start = now();
+        const bool finished = request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);
+        if (!cli->quiet)
+            fprintf(board->notes, "%s, seed 0x%llx, %.1f s%s\n", names[request->mode], (unsigned long long)cli->seed, now() - start,
+                    finished ? "" : ", stopped early");
+        code = request->mode == MODE_MUTANTS ? scoreboard_finish_mutants(board) : scoreboard_finish(board);
+        if (cli_interrupted)
+            code = EXIT_INTERRUPTED;
+        else if (!finished && code == EXIT_OK)
+            code = EXIT_DISAGREE;
+    }
+    suite_free(&suite);
+    return code;
+}
+
+/* With -o jsonl each result is a record, on stdout or in a file that appears whole. */
+static int verify_recorded(const Cli *cli, const Request *request, Scoreboard *board)
+{
+    char error[400];
+    Whole whole = {.file = stdout};
+    Machine machine;
+    if (cli->format_file && !whole_open(&whole, cli->format_file, error, sizeof error)) {
+        render_error("%s", error);
+        return EXIT_USAGE;
+    }
+    machine_read(&machine);
+    board->records = records_open(NULL, machine.key, whole.file, error, sizeof error);
+    bool ok = board->records && records_write(board->records, "host", machine_json(&machine, NULL));
+    int code = ok ? verify(cli, request, board) : EXIT_USAGE;
+    if (board->records)
+        ok = records_close(board->records, code, error, sizeof error) && ok && !board->broken;
+    if (!ok)
+        render_error("%s", error);
+    if (cli->format_file && !whole_close(&whole, ok, error, sizeof error)) {
+        render_error("%s", error);
+        ok = false;
+    }
+    return ok || code != EXIT_OK ? code : EXIT_USAGE;
+}
+
+int cmd_verify(const Cli *cli, int argc, char **argv)
+{
+    Request request;
+    int code = read_request(argc, argv, &request);
+    if (code >= 0)
+        return code;
+    const bool jsonl = strcmp(cli->format, "jsonl") == 0, table = strcmp(cli->format, "table") == 0;
+    Scoreboard board = {.cli = cli, .notes = table || cli->format_file ? stdout : stderr, .bitwise = request.session.bitwise,
+                        .silent = request.mode == MODE_MUTANTS};
+    code = choose_kernels(cli, &request, &board);
+    if (code == EXIT_OK)
+        code = jsonl ? verify_recorded(cli, &request, &board) : verify(cli, &request, &board);
+    free(board.scores);
+    return code;
+}

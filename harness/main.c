@@ -1,0 +1,71 @@
+/* main.c - attnzoo: finds the subcommand and hands over. */
+#include "harness/cli.h"
+#include "harness/render.h"
+
+#include <getopt.h>
+
+static const struct {
+    const char *name;
+    CliCommand run;
+    const char *summary;
+} commands[] = {
+    {"cpu", cmd_cpu, "what this machine is and how fast it can be"},
+    {"list", cmd_list, "kernels, shapes, presets; who runs a shape, and why"},
+    {"run", cmd_run, "one kernel, one shape, one line: for hyperfine, perf, gdb"},
+    {"verify", cmd_verify, "prove kernels against double precision and exact oracles"},
+    {"bench", cmd_bench, "verify, then rank kernels in % of the machine's own peak"},
+    {"conform", cmd_conform, "run cases with known answers from folders"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(void)
+{
+    printf("attnzoo %s - interchangeable attention kernels for CPUs: proved, measured, ranked\n"
+           "\n"
+           "  attnzoo bench                                   every kernel that runs here, on shapes of real models\n"
+           "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512\n"
+           "  attnzoo verify --suite full                     is every kernel right?\n"
+           "  attnzoo list -s b1_h32g8_q1_k4096_d128 --why    who would run this shape, and why not the others\n"
+           "  attnzoo SUBCOMMAND --help                       more, by example\n"
+           "\n"
+           "Subcommands\n", attn_version());
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+    cli_print_global_options();
+    printf("\n"
+           "Exit codes: 0 all is well; 1 a kernel disagrees; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
+           "5 a kernel crashed; 130 interrupted\n");
+}
+
+static int run_command(const Cli *cli, int argc, char **argv)
+{
+    const char *known[COMMANDS];
+    if (argc < 2) {
+        print_help();
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help();
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        known[i] = commands[i].name;
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            optind = 1;
+            return commands[i].run(cli, argc - 1, argv + 1);
+        }
+    }
+    if (argv[1][0] == '-')
+        cli_unknown_option(argv[1], NULL, 0);
+    else
+        cli_unknown("subcommand", argv[1], known, COMMANDS);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    Cli cli;
+    cli_start();
+    const int code = cli_read(&cli, &argc, argv);
+    return cli_finish(code >= 0 ? code : run_command(&cli, argc, argv));
+}

@@ -1,0 +1,165 @@
+/* scoreboard.c - counts, FAIL lines, tables, records of verify. */
+#include "harness/scoreboard.h"
+
+#include <stdio.h>
+
+#include "dispatch/cpu.h"
+#include "harness/mutants.h"
+#include "harness/render.h"
+
+enum { MOST_FAILS = 8 }; /* FAIL lines printed a kernel; all are counted and recorded */
+
+static size_t failures(const Score *s)
+{
+    size_t n = 0;
+    for (int judge = 0; judge < JUDGE_COUNT; judge++)
+        n += s->caught[judge];
+    return n;
+}
+
+static size_t total(const size_t *three)
+{
+    return three[JOB_CASE] + three[JOB_EXACT] + three[JOB_SPECIAL];
+}
+
+static void write_record(Scoreboard *board, const Score *s, const char *name, const VerifyResult *r)
+{
+    static const char *const statuses[] = {"pass", "fail", "skip", "crash"};
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}", "case", name, "kernel", s->kernel->name, "status",
+                          statuses[r->status], "judge", verify_judge_name(r->judge), "eta", records_real(r->eta), "z", records_real(r->z),
+                          "max_abs", records_real(r->max_abs), "max_ulp", records_real(r->max_ulp), "rel_l2_row", records_real(r->rel_l2),
+                          "rows", (json_int_t)r->rows, "why", r->why, "repro", r->repro);
+    if (!o || !records_write(board->records, "verify", o))
+        board->broken = true;
+}
+
+static void print_failure(const Scoreboard *board, const Score *s, const char *name, const VerifyResult *r)
+{
+    render_progress_end();
+    const bool colored = board->notes == stdout && render_colored();
+    fprintf(board->notes, "%sFAIL%s %s %s", colored ? "\033[31m" : "", colored ? "\033[0m" : "", s->kernel->name, verify_judge_name(r->judge));
+    if (r->judge == JUDGE_BOUND || r->judge == JUDGE_MODEL)
+        fprintf(board->notes, " (worst eta %.3g, limit 1; worst z %.3g, limit 12)", r->eta, r->z);
+    fprintf(board->notes, " %s\n     %s\n     repro: %s\n", name, r->why, r->repro);
+    fflush(board->notes);
+}
+
+void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const VerifyResult *r)
+{
+    Score *s = &board->scores[kernel];
+    char name[CASE_NAME];
+    suite_job_name(job, name, sizeof name);
+    if (board->records)
+        write_record(board, s, name, r);
+    if (r->status == VERIFY_SKIP) {
+        if (s->skipped++ == 0)
+            memcpy(s->why, r->why, sizeof s->why);
+        return;
+    }
+    s->ran[job->kind]++;
+    if (job->kind == JOB_CASE) {
+        s->eta = r->eta > s->eta ? r->eta : s->eta;
+        s->z = r->z > s->z ? r->z : s->z;
+    }
+    if (r->status == VERIFY_PASS) {
+        s->passed[job->kind]++;
+        return;
+    }
+    s->caught[r->judge]++;
+    if (!board->silent && failures(s) <= MOST_FAILS)
+        print_failure(board, s, name, r);
+    else if (!board->silent && failures(s) == MOST_FAILS + 1)
+        fprintf(board->notes, "FAIL %s: more follow, which are counted but not printed\n", s->kernel->name);
+}
+
+static void fraction(RenderTable *t, size_t passed, size_t ran)
+{
+    if (ran)
+        render_cell(t, passed == ran ? STYLE_PLAIN : STYLE_BAD, "%zu/%zu", passed, ran);
+    else
+        render_cell(t, STYLE_DIM, "-");
+}
+
+static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
+{
+    char names[200];
+    const bool guarded = s->caught[JUDGE_CANARY] + s->caught[JUDGE_STATE] + s->caught[JUDGE_CRASH] == 0, ran = total(s->ran) > 0;
+    render_row(t);
+    render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
+    render_cell(t, STYLE_DIM, "%s", s->kernel->isa ? attn_cpu_feature_names(s->kernel->isa, names, sizeof names) : "any");
+    for (int kind = JOB_CASE; kind <= JOB_SPECIAL; kind++)
+        fraction(t, s->passed[kind], s->ran[kind]);
+    render_cell(t, s->eta > 1.0 ? STYLE_BAD : STYLE_PLAIN, s->ran[JOB_CASE] ? "%.3f" : "-", s->eta);
+    render_cell(t, s->z > 12.0 ? STYLE_BAD : s->z > 6.0 ? STYLE_WARN : STYLE_PLAIN, s->ran[JOB_CASE] ? "%.1f" : "-", s->z);
+    render_cell(t, guarded ? STYLE_PLAIN : STYLE_BAD, "%s", !ran ? "-" : guarded ? "ok" : "FAIL");
+    render_cell(t, s->caught[JUDGE_BITWISE] ? STYLE_BAD : STYLE_PLAIN, "%s",
+                s->caught[JUDGE_BITWISE]     ? "FAIL"
+                : !ran || !s->ran[JOB_CASE]  ? "-"
+                : board->bitwise             ? "ok"
+                                             : "control");
+    if (failures(s))
+        render_cell(t, STYLE_BAD, "FAIL");
+    else if (!ran)
+        render_cell(t, STYLE_DIM, "skip: %s", s->why);
+    else if (s->skipped)
+        render_cell(t, STYLE_GOOD, "PASS, %zu skipped: %s", s->skipped, s->why);
+    else
+        render_cell(t, STYLE_GOOD, "PASS");
+}
+
+int scoreboard_finish(const Scoreboard *board)
+{
+    static const char *const headings[] = {"kernel", "needs", "cases", "exact", "special", "eta", "z", "guard", "bitwise", "verdict"};
+    enum { COLUMNS = sizeof headings / sizeof *headings };
+    RenderTable *t = render_table(COLUMNS);
+    size_t passed = 0, failed = 0, skipped = 0, crashed = 0;
+    for (size_t c = 0; c < COLUMNS; c++)
+        render_column(t, c, headings[c], c >= 2 && c <= 6);
+    for (size_t k = 0; k < board->count; k++) {
+        const Score *s = &board->scores[k];
+        kernel_row(t, board, s);
+        failed += failures(s) > 0;
+        passed += failures(s) == 0 && total(s->ran) > 0;
+        skipped += failures(s) == 0 && total(s->ran) == 0;
+        crashed += s->caught[JUDGE_CRASH];
+    }
+    int code = EXIT_OK;
+    if (!board->records || board->cli->format_file)
+        code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
+    render_table_free(t);
+    fprintf(board->notes, "%zu passed, %zu failed, %zu skipped\n", passed, failed, skipped);
+    return code != EXIT_OK ? code : crashed ? EXIT_CRASHED : failed ? EXIT_DISAGREE : passed ? EXIT_OK : EXIT_NOTHING;
+}
+
+int scoreboard_finish_mutants(const Scoreboard *board)
+{
+    RenderTable *t = render_table(4);
+    static const char *const headings[] = {"mutant", "what is broken", "killed by", "verdict"};
+    size_t killed = 0, wrong = 0;
+    for (size_t c = 0; c < 4; c++)
+        render_column(t, c, headings[c], false);
+    for (size_t k = 0; k < board->count; k++) {
+        const Score *s = &board->scores[k];
+        char by[200] = "";
+        size_t used = 0;
+        for (int judge = 0; judge < JUDGE_COUNT; judge++)
+            if (s->caught[judge] && used < sizeof by)
+                used += (size_t)snprintf(by + used, sizeof by - used, "%s%s %zu", used ? ", " : "", verify_judge_name((VerifyJudge)judge),
+                                         s->caught[judge]);
+        const bool base = k == 0, right = (failures(s) == 0) == base && total(s->ran) > 0;
+        render_row(t);
+        render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
+        render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : mutant_bug(k));
+        render_cell(t, STYLE_PLAIN, "%s", used ? by : "-");
+        render_cell(t, right ? STYLE_GOOD : STYLE_BAD, "%s", base ? (right ? "passes" : "FAILS") : right ? "killed" : "SURVIVED");
+        killed += !base && right;
+        wrong += !right;
+    }
+    int code = EXIT_OK;
+    if (!board->records || board->cli->format_file)
+        code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
+    render_table_free(t);
+    fprintf(board->notes, "%zu of %zu mutants killed, control %s\n", killed, board->count - 1,
+            failures(&board->scores[0]) ? "FAILS" : "passes");
+    return code != EXIT_OK ? code : wrong ? EXIT_DISAGREE : EXIT_OK;
+}

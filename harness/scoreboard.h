@@ -1,0 +1,41 @@
+/* scoreboard.h - what each kernel has passed and failed so far, and how that is shown. */
+#ifndef HARNESS_SCOREBOARD_H
+#define HARNESS_SCOREBOARD_H
+
+#include "harness/cli.h"
+#include "harness/records.h"
+#include "harness/suite.h"
+#include "harness/verify.h"
+
+/* One kernel. */
+typedef struct Score {
+    const AttnKernel *kernel;
+    size_t passed[3], ran[3];    /* by JobKind                                  */
+    size_t skipped;              /* jobs that the kernel does not take          */
+    size_t caught[JUDGE_COUNT];  /* failures by the judge that saw them first   */
+    double eta, z;               /* worst of the cases                          */
+    char why[240];               /* why it cannot run, or its first skip        */
+    bool runnable;
+} Score;
+
+typedef struct Scoreboard {
+    const Cli *cli;
+    Score *scores;
+    size_t count;
+    Records *records; /* NULL: none          */
+    FILE *notes;      /* where FAIL lines go */
+    bool bitwise;
+    bool silent;      /* mutants: failing is what they are for */
+    bool broken;      /* a record could not be written         */
+} Scoreboard;
+
+/* Count a result; prints FAIL and repro lines, writes a record. */
+void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const VerifyResult *result);
+
+/* The table and the closing line. Returns the exit code. */
+int scoreboard_finish(const Scoreboard *board);
+
+/* The same for mutants: which judge killed which; scores[0] is the unbroken base. */
+int scoreboard_finish_mutants(const Scoreboard *board);
+
+#endif

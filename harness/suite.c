@@ -1,0 +1,336 @@
+/* suite.c - the suites. Sizes sit on, before and behind every tile edge that a kernel here has (4 to 64 rows or keys); options are drawn
+ * at random, from a seed that each case's name contains. */
+#include "harness/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/exact.h"
+#include "harness/special.h"
+
+static bool add(Suite *suite, const Job *job)
+{
+    if ((suite->count & (suite->count - 1)) == 0) { /* room doubles */
+        Job *at = realloc(suite->at, (suite->count ? 2 * suite->count : 1) * sizeof *at);
+        if (!at)
+            return false;
+        suite->at = at;
+    }
+    suite->at[suite->count++] = *job;
+    return true;
+}
+
+static bool add_case(Suite *suite, const VerifyCase *c)
+{
+    const Job job = {JOB_CASE, 0, *c};
+    return add(suite, &job);
+}
+
+void suite_free(Suite *suite)
+{
+    free(suite->at);
+    memset(suite, 0, sizeof *suite);
+}
+
+const char *suite_job_name(const Job *job, char *buffer, size_t size)
+{
+    if (job->kind == JOB_CASE)
+        return case_name(&job->c, buffer, size);
+    snprintf(buffer, size, "%s:%s", job->kind == JOB_EXACT ? "exact" : "special",
+             job->kind == JOB_EXACT ? exact_name(job->index) : special_name(job->index));
+    return buffer;
+}
+
+bool suite_add_job(Suite *suite, const char *text, char *error, size_t error_size)
+{
+    Job job = {0};
+    const bool exact = strncmp(text, "exact:", 6) == 0, special = strncmp(text, "special:", 8) == 0;
+    if (!exact && !special) {
+        if (!case_parse(text, &job.c, error, error_size))
+            return false;
+    } else {
+        const char *name = strchr(text, ':') + 1;
+        const size_t count = exact ? exact_count() : special_count();
+        job.kind = exact ? JOB_EXACT : JOB_SPECIAL;
+        while (job.index < count && strcmp(name, exact ? exact_name(job.index) : special_name(job.index)) != 0)
+            job.index++;
+        if (job.index == count) {
+            snprintf(error, error_size, "no %s is called \"%s\"; a repro line names one", exact ? "exact oracle" : "special rule", name);
+            return false;
+        }
+    }
+    if (add(suite, &job))
+        return true;
+    snprintf(error, error_size, "out of memory for a list of cases");
+    return false;
+}
+
+/* Cases written as text; their seeds are drawn. */
+static bool add_texts(Suite *suite, const char *const *texts, size_t count, uint64_t seed)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        char error[200];
+        ok = suite_add_job(suite, texts[i], error, sizeof error);
+        if (ok)
+            suite->at[suite->count - 1].c.seed = random_bits(seed, i) >> 32;
+    }
+    return ok;
+}
+
+static bool add_rules(Suite *suite, JobKind kind, size_t count)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        const Job job = {.kind = kind, .index = i};
+        ok = add(suite, &job);
+    }
+    return ok;
+}
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static bool add_sharp(Suite *suite, uint64_t seed)
+{
+    static const char *const texts[] = {
+        "b1_h1_q1_k1_d1_lse:normal:0:after:t1",
+        "b1_h1_q1_k65_d64_lse:normal:0:before:t1",
+        "b2_h4g2_q1_k67_d40_causal_lse:normal:0:after:t1",
+        "b1_h2_q65_k65_d16_causal:normal:0:after:t1",
+        "b1_h2_q33_k17_d17v9_causal_lse:normal:0:before:t1",
+        "b1_h2_q17_k33_d8v24_causal-tl:normal:0:after:t3",
+        "b2_h2g1_q19_k40_d5_causal-off11_lse:normal:0:after:t1",
+        "b1_h3g1_q21_k15_d3_causal-off-6_lse:normal:0:before:t1",
+        "b2_h4g2_q18_k50_d24v20_maskbool_lse:normal:0:after:t1",
+        "b2_h4g2_q18_k50_d24v20_bias_lse:normal:0:after:t1",
+        "b2_h2_q9_k70_d12_causal_maskbool_bias_lse:normal:0:after:t3:m5-b2",
+        "b2_h2_q34_k34_d16_maskbool_bias:peaky:0:before:t1:m2-b13",
+        "b2_h2_q11_k37_d16_maskbool:normal:0:after:t1:m8",
+        "b2_h4g2_q20_k48_d32_blhd_lse:normal:0:after:t1:x2",
+        "b2_h4g2_q31_k31_d16_causal_packed:normal:0:before:t1",
+        "b2_h4g1_q3_k49_d72v64_vk_lse:normal:0:after:t1",
+        "b3_h2_q13_k29_d20_lse:normal:0:after:t1:x3-r",
+        "b3_h2_q5_k29_d20:normal:0:before:t1:z",
+        "b1_h2_q12_k130_d16_lse:rampup:0:after:t1",
+        "b1_h2_q12_k130_d16_lse:rampdown:0:after:t1",
+        "b1_h2_q12_k130_d16_causal_lse:stairs:0:after:t1",
+        "b1_h1_q20_k129_d64_lse:peaky:0:after:t1",
+        "b1_h1_q10_k80_d16_bias_lse:large:0:after:t1",
+        "b1_h1_q10_k80_d16_bias_lse:denormal:0:after:t1",
+        "b1_h2_q9_k33_d64v80_lse:uniform:0:after:t1",
+        "b1_h2_q9_k33_d16_lse:normal:0:after:t1:s-0.3",
+        "b1_h2_q9_k33_d16_lse:normal:0:after:t1:s0",
+        "b1_h16g2_q1_k300_d128_causal:normal:0:after:t1",
+        "b1_h1_q2_k515_d4_lse:normal:0:after:t1",
+    };
+    return add_texts(suite, texts, COUNT(texts), seed);
+}
+
+bool suite_add_smoke(Suite *suite, uint64_t seed)
+{
+    bool ok = add_sharp(suite, seed) && add_rules(suite, JOB_SPECIAL, special_count());
+    for (size_t i = 0; ok && i < exact_count(); i++) {
+        const Job job = {.kind = JOB_EXACT, .index = i};
+        if (strncmp(exact_name(i), "permutation", 11) == 0 || strncmp(exact_name(i), "count", 5) == 0 || i % 4 == 0)
+            ok = add(suite, &job);
+    }
+    return ok;
+}
+
+static bool add_hurting(Suite *suite, uint64_t seed)
+{
+    static const char *const shapes[] = {
+        "b1_h2_q33_k200_d64_lse",          "b1_h2_q7_k1000_d16_lse",            "b2_h4g2_q50_k50_d40_causal_bias_lse",
+        "b1_h2_q70_k300_d128_causal_lse",  "b1_h2_q16_k129_d8_maskbool_bias_lse", "b1_h1_q3_k4097_d64_lse",
+        "b1_h4g1_q4_k600_d96v64_vk_lse",
+    };
+    bool ok = true;
+    for (size_t i = 0; ok && i < COUNT(shapes) * DIST_COUNT; i++) {
+        char text[CASE_NAME];
+        const char *const texts[] = {text};
+        snprintf(text, sizeof text, "%s:%s:0:%s:t1", shapes[i / DIST_COUNT], data_dist_name((DataDist)(i % DIST_COUNT)), i % 2 ? "after" : "before");
+        ok = add_texts(suite, texts, 1, seed + i);
+    }
+    static const char *const scales[] = {
+        "b1_h2_q9_k70_d16_lse:normal:0:after:t1:s1000",   "b1_h2_q9_k70_d16_lse:normal:0:after:t1:s1e-30",
+        "b1_h2_q9_k70_d16_lse:large:0:after:t1:s-1",      "b1_h2_q9_k70_d16_bias_lse:large:0:after:t1:s0",
+        "b1_h2_q9_k70_d16_bias_lse:denormal:0:after:t1:s1e6",
+    };
+    return ok && add_texts(suite, scales, COUNT(scales), seed ^ 0xad);
+}
+
+bool suite_add_adversarial(Suite *suite, uint64_t seed)
+{
+    return add_hurting(suite, seed) && add_rules(suite, JOB_SPECIAL, special_count());
+}
+
+/* ---- Random cases ----------------------------------------------------------------------------------------------------------------- */
+
+static const size_t widths[] = {1, 2, 3, 5, 8, 16, 17, 40, 64, 65, 72, 80, 96, 128, 192, 256, 576};
+static const size_t lengths[] = {1,  2,  3,  4,  5,  7,  8,  9,  12, 15, 16, 17,  24,  31,  32,  33,  47,
+                                 48, 49, 63, 64, 65, 95, 96, 97, 127, 128, 129, 191, 192, 193, 255, 256, 257};
+static const struct {
+    size_t q, kv;
+} heads[] = {{1, 1}, {2, 2}, {3, 3}, {2, 1}, {4, 2}, {6, 3}, {8, 2}, {5, 1}, {6, 2}};
+
+/* A stream of draws. */
+typedef struct Draw {
+    uint64_t seed, next;
+} Draw;
+
+static size_t draw(Draw *from, size_t n)
+{
+    return (size_t)(random_bits(from->seed, from->next++) % n);
+}
+
+static size_t draw_length(Draw *from)
+{
+    return draw(from, 2) ? lengths[draw(from, COUNT(lengths))] : 1 + draw(from, 65);
+}
+
+static double flop_of(const Shape *s)
+{
+    return 2.0 * (double)(s->batch * s->q_heads * s->q_len) * (double)s->k_len * (double)(s->d + s->dv);
+}
+
+static void draw_shape(Draw *from, Shape *s)
+{
+    const size_t h = draw(from, COUNT(heads));
+    s->batch = 1 + draw(from, 3);
+    s->q_heads = heads[h].q;
+    s->kv_heads = heads[h].kv;
+    s->q_len = draw_length(from);
+    s->k_len = draw(from, 12) ? draw_length(from) : 258 + draw(from, 800);
+    s->d = widths[draw(from, COUNT(widths))];
+    s->dv = draw(from, 5) < 3 ? s->d : widths[draw(from, COUNT(widths))];
+    switch (draw(from, 7)) {
+    case 0:
+    case 1:
+        s->causal = ATTN_CAUSAL_BOTTOM_RIGHT;
+        break;
+    case 2:
+        s->causal = ATTN_CAUSAL_TOP_LEFT;
+        break;
+    case 3:
+        s->causal = ATTN_CAUSAL_OFFSET;
+        s->causal_offset = (int64_t)draw(from, 2 * s->k_len + s->q_len) - (int64_t)(s->q_len + s->k_len / 2);
+        break;
+    }
+    s->mask = draw(from, 3) == 0;
+    s->bias = draw(from, 3) == 0;
+    s->lse = draw(from, 2) == 0;
+    s->layout = (ShapeLayout)draw(from, 3);
+    if (s->layout == SHAPE_PACKED) { /* one tensor of q, k and v: lengths and widths are the same */
+        s->k_len = s->q_len;
+        s->dv = s->d;
+    }
+    s->v_in_k = s->dv <= s->d && s->layout != SHAPE_PACKED && draw(from, 8) == 0;
+    while (flop_of(s) > 1.2e7 && s->batch > 1)
+        s->batch--;
+    while (flop_of(s) > 1.2e7 && s->q_heads > s->kv_heads)
+        s->q_heads -= s->kv_heads;
+    while (flop_of(s) > 1.2e7 && s->q_len > 1) {
+        s->q_len = (s->q_len + 1) / 2;
+        s->k_len = s->layout == SHAPE_PACKED ? s->q_len : s->k_len;
+    }
+}
+
+static VerifyCase random_case(uint64_t seed)
+{
+    static const double scales[] = {0.0, 1.0, -0.25, 0.01};
+    VerifyCase c = {.seed = seed, .threads = 1};
+    Draw from = {seed, 1000};
+    draw_shape(&from, &c.shape);
+    c.dist = draw(&from, 3) ? DIST_NORMAL : (DataDist)draw(&from, DIST_COUNT);
+    c.fence = draw(&from, 2) ? FENCE_AFTER : FENCE_BEFORE;
+    c.threads = draw(&from, 8) ? 1 : 3;
+    if (c.shape.mask)
+        c.twist.mask_repeat = (unsigned)draw(&from, 16);
+    if (c.shape.bias)
+        c.twist.bias_repeat = (unsigned)draw(&from, 16);
+    c.twist.stretch = draw(&from, 3) ? 0 : 2 + (unsigned)draw(&from, 2);
+    c.twist.reversed = draw(&from, 8) == 0;
+    c.twist.shared_kv = draw(&from, 10) == 0;
+    if (draw(&from, 10) == 0) {
+        c.twist.has_scale = true;
+        c.twist.scale = scales[draw(&from, COUNT(scales))];
+    }
+    return c;
+}
+
+bool suite_add_random(Suite *suite, size_t count, uint64_t seed)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        const VerifyCase c = random_case(random_bits(seed, i) >> 16);
+        ok = add_case(suite, &c);
+    }
+    return ok;
+}
+
+/* ---- Full ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Every length from 1 to 65 for queries and keys, then every pair of lengths around tile edges, alternating causal kinds. */
+static bool add_edges(Suite *suite, uint64_t seed)
+{
+    static const size_t edges[] = {15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129};
+    const size_t singles = 2 * 65, pairs = COUNT(edges) * COUNT(edges);
+    bool ok = true;
+    for (size_t i = 0; ok && i < singles + pairs; i++) {
+        VerifyCase c = {.seed = random_bits(seed, i) >> 32, .fence = i % 2 ? FENCE_AFTER : FENCE_BEFORE, .threads = 1};
+        Shape *s = &c.shape;
+        s->batch = 1;
+        s->q_heads = i % 3 == 0 ? 2 : 1;
+        s->kv_heads = 1;
+        s->d = widths[i % 9];
+        s->dv = widths[(i / 9 + i) % 9];
+        s->causal = (AttnCausal)(i % 3);
+        s->lse = i % 2 == 0;
+        const size_t pair = i - singles;
+        s->q_len = i < singles ? 1 + i % 65 : edges[pair % COUNT(edges)];
+        s->k_len = i < 65 ? 1 + (i * 29) % 97 : i < singles ? 1 + i % 65 : edges[pair / COUNT(edges)];
+        if (i >= 65 && i < singles)
+            s->q_len = 1 + (i * 31) % 40;
+        ok = add_case(suite, &c);
+    }
+    return ok;
+}
+
+bool suite_add_full(Suite *suite, uint64_t seed)
+{
+    static const char *const texts[] = {
+        "b1_h2_q300_k300_d64_causal_lse:normal:0:after:t3",
+        "b1_h8g2_q130_k515_d128_causal_lse:normal:0:before:t1",
+        "b1_h1_q197_k197_d64:normal:0:after:t1",
+        "b1_h1_q257_k257_d80:normal:0:after:t1",
+        "b1_h2_q77_k77_d160:normal:0:before:t1",
+        "b1_h16g1_q1_k700_d576v512_vk_lse:normal:0:after:t1",
+        "b1_h2_q128_k128_d192v128_causal:normal:0:before:t1",
+        "b8_h8g2_q1_k257_d128_causal:normal:0:after:t3",
+        "b1_h4_q64_k4096_d64_lse:normal:0:after:t1",
+        "b1_h1_q33_k4097_d64_causal_lse:rampup:0:before:t1",
+        "b1_h1_q33_k4097_d40_lse:stairs:0:after:t1",
+        "b1_h8g1_q1_k16385_d64_lse:normal:0:after:t1",
+        "b1_h2_q3_k65537_d64_lse:normal:0:before:t1",
+        "b1_h2_q3_k65537_d16_lse:rampup:0:after:t1",
+        "b1_h2_q3_k65537_d16_lse:rampdown:0:after:t1",
+        "b1_h1_q17_k65537_d8_causal_maskbool_lse:normal:0:after:t1:m6",
+        "b1_h1_q2_k65537_d8v1_lse:uniform:0:after:t1",
+        "b1_h1_q1500_k1500_d64_causal:normal:0:after:t1",
+    };
+    return add_sharp(suite, seed) && add_rules(suite, JOB_EXACT, exact_count()) && suite_add_adversarial(suite, seed + 1) &&
+           add_edges(suite, seed + 2) && suite_add_random(suite, 400, seed + 3) && add_texts(suite, texts, COUNT(texts), seed + 4);
+}
+
+bool suite_add_shapes(Suite *suite, const Shapes *shapes, const DataDist *dist, uint64_t seed, size_t threads)
+{
+    static const DataDist usual[] = {DIST_NORMAL, DIST_PEAKY, DIST_STAIRS};
+    bool ok = true;
+    for (size_t i = 0; ok && i < shapes->count; i++)
+        for (size_t n = 0; ok && n < (dist ? 1 : COUNT(usual)); n++) {
+            const VerifyCase c = {.shape = shapes->at[i], .dist = dist ? *dist : usual[n], .seed = seed, .threads = threads,
+                                  .fence = (i + n) % 2 ? FENCE_BEFORE : FENCE_AFTER};
+            ok = add_case(suite, &c);
+        }
+    return ok;
+}

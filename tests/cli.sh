@@ -1,0 +1,210 @@
+#!/bin/sh
+# cli.sh PROGRAM SOURCE_DIR - the doors of the program: good and bad arguments and files, each with its exit code and a word of its message.
+# Without the folder of conformance cases beside the sources, what needs it says "skipped: ..." and the rest is tested all the same.
+set -u
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") # Meson names it relative to the build
+cases=$2/../shared/conformance
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE NO_COLOR
+checks=0
+failures=0
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$1" >&2
+    sed 's/^/    /' out err >&2
+}
+
+# check CODE WORD ARGUMENT...: the program ends with CODE, and WORD (a basic regular expression) is in what it says; "" asks for none.
+check() {
+    code=$1
+    word=$2
+    shift 2
+    checks=$((checks + 1))
+    "$program" "$@" >out 2>err </dev/null
+    got=$?
+    if [ "$got" -ne "$code" ]; then
+        fail "attnzoo $*: exit code $got, expected $code"
+    elif [ -n "$word" ] && ! cat out err | grep -q -- "$word"; then
+        fail "attnzoo $*: no '$word' in what it says"
+    elif [ "$code" -eq 2 ] && [ -s out ] && [ $# -gt 0 ]; then
+        fail "attnzoo $*: an error, yet something is on stdout"
+    fi
+}
+
+# Doors
+check 2 'Subcommands'
+check 0 'Subcommands' --help
+check 0 'Exit codes' -h
+check 0 '^attnzoo [0-9]*\.[0-9]*\.[0-9]*$' --version
+check 0 'compiler' --build-info
+check 2 "unknown subcommand 'lst'; did you mean 'list'" lst
+check 2 "unknown option '--colr'; did you mean '--color'" --colr
+check 2 "unknown option '--colr'; did you mean '--color'" list --colr
+check 2 "unknown option '-z'" list -z
+check 2 "value of --color 'sometimes'" --color=sometimes list
+check 2 "option '--color' needs a value" list --color
+check 2 "option '--quiet' takes no value" --quiet=1 list
+check 2 "unknown output format 'xml'" list -o xml
+check 2 'names no file' list -o csv:
+check 2 'given twice' list -o csv -o md
+check 2 "seed is 'x'" --seed x list
+check 2 "seed is '-1'" --seed -1 list
+check 2 "seed is '18446744073709551616'" --seed 18446744073709551616 list
+check 2 "threads is '0'" --threads 0 list
+check 2 "threads is 'nan'" --threads nan list
+check 2 'max_isa.*avx3.*known' --max-isa avx3 list
+check 2 'disable.*"foo".*known' list --disable foo
+for command in cpu list run verify bench conform; do
+    check 0 "attnzoo $command" $command --help
+    check 2 'unknown option.*known' $command --no-such-option
+done
+
+# list
+check 0 naive_f32 list
+check 0 naive_f32 -q list kernels
+check 2 "unknown kernel 'flsh_f32'; did you mean 'flash_f32'" list -k flsh_f32
+check 2 'empty part' list -k naive_f32,
+check 4 "no kernel matches 'zz\*'" list -k 'zz*'
+check 2 "thing to list 'kernel'; did you mean 'kernels'" list kernel
+check 2 'one thing at a time' list kernels presets
+check 2 'needs a shape' list --why
+check 0 'llama3-8b/prefill@512,b1_h32g8' list presets -o csv
+check 0 '^| part ' list shapes -o md
+check 0 '"dtype":"f32"' list dtypes -o jsonl
+check 0 mutant list mutants
+check 0 'naive_f32.*chosen' list -s llama3-8b/decode@77 -k naive_f32 --why
+check 0 'b1_h1_q3_k1_d8' list -s 'b1_h1_q{1..3}_k1_d8'
+
+# Shapes that are refused
+for shape in '' b1 b1_h8_q1_k1_d0 b1_h8_qnan_k1_d8 b1_h8_q1e9_k1_d8 b1_h8_q99999999999999999999_k1_d8 b1_h8g3_q1_k1_d8 b1_h8_q1_k1_d8_casual \
+    b1_h8_q1_k1_d8_win5 bf16:b1_h8_q1_k1_d8 b1000000000_h1000000000_q1000000000_k1_d8 'b1_h1_q{1..999999}_k{1..9}_d8' 'b1_h1_q{3..1}_k1_d8' \
+    'b1_h1_q{1_k1_d8' llama3-8b/prefill llama3-8b/prefill@x vit-b16/encoder@9 nope/prefill@9 'nope*/x'; do
+    check 2 'error: ' run -s "$shape"
+done
+check 2 'not in the interface yet' run -s b1_h8_q1_k1_d8_cap50
+check 2 '2 shapes' run -s 'b1_h1_q{1,2}_k1_d8'
+check 2 'memory' run -s b1_h1_q1000000000_k1_d100000
+
+# run
+check 0 'naive_f32  b1_h2_q5_k7_d8  3 calls .* checksum [0-9a-f]*$' run -k naive_f32 -s b1_h2_q5_k7_d8 --iters 3
+check 0 ' 0 calls ' run -s b1_h2_q5_k7_d8 --iters 0
+check 0 '"calls":"1"' run -s b1_h2_q5_k7_d8 -o jsonl
+check 2 'needs a shape' run
+check 2 'not both' run -s b1_h2_q5_k7_d8 --input .
+check 2 'given with -s' run b1_h2_q5_k7_d8
+check 2 "iters is '1e3'" run -s b1_h2_q5_k7_d8 --iters 1e3
+check 2 "unknown distribution 'nrmal'; did you mean 'normal'" run -s b1_h2_q5_k7_d8 --dist nrmal
+check 2 "unknown kernel 'nope'" run -k nope -s b1_h2_q5_k7_d8
+check 2 'one kernel' run -k 'flash*' -s b1_h2_q5_k7_d8
+check 2 'iters is 0' run -s b1_h2_q5_k7_d8 --iters 0 --dump a.npy
+check 2 'cannot write' run -s b1_h2_q5_k7_d8 --dump no/such/folder.npy
+check 2 'cannot open' run --input nowhere
+check 0 checksum run -k naive_f32 -s b1_h2_q5_k7_d8 --dump a.npy
+[ "$(wc -c <a.npy)" -eq $((128 + 2 * 5 * 8 * 4)) ] || fail 'run --dump: a.npy has the wrong size'
+[ ! -e a.npy.partial ] || fail 'run --dump: a.npy.partial is left'
+first=$("$program" run -k naive_f32 -s b1_h2_q5_k7_d8 | sed 's/.*checksum//')
+[ "$first" = "$("$program" run -k naive_f32 -s b1_h2_q5_k7_d8 --iters 2 | sed 's/.*checksum//')" ] || fail 'run: the same case gives other bits'
+[ "$first" != "$("$program" run -k naive_f32 -s b1_h2_q5_k7_d8 --seed 7 | sed 's/.*checksum//')" ] || fail 'run: --seed changes nothing'
+
+# Environment
+ATTNZOO_KERNEL=nope check 2 'ATTNZOO_KERNEL.*nope' list
+ATTNZOO_MAX_ISA=nope check 2 'ATTNZOO_MAX_ISA.*nope' list
+
+# Colour
+"$program" --color=always list >out 2>err
+grep -q "$(printf '\033')\[" out || fail 'list --color=always: no colour'
+"$program" list >out 2>err
+! grep -q "$(printf '\033')\[" out || fail 'list into a file: colour'
+
+# A reader that had enough, a closed stdout, a full disk
+checks=$((checks + 4))
+"$program" list presets 2>err | head -n 1 >out
+[ ! -s err ] || fail 'list presets | head -n 1: says something'
+"$program" list >&- 2>err || fail 'list with stdout closed: not quiet'
+if [ -w /dev/full ]; then
+    "$program" list >/dev/full 2>err && fail 'list >/dev/full: exit code 0'
+    grep -q 'cannot write to stdout' err || fail 'list >/dev/full: no message'
+    check 2 'cannot write' list -o csv:/dev/full
+    check 2 'cannot write' run -s b1_h2_q5_k7_d8 --dump /dev/full
+else
+    echo 'skipped: no /dev/full here'
+fi
+check 0 '' list -o csv:list.csv
+grep -q '^kernel,' list.csv || fail 'list -o csv:list.csv: no table in it'
+check 2 'cannot write' list -o csv:no/such/list.csv
+
+# conform: bad folders and cases. A case is made whole first, then broken in one place.
+array() { # array FILE DESCR SHAPE BYTES: an array of zeros
+    text="{'descr': '$2', 'fortran_order': False, 'shape': ($3), }"
+    { printf '\223NUMPY\001\000'; printf "\\$(printf %o ${#text})\\000%s" "$text"; head -c "$4" /dev/zero; } >"$1"
+}
+whole() {
+    rm -rf case && mkdir case
+    array case/in_0.npy '<f4' '1, 2, 3, 4' 96
+    array case/in_1.npy '<f4' '1, 2, 5, 4' 160
+    array case/in_2.npy '<f4' '1, 2, 5, 4' 160
+    array case/out_0.npy '<f4' '1, 2, 3, 4' 96
+    cat >case/meta.json <<'END'
+{"op": "Attention", "opset": 23, "attributes": {"is_causal": 1},
+ "inputs": [{"file": "in_0.npy", "shape": [1,2,3,4], "dtype": "float32"}, {"file": "in_1.npy", "shape": [1,2,5,4], "dtype": "float32"},
+  {"file": "in_2.npy", "shape": [1,2,5,4], "dtype": "float32"}, null, null, null, null],
+ "outputs": [{"file": "out_0.npy", "shape": [1,2,3,4], "dtype": "float32"}, null, null, null]}
+END
+}
+edit() { sed "$1" case/meta.json >case/new && mv case/new case/meta.json; }
+
+whole
+check 0 '^1 passed, 0 failed, 0 skipped$' conform case
+check 0 '^1 passed, 0 failed, 0 skipped$' conform "$work"
+check 0 '^pass,case,' conform case -o csv
+check 0 'checksum' run --input case
+check 2 "unknown kernel 'nope'" conform case -k nope
+check 2 'needs a folder' conform
+check 2 'nowhere: cannot read' conform nowhere
+mkdir empty
+check 4 'no case here' conform empty
+printf '\000\000\200\077' | dd of=case/out_0.npy bs=1 seek=$(($(wc -c <case/out_0.npy) - 4)) conv=notrunc 2>err
+check 1 'FAIL.*Y\[0,1,2,3\] is 0, expected 1' conform case
+check 1 '^0 passed, 1 failed, 0 skipped$' conform case
+whole && edit 's/"is_causal": 1/"softcap": 2.5/'
+check 4 'skip.*soft-cap' conform case
+check 2 'soft-cap' run --input case
+whole && edit 's/is_causal/is_casual/'
+check 1 "FAIL.*meta.json: attributes: unknown attribute 'is_casual'" conform case
+whole && edit 's/"float32"/"float31"/'
+check 1 "FAIL.*float31" conform case
+whole && edit 's/"op"/op/'
+check 1 'FAIL.*meta.json: not JSON' conform case
+whole && rm case/meta.json
+check 1 'FAIL.*meta.json: cannot open' conform case
+whole && rm case/in_1.npy
+check 1 'FAIL.*in_1.npy: cannot open' conform case
+whole && head -c 100 case/in_1.npy >case/new && mv case/new case/in_1.npy
+check 1 'FAIL.*in_1.npy: .*truncated' conform case
+whole && printf x >>case/in_1.npy
+check 1 'FAIL.*in_1.npy: .*followed by' conform case
+whole && array case/in_1.npy '<i4' '1, 2, 5, 4' 160
+check 1 'FAIL.*in_1.npy: descr' conform case
+whole && array case/in_1.npy '<f4' '99999999999, 99999999999, 5, 4' 160
+check 1 'FAIL.*in_1.npy: the product of shape overflows' conform case
+whole && { printf '\223NUMPY\002\000\377\377\377\377'; head -c 500 /dev/zero; } >case/in_1.npy
+check 1 'FAIL.*in_1.npy: header length is 4294967295' conform case
+if [ "$(id -u)" -ne 0 ]; then
+    whole && chmod 0 case/in_1.npy
+    check 1 'FAIL.*in_1.npy: cannot open: Permission denied' conform case
+else
+    echo 'skipped: unreadable files, since root reads everything'
+fi
+
+if [ -d "$cases/onnx" ] && [ -d "$cases/derived" ]; then
+    check 0 '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$' conform "$cases/onnx" "$cases/derived"
+    ! grep '^skip' out | grep -qv 'not in the interface yet: [a-z]' || fail 'conform: a skip that names no missing option'
+else
+    echo 'skipped: no conformance cases beside the sources'
+fi
+
+echo "$checks checks, $failures failed"
+[ "$failures" -eq 0 ]

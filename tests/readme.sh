@@ -1,0 +1,78 @@
+#!/bin/sh
+# readme.sh SOURCE BUILD - what the documents show works: the C program of README.md is compiled as a stranger would and run, and the kernel of
+# docs/adding-a-kernel.md is compiled, bound by its descriptor and compared with naive_f32.
+set -eu
+source=$1 build=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cc=${CC:-cc}
+strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
+
+# block FILE: the first ```c block.
+fence='```' # in double quotes it would be a command
+block() { sed -n "/^${fence}c\$/,/^$fence\$/p" "$1" | sed "1d; /^$fence\$/,\$d"; }
+pc() { PKG_CONFIG_PATH=$build/meson-uninstalled pkg-config "$@" attnzoo; }
+
+block "$source/README.md" >"$work/example.c"
+[ -s "$work/example.c" ] || { echo "README.md has no C block"; exit 1; }
+# shellcheck disable=SC2086
+$cc $strict -I"$source/include" "$work/example.c" -o "$work/example" "$build/libattnzoo.so" -lm
+LD_LIBRARY_PATH=$build "$work/example" >"$work/out"
+cat "$work/out"
+grep -qx 'o\[0\] = 1' "$work/out" || { echo "the example of README.md does not print o[0] = 1, the mean of values that are all 1"; exit 1; }
+
+block "$source/docs/adding-a-kernel.md" >"$work/online_f32.c"
+[ -s "$work/online_f32.c" ] || { echo "docs/adding-a-kernel.md has no C block"; exit 1; }
+cat >"$work/compare.c" <<'END_OF_C'
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dispatch/plan.h"
+#include "dispatch/registry.h"
+
+extern const AttnKernel attn_kernel_online_f32;
+
+static void run(const AttnKernel *kernel, const AttnProblem *p, const float *q, const float *k, const float *v, float *o)
+{
+    AttnPlan *plan;
+    const AttnTensors t = attn_tensors(q, k, v, o);
+    if (attn_plan_create_with(kernel, p, 1, NULL, NULL, &plan) != ATTN_OK) {
+        puts(attn_last_error());
+        exit(1);
+    }
+    void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+    if (!workspace || attn_run(plan, &t, workspace, attn_plan_workspace(plan)) != ATTN_OK) {
+        puts(attn_last_error());
+        exit(1);
+    }
+    free(workspace);
+    attn_plan_destroy(plan);
+}
+
+int main(void)
+{
+    enum { B = 2, HQ = 4, HKV = 2, SQ = 9, SK = 33, D = 20, DV = 12 };
+    static float q[B * HQ * SQ * D], k[B * HKV * SK * D], v[B * HKV * SK * DV], mine[B * HQ * SQ * DV], theirs[B * HQ * SQ * DV];
+    AttnProblem p = attn_problem(B, HQ, HKV, SQ, SK, D, DV);
+    p.causal = ATTN_CAUSAL_BOTTOM_RIGHT;
+    for (size_t i = 0; i < sizeof q / sizeof *q; i++)
+        q[i] = (float)sin((double)i);
+    for (size_t i = 0; i < sizeof k / sizeof *k; i++)
+        k[i] = 3 * (float)sin(2.0 * (double)i);
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+        v[i] = (float)cos(3.0 * (double)i);
+    run(&attn_kernel_online_f32, &p, q, k, v, mine);
+    run(attn_registry_find("naive_f32"), &p, q, k, v, theirs);
+    double worst = 0;
+    for (size_t i = 0; i < sizeof mine / sizeof *mine; i++)
+        worst = fmax(worst, fabs((double)mine[i] - (double)theirs[i]));
+    printf("%s differs from naive_f32 by at most %.2g\n", attn_kernel_online_f32.name, worst);
+    return worst < 1e-5 ? 0 : 1;
+}
+END_OF_C
+# Word splitting of pkg-config's answer is how it is meant to be used.
+# shellcheck disable=SC2046,SC2086
+$cc $strict -D_GNU_SOURCE -ffp-contract=off -DATTN_KERNEL_NAME=online_f32 -I"$source" -I"$source/include" "$work/online_f32.c" "$work/compare.c" \
+    -o "$work/compare" "$build/libattnzoo.a" $(pc --static --libs | sed 's/-lattnzoo\b//g') -lm -lpthread
+"$work/compare"
