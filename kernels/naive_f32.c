@@ -67,18 +67,21 @@ static float cap(const AttnProblem *p, float s)
     return softcap > 0.0f ? softcap * tanhf(s / softcap) : s;
 }
 
-/* s2: bias and ALiBi on s1; -inf where mask or bias hides the key. */
+/* Does mask or bias hide the key? */
+static bool hidden(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j)
+{
+    const unsigned char *mask = a->t->mask;
+    return (mask && !mask[attn_score_at(&a->p->mask, seq->b, h, i, j)]) ||
+           (a->t->bias && a->t->bias[attn_score_at(&a->p->bias, seq->b, h, i, j)] == -INFINITY);
+}
+
+/* s2: bias and ALiBi on s1. */
 static float biased(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, float s)
 {
-    const AttnProblem *p = a->p;
-    if (a->t->mask && !((const unsigned char *)a->t->mask)[attn_score_at(&p->mask, seq->b, h, i, j)])
-        return -INFINITY;
-    const float bias = a->t->bias ? a->t->bias[attn_score_at(&p->bias, seq->b, h, i, j)] : 0.0f;
-    if (bias == -INFINITY)
-        return -INFINITY;
     const int64_t steps = (int64_t)i + seq->offset - (int64_t)j;
-    const float alibi = p->alibi ? a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : 0.0f;
-    return s + bias - alibi;
+    if (a->t->bias)
+        s += a->t->bias[attn_score_at(&a->p->bias, seq->b, h, i, j)];
+    return a->p->alibi ? s - a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : s;
 }
 
 /* The optional scores of a row; m and l are those of its softmax. */
@@ -87,40 +90,56 @@ static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i,
     const AttnProblem *p = a->p;
     const AttnKeys keys = attn_visible_keys(a, seq, i);
     for (size_t j = 0; j < p->k_len; j++) {
-        float s = -INFINITY;
-        if (p->scores_stage <= ATTN_STAGE_CAPPED || (j >= keys.lo && j < keys.hi))
-            s = raw_score(a, seq, h, i, j);
+        float *to = a->t->scores + attn_score_at(&p->scores, seq->b, h, i, j);
+        const bool sees = j >= keys.lo && j < keys.hi && !hidden(a, seq, h, i, j);
+        if (p->scores_stage >= ATTN_STAGE_BIASED && !sees) {
+            *to = p->scores_stage == ATTN_STAGE_BIASED ? -INFINITY : 0.0f;
+            continue;
+        }
+        *to = raw_score(a, seq, h, i, j);
         if (p->scores_stage >= ATTN_STAGE_CAPPED)
-            s = cap(p, s);
+            *to = cap(p, *to);
         if (p->scores_stage >= ATTN_STAGE_BIASED)
-            s = j >= keys.lo && j < keys.hi ? biased(a, seq, h, i, j, s) : -INFINITY;
+            *to = biased(a, seq, h, i, j, *to);
         if (p->scores_stage == ATTN_STAGE_WEIGHTS)
-            s = s == -INFINITY ? 0.0f : expf(s - m) / l;
-        a->t->scores[attn_score_at(&p->scores, seq->b, h, i, j)] = s;
+            *to = *to == -INFINITY ? 0.0f : expf(*to - m) / l;
     }
 }
 
-static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, float *s)
+/* o += the sum of p v over keys [j, end), and their p to *l. */
+static void chain(const AttnArgs *a, const AttnSequence *seq, size_t g, size_t j, size_t end, float m, const Work *w, float *o, float *l)
+{
+    const size_t dv = a->p->dv;
+    float sum = 0.0f;
+    for (size_t c = 0; c < dv; c++)
+        w->part[c] = 0.0f;
+    for (; j < end; j++) {
+        if (w->s[j] == -INFINITY)
+            continue;
+        const float p = expf(w->s[j] - m), *v = attn_v_row(a, seq, g, j);
+        sum += p;
+        for (size_t c = 0; c < dv; c++)
+            w->part[c] += p * v[c];
+    }
+    *l += sum;
+    for (size_t c = 0; c < dv; c++)
+        o[c] += w->part[c];
+}
+
+static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, const Work *w)
 {
     const size_t dv = a->p->dv;
     const AttnKeys keys = attn_visible_keys(a, seq, i);
-    float *o = attn_o_row(a, seq, h, i);
     const float sink = a->t->sinks ? a->t->sinks[h] : -INFINITY;
-    float m = sink, l = 0.0f;
+    float *o = attn_o_row(a, seq, h, i), *s = w->s, m = sink, l = 0.0f;
     for (size_t j = keys.lo; j < keys.hi; j++) {
-        s[j] = biased(a, seq, h, i, j, cap(a->p, raw_score(a, seq, h, i, j)));
+        s[j] = hidden(a, seq, h, i, j) ? -INFINITY : biased(a, seq, h, i, j, cap(a->p, raw_score(a, seq, h, i, j)));
         m = s[j] > m || isnan(s[j]) ? s[j] : m; /* once NaN, stays NaN: no comparison replaces it */
     }
     for (size_t c = 0; c < dv; c++)
         o[c] = 0.0f;
-    for (size_t j = keys.lo; j < keys.hi && m != -INFINITY; j++) {
-        if (s[j] == -INFINITY)
-            continue;
-        const float p = expf(s[j] - m), *v = attn_v_row(a, seq, h / a->group, j);
-        l += p;
-        for (size_t c = 0; c < dv; c++)
-            o[c] += p * v[c];
-    }
+    for (size_t j = keys.lo; j < keys.hi && m != -INFINITY; j += CHAIN)
+        chain(a, seq, h / a->group, j, keys.hi - j < CHAIN ? keys.hi : j + CHAIN, m, w, o, &l);
     if (sink != -INFINITY)
         l += expf(sink - m);
     for (size_t c = 0; c < dv && l != 0.0f; c++)
@@ -135,9 +154,11 @@ static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 {
     const AttnFpState fp = attn_fp_enter();
     const AttnSequence seq = attn_sequence(a, unit.b);
+    Work w;
+    lay_out(a->p, scratch_bytes, &w);
     for (size_t r = unit.row0; r < unit.row1; r++)
         if (r % a->p->q_len < seq.q_len)
-            row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch_bytes);
+            row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, &w);
     attn_fp_leave(fp);
 }
 

@@ -23,7 +23,7 @@
 
 #include "kernels/algo/mask.h"
 
-enum { UNIT_PANELS = 8 };
+enum { UNIT_PANELS = 8, CHAIN = 256 }; /* CHAIN: terms that are summed one after another before they join a longer sum */
 
 #define DOT_TILE(mr, nq, panel, k, stride, d, from, acc) tile_scores(mr, nq, (panel)->q, k, stride, d, from, acc)
 #define ADDITIVE_TILE(mr, nq, panel, k, stride, d, from, acc) tile_additive(mr, nq, (panel)->q, (panel)->w, k, stride, d, from, acc)
@@ -47,6 +47,8 @@ typedef struct Work {
     const AttnArgs *a;
     AttnSequence seq;
     size_t kv_head, ldo, key_block;
+    float unit;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
+    float to_log2;       /* what is left to multiply: unit * to_log2 = log2(e)                               */
     Panel *panels;
     float *s;            /* [key_block][LANES] scores, then weights                         */
     float *add;          /* [STRIP][LANES] mask or bias of a strip                          */
@@ -181,7 +183,8 @@ ALWAYS_INLINE void staged_strip(const int nq, const Work *w, Panel *panel, size_
     static const float zero[LANES];
     score_strip(nq, 0, w, panel, j, n, zero, s);
     if (lanes_partial(&panel->lanes, j, n))
-        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, (size_t)(nq * VL), j, n, key_row(w, j), key_stride(w, j), s, live, w->add);
+        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, w->unit, (size_t)(nq * VL), j, n, key_row(w, j), key_stride(w, j), s, live,
+                    w->add);
 }
 
 /* Keys [j, end) the swift way, l added to. False if a row's sum left the range: m, l and o are unchanged then. */
@@ -195,7 +198,7 @@ ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, si
         const size_t n = end - j < STRIP ? end - j : STRIP;
         if (lanes_partial(&panel->lanes, j, n)) {
             staged_strip(nq, w, panel, j, n, s, live);
-            exponentiate(nq, n, panel, panel->m, s);
+            exponentiate(nq, n, panel, w->to_log2, panel->m, s);
         } else if (EXP2_IS_CALL) {
             score_strip(nq, 0, w, panel, j, n, panel->minus_m, s);
             exponentiate(nq, n, panel, w->to_log2, NULL, s);
@@ -302,7 +305,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
             continue;
         q[lane] = attn_q_row(a, &w->seq, h, i);
         weights[lane] = a->t->w ? a->t->w + h * a->p->d : NULL;
-        lanes_set(&panel->lanes, lane, a, &w->seq, h, i);
+        lanes_set(&panel->lanes, lane, a, &w->seq, w->unit, h, i);
         panel->rows++;
     }
     if (panel->rows == 0)
@@ -310,7 +313,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
     panel->nq = (panel->rows + VL - 1) / VL;
     const size_t lanes = panel->nq * VL;
     lanes_finish(&panel->lanes, a->p, panel->rows, lanes);
-    const float factor = (float)(a->p->scale * LOG2E);
+    const float factor = (float)(a->p->scale * (double)w->unit);
     if (a->p->score == ATTN_SCORE_ADDITIVE) {
         pack_queries(q, lanes, a->p->d, 1.0f, panel->q);
         pack_queries(weights, lanes, a->p->d, factor, panel->w);
@@ -319,7 +322,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
     }
     for (size_t lane = 0; lane < LANES; lane++) {
         const float sink = a->t->sinks && lane < panel->rows ? a->t->sinks[panel->lanes.h[lane]] : -INFINITY;
-        panel->m[lane] = (float)(sink * LOG2E);
+        panel->m[lane] = sink * w->unit;
         panel->l[lane] = sink == -INFINITY ? 0.0f : 1.0f;
     }
     panel->started = panel->settled = a->t->sinks && settled(panel);
@@ -348,6 +351,7 @@ static void close_panel(const Work *w, const Panel *panel)
 {
     const AttnArgs *a = w->a;
     const size_t dv = a->p->dv;
+    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     for (size_t lane = 0; lane < panel->rows; lane++) {
         const size_t h = panel->lanes.h[lane], i = panel->lanes.i[lane];
         const float l = panel->l[lane], *from = panel->o + lane * w->ldo;
@@ -361,7 +365,7 @@ static void close_panel(const Work *w, const Panel *panel)
                 vf_store_tail(to + c, dv - c, x);
         }
         if (a->t->lse)
-            *attn_lse_at(a, &w->seq, h, i) = l == 0.0f ? -INFINITY : (float)(panel->m[lane] * LN2) + logf(l);
+            *attn_lse_at(a, &w->seq, h, i) = l == 0.0f ? -INFINITY : panel->m[lane] * natural + logf(l);
     }
 }
 
@@ -371,6 +375,7 @@ static void emit_scores(const Work *w, Panel *panel)
     const AttnArgs *a = w->a;
     const size_t lanes = panel->nq * VL, len = a->p->k_len;
     const AttnStage stage = a->p->scores_stage, upto = stage == ATTN_STAGE_WEIGHTS ? ATTN_STAGE_BIASED : stage;
+    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     static const float zero[LANES];
     for (size_t j = 0, n; j < len; j += n) {
         n = segment_end(w, j, len) - j;
@@ -380,13 +385,13 @@ static void emit_scores(const Work *w, Panel *panel)
         case 2: score_strip(2, 0, w, panel, j, n, zero, w->s); break;
         default: score_strip(3, 0, w, panel, j, n, zero, w->s); break;
         }
-        strip_stage(a->p, &panel->lanes, upto, lanes, j, n, key_row(w, j), key_stride(w, j), w->s, w->live, w->add);
+        strip_stage(a->p, &panel->lanes, upto, w->unit, lanes, j, n, key_row(w, j), key_stride(w, j), w->s, w->live, w->add);
         for (size_t lane = 0; lane < panel->rows; lane++) {
             float *to = a->t->scores + attn_score_at(&a->p->scores, w->seq.b, panel->lanes.h[lane], panel->lanes.i[lane], j);
             const float m = panel->m[lane], l = panel->l[lane];
             for (size_t t = 0; t < n; t++) {
                 const float s = w->s[t * lanes + lane];
-                to[(ptrdiff_t)t * a->p->scores.col] = stage != ATTN_STAGE_WEIGHTS ? (float)(s * LN2) : s == -INFINITY ? 0.0f : exp2f(s - m) / l;
+                to[(ptrdiff_t)t * a->p->scores.col] = stage != ATTN_STAGE_WEIGHTS ? s * natural : s == -INFINITY ? 0.0f : exp2f((s - m) * w->to_log2) / l;
             }
         }
     }
@@ -397,6 +402,8 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
     const AttnFpState fp = attn_fp_enter();
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head};
     lay_out(a->p, scratch, &w);
+    w.unit = a->t->bias ? 1.0f : (float)LOG2E;
+    w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
     size_t panels = 0, lo = SIZE_MAX, hi = 0;
     for (size_t row = unit.row0; row < unit.row1 && open_panel(&w, &w.panels[panels], &row, unit.row1); panels++) {
         const Lanes *lanes = &w.panels[panels].lanes;

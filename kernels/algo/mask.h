@@ -1,6 +1,6 @@
 /* mask.h - the score stage: everything between q.k and the exponential that is not a plain problem.
  *
- * It acts on a strip of scores [n keys][lanes] in log2 units, where queries lie in lanes, in the order of include/attnzoo.h: norms of the
+ * It acts on a strip of scores [n keys][lanes], where queries lie in lanes, in the order of include/attnzoo.h: norms of the
  * Gaussian score, soft-cap, bias, ALiBi, then visibility: boolean mask and each row's range of keys. Hiding is a select to -inf, never an
  * addition, so that hidden scores may be NaN. Strips that none of it touches are never brought here: a plain problem pays nothing, and a
  * structural option (causal, window, lengths) costs only at the border of what a row sees. */
@@ -25,12 +25,12 @@ typedef struct Lanes {
     const float *bias[LANES];               /* address of the bias at key 0; NULL without a bias                    */
     bool same_mask, same_bias;              /* all lanes share one address                                          */
     int64_t at[LANES];                      /* position among the keys, i + offset                                  */
-    float slope[LANES];                     /* ALiBi, in log2 units                                                 */
-    float norm[LANES];                      /* -scale/2 |q|^2 in log2 units, for the Gaussian score                 */
+    float slope[LANES];                     /* ALiBi, in the unit of the scores                                      */
+    float norm[LANES];                      /* -scale/2 |q|^2, for the Gaussian score                               */
 } Lanes;
 
-/* Lane `lane` holds query row i of head h. */
-static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i)
+/* Lane `lane` holds query row i of head h. unit: that of the scores, 1 or log2(e). */
+static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float unit, size_t h, size_t i)
 {
     const AttnProblem *p = a->p;
     const AttnKeys keys = attn_visible_keys(a, seq, i);
@@ -41,14 +41,14 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
     lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + attn_score_at(&p->mask, seq->b, h, i, 0) : NULL;
     lanes->bias[lane] = a->t->bias ? a->t->bias + attn_score_at(&p->bias, seq->b, h, i, 0) : NULL;
     lanes->at[lane] = (int64_t)i + seq->offset;
-    lanes->slope[lane] = p->alibi ? (float)((double)a->t->alibi_slopes[h] * LOG2E) : 0.0f;
+    lanes->slope[lane] = p->alibi ? a->t->alibi_slopes[h] * unit : 0.0f;
     lanes->norm[lane] = 0.0f;
     if (p->score == ATTN_SCORE_GAUSSIAN) {
         const float *q = attn_q_row(a, seq, h, i);
         double sum = 0.0;
         for (size_t c = 0; c < p->d; c++)
             sum += (double)q[c] * (double)q[c];
-        lanes->norm[lane] = (float)(-0.5 * p->scale * LOG2E * sum);
+        lanes->norm[lane] = (float)(-0.5 * p->scale * (double)unit * sum);
     }
 }
 
@@ -107,10 +107,10 @@ static float key_norm(const float *k, size_t d)
 }
 
 /* s += -scale/2 (|q|^2 + |k|^2): makes of scale q.k the Gaussian's exponent. k: the strip's first key row. */
-static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, size_t count, size_t n, const float *k, ptrdiff_t stride, float *s)
+static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const float *k, ptrdiff_t stride, float *s)
 {
     for (size_t t = 0; t < n; t++) {
-        const vf key = vf_set1((float)(-0.5 * p->scale * LOG2E * (double)key_norm(k + (ptrdiff_t)t * stride, p->d)));
+        const vf key = vf_set1((float)(-0.5 * p->scale * (double)unit * (double)key_norm(k + (ptrdiff_t)t * stride, p->d)));
         for (size_t lane = 0; lane < count; lane += VL) {
             float *at = s + t * count + lane;
             vf_store(at, vf_add(vf_load(at), vf_add(key, vf_load(lanes->norm + lane))));
@@ -118,10 +118,10 @@ static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, size_t coun
     }
 }
 
-static void strip_softcap(double softcap, size_t count, size_t n, float *s)
+static void strip_softcap(double softcap, float unit, size_t count, size_t n, float *s)
 {
     const Exp2 *constants = exp2_constants();
-    const vf cap = vf_set1((float)(softcap * LOG2E)), inverse = vf_set1((float)(1.0 / (softcap * LOG2E)));
+    const vf cap = vf_set1((float)(softcap * (double)unit)), inverse = vf_set1((float)(1.0 / (softcap * (double)unit)));
     for (size_t at = 0; at < n * count; at += VL)
         vf_store(s + at, vf_mul(cap, tanh_poly(vf_mul(vf_load(s + at), inverse), constants)));
 }
@@ -246,15 +246,15 @@ static void strip_live(size_t count, size_t n, const float *s, unsigned char *li
 
 /* The stage on one strip of n <= STRIP keys from j on, as far as `upto`: ATTN_STAGE_RAW, _CAPPED or _BIASED. s: [n][count] in place;
  * k: its first key row; live: [n], set by _BIASED; add: room for [STRIP][count]. */
-static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto, size_t count, size_t j, size_t n, const float *k,
-                        ptrdiff_t stride, float *s, unsigned char *live, float *add)
+static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto, float unit, size_t count, size_t j, size_t n,
+                        const float *k, ptrdiff_t stride, float *s, unsigned char *live, float *add)
 {
     if (p->score == ATTN_SCORE_GAUSSIAN)
-        strip_gaussian(lanes, p, count, n, k, stride, s);
+        strip_gaussian(lanes, p, unit, count, n, k, stride, s);
     if (upto == ATTN_STAGE_RAW)
         return;
     if (p->softcap > 0.0)
-        strip_softcap(p->softcap, count, n, s);
+        strip_softcap(p->softcap, unit, count, n, s);
     if (upto == ATTN_STAGE_CAPPED)
         return;
     if (p->alibi)
