@@ -105,6 +105,25 @@ typedef struct AttnSpan {
     size_t row0, row1;
 } AttnSpan;
 
+/* The other kind of kernel: y = x W^T + b, a matrix product with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear
+ * keeps it. One struct serves packing and running. */
+typedef struct AttnLinear {
+    size_t rows, inputs, outputs; /* x [rows][inputs], y [rows][outputs]                       */
+    ptrdiff_t x_row, y_row;       /* distance between rows, in elements                         */
+    bool accumulate;              /* y += instead of y =; the residual of "add & norm"          */
+} AttnLinear;
+
+/* Part of a product: rows [row0, row1) and outputs [out0, out1); out0 is a multiple of the kernel's `panel`. */
+typedef struct AttnLinearSpan {
+    size_t row0, row1, out0, out1;
+} AttnLinearSpan;
+
+typedef struct AttnLinearKernel {
+    size_t (*packed)(size_t inputs, size_t outputs);                                             /* bytes of packed weights          */
+    void (*pack)(size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row, void *packed);  /* to 64-byte aligned memory        */
+    void (*run)(const AttnLinear *, AttnLinearSpan, const float *x, const void *packed, const float *bias, float *y); /* bias may be NULL */
+} AttnLinearKernel;
+
 typedef struct AttnKernel {
     const char *name;       /* file stem = test name = bench key = ATTNZOO_KERNEL value                            */
     const char *summary;    /* one line for `attnzoo list`                                                         */
@@ -118,6 +137,8 @@ typedef struct AttnKernel {
     size_t (*scratch)(const AttnProblem *);                         /* bytes per worker, a multiple of 64; may be 0 */
     double (*cost)(const AttnProblem *);                            /* estimated core cycles of the whole problem   */
     void (*run)(const AttnArgs *, AttnSpan, void *scratch);         /* scratch is 64-byte aligned                   */
+    const AttnLinearKernel *linear; /* not NULL: a matrix product, and the members from features down to run, panel and
+                                       unit_panels excepted, are unused. panel: outputs that are packed together    */
 } AttnKernel;
 
 /* The descriptor's symbol: attn_kernel_<name>; meson passes ATTN_KERNEL_NAME for each file. */
