@@ -5,7 +5,9 @@
  * A computed score is off by at most
  *     delta_j = gamma(d + 4) |scale| sum |q k|  +  u_s (3 |s_j| + 2 |bias_j| + |s_j - m| + lag)  +  underflow
  * (+ 4: scale, log2(e), their product and its product with q are rounded; 2 |bias|: log2(e) and the product; lag: the maximum that a kernel
- * subtracts may lag behind the true one until l reaches 2^20, but never below the first visible score). Softmax turns score errors into
+ * subtracts may lag behind the true one until l reaches 2^20, but never below the first visible score). Where the chain of a score starts
+ * at minus that reference (accuracy.chain_from_m), gamma(d + 4) times its size is added; a bias beyond FLT_MAX ln 2 may saturate there, as
+ * its log2(e)-fold is no float. Softmax turns score errors into
  *     Delta o_c = sum_j p_j Delta s_j (v_jc - o_c)     to first order,
  * and to any order, with E_j = exp(delta_j) - 1, |Delta o_c| <= sum p_j E_j |v_jc - o_c| / sum p_j exp(-delta_j) <= max v_c - min v_c. So
  *     B_c = sum p_j (E_j + mean E) |v_jc - o_c| / (..)  +  (gamma(n) + gamma(n) + 2 r u + 2 c u + u_p + 2 u) sum p_j |v_jc|  +  u_o |o_c|
@@ -14,8 +16,11 @@
  * weight, a product, a partial sum or an output below FLT_MIN may vanish (last line: l >= 1 as some weight is exp(0)), an element of q or k
  * may, and so may their products: FLT_MIN ((1 + |scale|) (sum |k| + sum |q| + 2 d) + 3) in a score.
  *
- * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a row)
- * adds before squaring. It linearises, so rows with a mean score error above 0.05 are left to the bound. */
+ * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a
+ * row) adds before squaring. A chain from -m to s - m has d partial sums between them, whose squares average m^2 - m s + s^2 / 3: the part
+ * with m counts half, as a rounding is half as large on average. A weight below u times the sum of those before it is lost on l, always in
+ * the same direction, and so are its followers while weights fall: they add before squaring. The model linearises, so rows with a mean
+ * score error above 0.05 are left to the bound. */
 #include "harness/agree.h"
 
 #include <float.h>
@@ -26,6 +31,7 @@
 #include "harness/oracle.h"
 
 #define LAG (20.0 * 0.69314718055994531)
+#define LARGEST_BIAS ((double)FLT_MAX * 0.69314718055994531)
 #define LINEAR 0.05
 #define HUGE_ERROR 1e30 /* stands for infinity where 0 times it must be 0 */
 
@@ -37,8 +43,11 @@ static double gamma_of(double n, double u)
 /* What a row knows beside its keys. */
 typedef struct RowError {
     double lag, rise;      /* how far behind the subtracted maximum may be; total rise of the running maximum  */
+    double reference;      /* largest size of the subtracted maximum, where chains start at it; else 0         */
+    double stagnant;       /* share of l in weights too small to change the sum of those before them           */
     double rescales;
     double mean_e, shrink; /* sum p E, sum p exp(-delta)                                                        */
+    double largest;        /* largest delta of a key with p > 0                                                 */
     double mean_variance;  /* sum p^2 Var_s                                                                     */
     double mean_s;         /* sum p |s|                                                                         */
 } RowError;
@@ -48,18 +57,28 @@ typedef struct KeyError {
     double pe, p2_variance;
 } KeyError;
 
-static double score_delta(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, double lag)
+static double score_delta(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, const RowError *e)
 {
     const double d = (double)p->d;
-    return gamma_of(d + 4.0, a->u_accumulate) * key->abs_qk +
-           a->u_score * (3.0 * fabs(key->s) + 2.0 * fabs(key->bias) + (row->m - key->s) + lag) +
-           (double)FLT_MIN * ((1.0 + fabs(p->scale)) * (key->abs_k + row->abs_q + 2.0 * d) + 3.0);
+    return gamma_of(d + 4.0, a->u_accumulate) * (key->abs_qk + e->reference) +
+           a->u_score * (3.0 * fabs(key->s) + 2.0 * fabs(key->bias) + (row->m - key->s) + e->lag) +
+           (double)FLT_MIN * ((1.0 + fabs(p->scale)) * (key->abs_k + row->abs_q + 2.0 * d) + 3.0) +
+           (fabs(key->bias) > LARGEST_BIAS ? fabs(key->bias) - LARGEST_BIAS : 0.0);
 }
 
-static double score_variance(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, double lag)
+/* m^2 - m s of a chain that starts at -m, for the reference at its highest and at its lowest: the larger. */
+static double chain_start(const OracleRow *row, const RowError *e, double dot)
 {
-    const double d = (double)p->d, dot = key->s - key->bias, x = row->m - key->s + lag;
-    return a->u_accumulate * a->u_accumulate / 3.0 * ((2.0 + d / 6.0) * key->sq_qk + d / 9.0 * dot * dot) +
+    const double high = row->m, low = row->m - e->lag;
+    const double most = high * (high - dot) > low * (low - dot) ? high * (high - dot) : low * (low - dot);
+    return e->reference > 0.0 && most > 0.0 ? most : 0.0;
+}
+
+static double score_variance(const AttnProblem *p, const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, const RowError *e)
+{
+    const double d = (double)p->d, dot = key->s - key->bias, x = row->m - key->s + e->lag;
+    return a->u_accumulate * a->u_accumulate / 3.0 *
+               ((2.0 + d / 6.0) * key->sq_qk + d / 9.0 * dot * dot + d / 2.0 * chain_start(row, e, dot)) +
            a->u_score * a->u_score / 3.0 * (2.0 * key->s * key->s + 2.0 * key->bias * key->bias + x * x);
 }
 
@@ -72,6 +91,9 @@ static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const Ora
     double running = row->keys[first].s;
     e.rise = row->m - running;
     e.lag = e.rise < LAG ? e.rise : LAG;
+    if (a->chain_from_m)
+        e.reference = fabs(row->m) > fabs(row->m - e.lag) ? fabs(row->m) : fabs(row->m - e.lag);
+    double sum = 0.0;
     for (size_t j = 0; j < row->n; j++) {
         const OracleKey *key = &row->keys[j];
         errors[j] = (KeyError){0};
@@ -81,10 +103,14 @@ static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const Ora
             running = key->s;
             e.rescales += 1.0;
         }
-        const double delta = score_delta(p, a, row, key, e.lag);
+        e.stagnant += key->p < a->u_accumulate * sum ? key->p : 0.0;
+        sum += key->p;
+        const double delta = score_delta(p, a, row, key, &e);
+        if (key->p > 0.0 && delta > e.largest)
+            e.largest = delta;
         const double pe = delta < 0.01 ? key->p * expm1(delta) : exp(key->s - row->m + delta) / row->l - key->p;
         errors[j].pe = pe < HUGE_ERROR ? pe : HUGE_ERROR;
-        errors[j].p2_variance = key->p * key->p * score_variance(p, a, row, key, e.lag);
+        errors[j].p2_variance = key->p * key->p * score_variance(p, a, row, key, &e);
         if (!(errors[j].p2_variance < HUGE_ERROR))
             errors[j].p2_variance = 0.0; /* p = 0 times infinity; the row is not linear anyway */
         e.mean_e += errors[j].pe;
@@ -133,7 +159,8 @@ static AgreeNumber expect_o(const AttnAccuracy *a, const OracleRow *row, const R
     x.bound = moved + (2.0 * gamma_of(n, u) + 2.0 * e->rescales * u + a->u_prob + 2.0 * u) * abs_v + a->u_out * fabs(o) + x.lost;
     x.bound_exp = 2.0 * u * abs_v;
     x.variance = sums[SUM_MODEL * dv + c] + 4.0 * a->u_score * a->u_score / 3.0 * shared * shared +
-                 third * (n / 6.0 * square + (2.0 * n / 9.0 + 2.0 * e->rescales / 3.0 + 2.0) * o * o) + a->u_prob * a->u_prob / 3.0 * square +
+                 third * (n / 6.0 * square + (2.0 * n / 9.0 + 2.0 * e->rescales / 3.0 + 2.0) * o * o) + e->stagnant * e->stagnant * o * o +
+                 a->u_prob * a->u_prob / 3.0 * square +
                  a->u_out * a->u_out / 3.0 * o * o;
     x.variance_exp = third * 4.0 * sums[SUM_EXP * dv + c];
     return x;
@@ -148,11 +175,11 @@ static AgreeNumber expect_lse(const AttnAccuracy *a, const OracleRow *row, const
     AgreeNumber x;
     x.ref = row->lse;
     x.lost = (double)FLT_MIN * (2.0 * n + 4.0);
-    x.bound = log1p(e->mean_e) + gamma_of(n, u) + 2.0 * r * u + u * sizes + x.lost;
+    x.bound = (e->mean_e < HUGE_ERROR ? log1p(e->mean_e) : e->largest) + gamma_of(n, u) + 2.0 * r * u + u * sizes + x.lost;
     x.bound_exp = (1.0 + r) * u;
     const double third = u * u / 3.0;
     x.variance = e->mean_variance + third * (4.0 * e->mean_s * e->mean_s + 2.0 * n / 9.0 + 2.0 * r + 16.0 * log_l * log_l + 4.0 * m * m +
-                                             2.0 * row->lse * row->lse + e->rise * e->rise + 2.0);
+                                             2.0 * row->lse * row->lse + e->rise * e->rise + 2.0) + e->stagnant * e->stagnant;
     x.variance_exp = third * 4.0 * (1.0 + r);
     return x;
 }
@@ -228,7 +255,8 @@ void agree_free(Agree *agree)
 
 bool agree_same_class(const AttnAccuracy *a, const AttnAccuracy *b)
 {
-    return a->u_accumulate == b->u_accumulate && a->u_score == b->u_score && a->u_prob == b->u_prob && a->u_out == b->u_out;
+    return a->u_accumulate == b->u_accumulate && a->u_score == b->u_score && a->u_prob == b->u_prob && a->u_out == b->u_out &&
+           a->chain_from_m == b->chain_from_m;
 }
 
 /* ---- Comparison ------------------------------------------------------------------------------------------------------------------- */

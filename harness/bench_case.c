@@ -65,7 +65,8 @@ static double call_seconds(const PairedArm *arm)
     return arm->trial / (double)arm->iterations;
 }
 
-static void add_peak(BenchCase *bench, const PairedConfig *config, PeakKind kind, const PeakIsa *isa, unsigned which, const Topology *topology)
+static void add_peak(BenchCase *bench, const PairedConfig *config, PeakKind kind, const PeakIsa *isa, unsigned which,
+                     const Topology *topology)
 {
     Peak *peak = &bench->peaks[bench->peak_count];
     if (bench->peak_count == BENCH_PEAK_ARMS || !peak_make(peak, kind, isa, which, bench->what.threads, topology))
@@ -241,7 +242,8 @@ bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *cons
 {
     memset(bench, 0, sizeof *bench);
     bench->options = options;
-    bench->what = (VerifyCase){.shape = *shape, .dist = options->dist, .seed = options->seed, .fence = FENCE_NONE, .threads = options->threads};
+    bench->what = (VerifyCase){.shape = *shape, .dist = options->dist, .seed = options->seed, .fence = FENCE_NONE,
+                               .threads = options->threads};
     shape_name(shape, bench->shape, sizeof bench->shape);
     bench->work = roof_work(shape);
     bench->level = peaks_level_of(topology, options->threads, bench->work.bytes);

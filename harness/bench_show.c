@@ -34,7 +34,8 @@ static const char *isa_text(const AttnKernel *kernel)
 
 static const char *status_text(VerifyStatus status)
 {
-    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "FAIL", [VERIFY_SKIP] = "skipped", [VERIFY_CRASH] = "CRASH"};
+    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "FAIL", [VERIFY_SKIP] = "skipped",
+                                        [VERIFY_CRASH] = "CRASH"};
     return names[status];
 }
 
@@ -91,9 +92,9 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
     else if (tied)
         render_cell(table, STYLE_GOOD, "= tied with ★");
     else if (index == bench->baseline)
-        render_cell(table, STYLE_DIM, "baseline%s", k->time.n < PAIRED_MIN_ROUNDS ? ", few rounds" : "");
+        render_cell(table, STYLE_DIM, "baseline%s", isfinite(k->best.hi) ? "" : ", few rounds");
     else
-        render_cell(table, STYLE_DIM, "%s", k->time.n < PAIRED_MIN_ROUNDS ? "few rounds" : "");
+        render_cell(table, STYLE_DIM, "%s", isfinite(k->best.hi) ? "" : "few rounds");
 }
 
 void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
@@ -118,8 +119,9 @@ void bench_heading(const BenchCase *bench)
     char bytes[32];
     printf("\n");
     render_text(STYLE_BOLD, "%s%sf32:%s", shape->name, shape->name[0] ? "  " : "", bench->shape);
-    printf("  %zu %s, %.4g MFLOP, %.4g Mexp, %s of operands in %s", bench->what.threads, thread_text(bench->what.threads), bench->work.flop * 1e-6,
-           bench->work.exp * 1e-6, render_bytes(bench->work.bytes, bytes, sizeof bytes), peaks_level_name(bench->level));
+    printf("  %zu %s, %.4g MFLOP, %.4g Mexp, %s of operands in %s", bench->what.threads, thread_text(bench->what.threads),
+           bench->work.flop * 1e-6, bench->work.exp * 1e-6, render_bytes(bench->work.bytes, bytes, sizeof bytes),
+           peaks_level_name(bench->level));
     if (bench->run.rounds > 0)
         printf("; %zu rounds in %.1f s", bench->run.rounds, bench->run.elapsed);
     printf("\n");
@@ -161,8 +163,9 @@ void bench_footer(const BenchCase *bench)
 
 static json_t *interval_json(const char *against, const BenchCase *bench, StatsInterval r)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", records_real(r.median), "lo", records_real(r.lo), "hi",
-                     records_real(r.hi), "conf", 1 - bench->run.alpha, "n", (int)r.n, "method", "paired-log-sign");
+    return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", records_real(r.median),
+                     "lo", records_real(r.lo), "hi", records_real(r.hi), "conf", 1 - bench->run.alpha, "n", (int)r.n,
+                     "method", "paired-log-sign");
 }
 
 static json_t *share_json(StatsInterval r)
@@ -182,11 +185,11 @@ static json_t *case_json(const BenchCase *bench, const char *id)
     json_t *noise = json_pack("{s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged, "steal",
                               records_real(run->steal), "warmup", records_real(run->warmup), "settled", run->settled, "probe_ghz",
                               records_real((double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median * 1e-9));
-    return json_pack("{s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "shape", bench->shape, "name",
-                     c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads, "cache", "hot", "dist",
-                     data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop, "exp", bench->work.exp, "bytes",
-                     bench->work.bytes, "level", peaks_level_name(bench->level), "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks,
-                     "noise", noise);
+    return json_pack("{s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "shape", bench->shape,
+                     "name", c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads,
+                     "cache", "hot", "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop,
+                     "exp", bench->work.exp, "bytes", bench->work.bytes, "level", peaks_level_name(bench->level),
+                     "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", noise);
 }
 
 static json_t *verify_json(const BenchKernel *k, const char *id)
@@ -194,12 +197,13 @@ static json_t *verify_json(const BenchKernel *k, const char *id)
     static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
     const VerifyResult *v = &k->verify;
     const bool judged = v->rows > 0;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name, "isa",
-                     isa_text(k->kernel), "status", names[v->status], "ref", "double", "rows", (int)v->rows, "eta",
-                     judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(), "max_abs",
-                     judged ? records_real(v->max_abs) : json_null(), "max_ulp", judged ? records_real(v->max_ulp) : json_null(), "rel_l2_row",
-                     judged ? records_real(v->rel_l2) : json_null(), "why", k->why[0] ? json_string(k->why) : json_null(), "repro",
-                     v->repro[0] ? json_string(v->repro) : json_null());
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
+                     "isa", isa_text(k->kernel), "status", names[v->status], "ref", "double", "rows", (int)v->rows,
+                     "eta", judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(),
+                     "max_abs", judged ? records_real(v->max_abs) : json_null(),
+                     "max_ulp", judged ? records_real(v->max_ulp) : json_null(),
+                     "rel_l2_row", judged ? records_real(v->rel_l2) : json_null(),
+                     "why", k->why[0] ? json_string(k->why) : json_null(), "repro", v->repro[0] ? json_string(v->repro) : json_null());
 }
 
 /* Nanoseconds by round, null where the arm was not measured, so that the pairs can be formed again. */
@@ -223,10 +227,11 @@ static json_t *flags_json(const PairedArm *arm, size_t rounds)
 static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const char *id)
 {
     const PairedArm *arm = &bench->arms[k->arm];
-    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name, "isa",
-                               isa_text(k->kernel), "iters", (int)arm->iterations, "rounds", (int)k->time.n, "every", (int)arm->every, "unit", "s",
-                               "med", records_real(k->time.median), "min", records_real(k->time.min), "mad", records_real(k->time.mad), "p90",
-                               records_real(k->time.p90), "ns", samples_json(arm, bench->run.rounds));
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
+                               "isa", isa_text(k->kernel), "iters", (int)arm->iterations, "rounds", (int)k->time.n,
+                               "every", (int)arm->every, "unit", "s", "med", records_real(k->time.median),
+                               "min", records_real(k->time.min), "mad", records_real(k->time.mad), "p90", records_real(k->time.p90),
+                               "ns", samples_json(arm, bench->run.rounds));
     json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].kernel->name, bench, k->vs));
     json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].kernel->name, bench, k->best));
     json_object_set_new(object, "flops", records_real(bench->work.flop / k->time.median));

@@ -1,174 +1,13 @@
-/* cmd_bench.c - `attnzoo bench`: options, the cases to measure, one after the other; what is shown and what is kept. */
-#include <errno.h>
-#include <getopt.h>
-#include <math.h>
+/* cmd_bench.c - `attnzoo bench`: the cases to measure, one after the other; what is shown and what is kept. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatch/registry.h"
+#include "harness/bench_options.h"
 #include "harness/bench_show.h"
 #include "harness/machine.h"
 #include "harness/whole.h"
-
-/* Sized so that all of them, verification included, take less than two minutes on two cores. Real models, real head counts. */
-static const struct {
-    const char *name, *shapes, *help;
-} suites[] = {
-    {"default",
-     "bert-base/encoder@128 vit-b16/encoder gpt2/prefill@512 llama3-8b/prefill@512 whisper-large/cross llama3-8b/decode@4096",
-     "models at sizes for every day"},
-    {"speed", "b1_h8_q512_k512_d{64,128} b1_h8_q2048_k2048_d{64,128}", "where the speed bars of the project are checked"},
-};
-enum { SUITES = sizeof suites / sizeof *suites };
-
-enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST };
-static const char usage[] = "usage: attnzoo bench [options]\n"
-                            "Verify kernels on real shapes, then measure them side by side. Without options: all kernels that run here on the\n"
-                            "default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
-static const CliOption options[] = {
-    {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
-    {'s', "shapes", "SHAPES", "shapes or presets, for example b1_h8_q512_k512_d64 or llama3-8b/decode@4096"},
-    {SUITE, "suite", "NAME", "a set of shapes: default or speed"},
-    {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
-    {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
-    {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us)"},
-    {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
-    {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
-    {DIST, "dist", "NAME", "what the operands hold (default: normal)"},
-};
-
-typedef struct Wanted {
-    const char *kernels, *shapes, *suite;
-    BenchOptions bench;
-} Wanted;
-
-/* A number and what follows it; false unless it begins with a digit. */
-static bool split(const char *text, double *value, const char **unit)
-{
-    char *end = NULL;
-    errno = 0;
-    *value = text[0] >= '0' && text[0] <= '9' && strncmp(text, "0x", 2) != 0 ? strtod(text, &end) : NAN;
-    *unit = end;
-    return end && errno == 0 && isfinite(*value);
-}
-
-/* "2s", "300us", "1.5ms", "2m"; a bare number counts in `bare` seconds. */
-static bool read_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds)
-{
-    static const struct { const char *name; double seconds; } units[] = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
-    const char *unit;
-    double value;
-    bool known = split(text, &value, &unit);
-    double scale = known && !*unit ? bare : 0;
-    for (size_t i = 0; known && i < sizeof units / sizeof *units; i++)
-        if (strcmp(unit, units[i].name) == 0)
-            scale = units[i].seconds;
-    if (scale <= 0 || value * scale < low * (1 - 1e-9) || value * scale > high * (1 + 1e-9)) {
-        render_error("%s is '%s'; allowed: %s, in us, ms, s, m or h", what, text, allowed);
-        return false;
-    }
-    *seconds = value * scale;
-    return true;
-}
-
-static bool read_percent(const char *what, const char *text, double *share)
-{
-    const char *unit;
-    double value;
-    if (!split(text, &value, &unit) || (*unit && strcmp(unit, "%") != 0) || value <= 0 || value > 100) {
-        render_error("%s is '%s'; allowed: a percentage above 0, up to 100%%", what, text);
-        return false;
-    }
-    *share = value / 100;
-    return true;
-}
-
-static bool read_suite(const char *text, const char **shapes)
-{
-    const char *names[SUITES];
-    for (size_t i = 0; i < SUITES; i++) {
-        names[i] = suites[i].name;
-        if (strcmp(text, suites[i].name) == 0) {
-            *shapes = suites[i].shapes;
-            return true;
-        }
-    }
-    cli_unknown("suite", text, names, SUITES);
-    return false;
-}
-
-static bool read_dist(const char *text, DataDist *dist)
-{
-    const char *names[DIST_COUNT];
-    if (data_dist_find(text, dist))
-        return true;
-    for (int i = 0; i < DIST_COUNT; i++)
-        names[i] = data_dist_name((DataDist)i);
-    cli_unknown("distribution", text, names, DIST_COUNT);
-    return false;
-}
-
-static bool read_baseline(const char *text, const AttnKernel **kernel)
-{
-    *kernel = attn_registry_find(text);
-    if (*kernel)
-        return true;
-    const char **names = calloc(attn_registry_count, sizeof *names);
-    for (size_t i = 0; names && i < attn_registry_count; i++)
-        names[i] = attn_registry[i]->name;
-    cli_unknown("kernel", text, names, names ? attn_registry_count : 0);
-    free(names);
-    return false;
-}
-
-/* One option; false after printing an error. */
-static bool take(Wanted *wanted, int key, const char *value)
-{
-    BenchOptions *bench = &wanted->bench;
-    uint64_t number;
-    switch (key) {
-    case 'k': wanted->kernels = value; return true;
-    case 's': wanted->shapes = value; return true;
-    case SUITE: return read_suite(value, &wanted->suite);
-    case BASELINE: return read_baseline(value, &bench->baseline);
-    case BUDGET: return read_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
-    case MIN_TRIAL: return read_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
-    case TARGET_CI: return read_percent("--target-ci", value, &bench->target_ci);
-    case DIST: return read_dist(value, &bench->dist);
-    case ROUNDS:
-        if (!cli_number("--rounds", value, 1, PAIRED_MAX_ROUNDS, &number))
-            return false;
-        bench->max_rounds = (size_t)number;
-        return true;
-    default: return false;
-    }
-}
-
-/* EXIT_OK: go on; otherwise the code to leave with, or -1 after the help. */
-static int read_options(Wanted *wanted, int argc, char **argv)
-{
-    const char *value;
-    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
-        if (key == 'h') {
-            printf("\nSuites\n");
-            for (size_t i = 0; i < SUITES; i++)
-                printf("  %-10s %s: %s\n", suites[i].name, suites[i].help, suites[i].shapes);
-            return -1;
-        }
-        if (key == '?' || !take(wanted, key, value))
-            return EXIT_USAGE;
-    }
-    if (optind < argc) {
-        render_error("unexpected argument '%s'; shapes are given with -s", argv[optind]);
-        return EXIT_USAGE;
-    }
-    if (wanted->suite && wanted->shapes) {
-        render_error("--suite and -s name the shapes twice; allowed: one of them");
-        return EXIT_USAGE;
-    }
-    return EXIT_OK;
-}
 
 /* The worst that a case had to say. */
 static int case_code(const BenchCase *bench)
@@ -256,14 +95,16 @@ static int close_outputs(Outputs *out, const Cli *cli, int code)
     return code;
 }
 
-static int run_cases(const Cli *cli, const BenchOptions *bench, const Shapes *shapes, const AttnKernel *const *kernels, size_t count, Outputs *out)
+static int run_cases(const Cli *cli, const BenchOptions *bench, const Shapes *shapes, const AttnKernel *const *kernels, size_t count,
+                     Outputs *out)
 {
     int code = EXIT_NOTHING;
     for (size_t i = 0; i < shapes->count && !cli_interrupted; i++) {
         BenchCase measured;
         char error[300], id[32];
         snprintf(id, sizeof id, "c%zu", i + 1);
-        if (!bench_case_run(&measured, &shapes->at[i], kernels, count, bench, &cli->settings, &out->machine.topology, error, sizeof error)) {
+        if (!bench_case_run(&measured, &shapes->at[i], kernels, count, bench, &cli->settings, &out->machine.topology, error,
+                            sizeof error)) {
             render_error("%s", error);
             bench_case_free(&measured);
             return EXIT_USAGE;
@@ -317,15 +158,14 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
 
 int cmd_bench(const Cli *cli, int argc, char **argv)
 {
-    Wanted wanted = {.bench = {.budget = 8, .min_trial = 300e-6, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL, .seed = cli->seed,
-                               .threads = cli->threads ? cli->threads : 1}};
-    int code = read_options(&wanted, argc, argv);
+    BenchWanted wanted = {.bench = {.budget = 8, .min_trial = 300e-6, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL,
+                               .seed = cli->seed, .threads = cli->threads ? cli->threads : 1}};
+    int code = bench_options_read(&wanted, argc, argv);
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;
     const AttnKernel **kernels = calloc(attn_registry_count + 1, sizeof *kernels);
     Shapes shapes = {NULL, 0};
     char error[1024];
-    const char *text = wanted.shapes ? wanted.shapes : wanted.suite ? wanted.suite : suites[0].shapes;
     size_t count = kernels ? cli_select_kernels(cli, wanted.kernels, true, kernels) : 0;
     if (count == SIZE_MAX || !kernels) {
         free(kernels);
@@ -337,7 +177,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     if (!has_baseline && !(wanted.bench.baseline->isa & ~(attn_cpu_this()->features & cli->settings.allowed)))
         kernels[count++] = wanted.bench.baseline;
     Outputs out;
-    if (!shapes_parse(&shapes, text, error, sizeof error)) {
+    if (!shapes_parse(&shapes, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
     } else if (count == 0) {

@@ -46,8 +46,8 @@ static void print_machine(const Machine *m)
     const Topology *t = &m->topology;
     char a[32], b[32], c[32], names[1024];
     line("CPU");
-    printf("%s (family %u model %u stepping %u), %s%s%s\n", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), cpu->family, cpu->model, cpu->stepping, cpu->arch,
-           m->hypervisor[0] ? ", under " : "", m->hypervisor);
+    printf("%s (family %u model %u stepping %u), %s%s%s\n", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), cpu->family, cpu->model,
+           cpu->stepping, cpu->arch, m->hypervisor[0] ? ", under " : "", m->hypervisor);
     line("Machine");
     printf("%s\n", m->key);
     line("ISA");
@@ -58,11 +58,14 @@ static void print_machine(const Machine *m)
         printf(", %zu socket%s", t->sockets, t->sockets == 1 ? "" : "s");
     printf(" (%s)\n", t->source);
     line("Caches");
-    printf("L1d %s, L2 %s, last level %s, lines of %zu B\n", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b), binary(t->llc, c, sizeof c), t->line);
+    printf("L1d %s, L2 %s, last level %s, lines of %zu B\n", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b),
+           binary(t->llc, c, sizeof c), t->line);
     line("Memory");
-    printf("%s, pages of %s, huge pages %s\n", binary(isnan(m->memory) ? 0 : (size_t)m->memory, a, sizeof a), binary(m->page, b, sizeof b), or_unknown(m->thp));
+    printf("%s, pages of %s, huge pages %s\n", binary(isnan(m->memory) ? 0 : (size_t)m->memory, a, sizeof a), binary(m->page, b, sizeof b),
+           or_unknown(m->thp));
     line("System");
-    printf("%s, governor %s, turbo %s, load %.1f\n", or_unknown(m->kernel), or_unknown(m->governor), m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", m->loadavg);
+    printf("%s, governor %s, turbo %s, load %.1f\n", or_unknown(m->kernel), or_unknown(m->governor),
+           m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", m->loadavg);
     line("Build");
     printf("attnzoo %s, commit %s, %s, %s\n", attn_version(), build_commit(), build_compiler(), build_flags());
 }
@@ -113,7 +116,8 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     machine_read(&machine);
     if (want_peaks) {
         topology_pin(threads, pinned, sizeof pinned);
-        if (!peaks_measure(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS, &cli_interrupted)) {
+        if (!peaks_measure(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS,
+                           &cli_interrupted)) {
             render_error("not enough memory to measure the peaks");
             return EXIT_USAGE;
         }

@@ -307,6 +307,8 @@ static int choose_kernels(const Cli *cli, const Request *request, Scoreboard *bo
         return EXIT_USAGE;
     }
     board->count = count;
+    if (count == 0)
+        render_note("no kernel matches '%s'", request->patterns);
     for (size_t k = 0; k < count; k++) {
         Score *s = &board->scores[k];
         char names[200];
@@ -356,7 +358,8 @@ static int verify(const Cli *cli, const Request *request, Scoreboard *board)
     int code = choose_jobs(cli, request, &suite);
     if (code == EXIT_OK) {
         const double start = now();
-        const bool finished = request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);
+        const bool finished =
+            request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);
         if (!cli->quiet)
             fprintf(board->notes, "%s, seed 0x%llx, %.1f s%s\n", names[request->mode], (unsigned long long)cli->seed, now() - start,
                     finished ? "" : ", stopped early");

@@ -304,7 +304,8 @@ bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t s
     return make(data, problem, dist, seed, fence, false, error, error_size);
 }
 
-bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size)
+bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
+                      size_t error_size)
 {
     return make(data, problem, dist, seed, fence, true, error, error_size);
 }
@@ -343,6 +344,7 @@ void data_poison_output(Data *data)
     for (int arena = ARENA_O; arena <= ARENA_LSE; arena++)
         if (data->arena[arena].bytes) {
             Walk w = walk_of(&data->problem, arena);
+            fence_fill(&data->arena[arena], CANARY_OUT); /* one kernel's damage shall not be the next one's fault */
             walk_rows(&w, zero_of(data, arena), poison_row, &w);
         }
 }

@@ -1,6 +1,6 @@
 /* data.h - operands of a case: one arena per tensor, filled from a seed.
  *
- * Every element is a function of (seed, tensor, logical index) alone, so the same case has the same numbers in any layout, on any machine. */
+ * Every element is a function of (seed, tensor, logical index) alone: a case has the same numbers in any layout, on any machine. */
 #ifndef HARNESS_DATA_H
 #define HARNESS_DATA_H
 
@@ -45,10 +45,11 @@ typedef struct Data {
 /* Allocate and fill. false: error[] says why (usually memory). Stride gaps and margins are NaN / 0xA5 canaries. */
 bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
 /* The same, where v is the first dv columns of k (MLA): v shares k's arena. */
-bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
+bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
+                      size_t error_size);
 void data_lock_inputs(Data *data);           /* fenced inputs: from now on a write to them is a crash */
 bool data_canaries_intact(const Data *data); /* o and lse margins and gaps untouched                    */
-void data_poison_output(Data *data);         /* o and lse to NaN before a run                           */
+void data_poison_output(Data *data);         /* before a run: o and lse to NaN, canaries as new         */
 void data_free(Data *data);
 
 /* Counter-based random numbers (SplitMix64 of seed and index): uniform bits, uniform in [0,1), standard normal. */

@@ -6,7 +6,7 @@
  *              integers is due, to 1 ulp (n * V / n may be a product with 1/n).
  * count        Q = 0 and V[j][c] = (j mod M == c), so o[c] * n is the integer number of visible keys j = c mod M.
  * equal V      every V row is the same: so is the output, whatever the scores. Judged by the bound, whose score terms are then 0.
- * stairs       scores rise by 16 nats every 37 keys, so every tile rescales; rise and fall by 8 nats over all keys. Judged like any case. */
+ * stairs       scores rise by 16 nats every 37 keys, so every tile rescales; fall: by 8 nats over all keys. Judged like any case. */
 #include "harness/exact.h"
 
 #include <math.h>
@@ -193,8 +193,8 @@ static bool check_permutation(const AttnKernel *kernel, const Data *data, const 
                     const float due = target == SIZE_MAX ? 0.0f : permuted_v(entry, g, class_of(codes, entry, g, target), c);
                     const float slack = exact || due == 0.0f ? 0.0f : fabsf(due) * 0x1p-23f;
                     if (!(fabsf(o[c] - due) <= slack))
-                        return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", b,
-                                          h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
+                        return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone",
+                                          b, h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
                 }
             }
     return true;
@@ -234,8 +234,8 @@ static bool check_count(const Data *data, VerifyResult *result)
         const float *o = at(data->tensors.o, &p->o, b, h, i);
         for (size_t c = 0; ok && c < p->dv; c++)
             if (!(fabs((double)o[c] * (double)n - (double)due[c]) < 0.01) || (n == 0 && o[c] != 0.0f))
-                ok = trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f of %zu visible keys j with j mod %zu = %zu, must be %zu",
-                                b, h, i, (double)o[c] * (double)n, n, modulus(p), c, due[c]);
+                ok = trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f keys j mod %zu = %zu, must be %zu of %zu",
+                                b, h, i, (double)o[c] * (double)n, modulus(p), c, due[c], n);
     }
     free(due);
     return ok;

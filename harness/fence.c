@@ -70,6 +70,13 @@ void fence_unmap(struct DataArena *arena)
     memset(arena, 0, sizeof *arena);
 }
 
+void fence_fill(const struct DataArena *arena, unsigned char fill)
+{
+    size_t bytes;
+    unsigned char *first = accessible(arena, &bytes);
+    memset(first, fill, bytes);
+}
+
 void fence_read_only(const struct DataArena *arena)
 {
     size_t bytes;

@@ -110,8 +110,8 @@ const char *machine_isa_label(uint64_t features)
 /* Vendor as people say it, in lower case and letters that any file system takes. */
 static void short_vendor(const AttnCpu *cpu, char *out, size_t size)
 {
-    static const struct { const char *vendor, *name; } known[] = {{"GenuineIntel", "intel"}, {"AuthenticAMD", "amd"}, {"HygonGenuine", "hygon"},
-        {"CentaurHauls", "centaur"}, {"  Shanghai  ", "zhaoxin"}};
+    static const struct { const char *vendor, *name; } known[] = {
+        {"GenuineIntel", "intel"}, {"AuthenticAMD", "amd"}, {"HygonGenuine", "hygon"}, {"CentaurHauls", "centaur"}, {"  Shanghai  ", "zhaoxin"}};
     snprintf(out, size, "%s", cpu->vendor[0] ? cpu->vendor : cpu->arch);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(cpu->vendor, known[i].vendor) == 0)
@@ -151,7 +151,8 @@ void machine_read(Machine *machine)
     const long pages = sysconf(_SC_PHYS_PAGES);
     machine->memory = pages > 0 ? (double)pages * (double)machine->page : NAN;
     machine->aslr = read_number("/proc/sys/kernel/randomize_va_space");
-    const int no_turbo = read_number("/sys/devices/system/cpu/intel_pstate/no_turbo"), boost = read_number("/sys/devices/system/cpu/cpufreq/boost");
+    const int no_turbo = read_number("/sys/devices/system/cpu/intel_pstate/no_turbo"),
+              boost = read_number("/sys/devices/system/cpu/cpufreq/boost");
     machine->turbo = no_turbo >= 0 ? !no_turbo : boost;
     if (getloadavg(&machine->loadavg, 1) != 1)
         machine->loadavg = NAN;
@@ -201,22 +202,29 @@ json_t *machine_json(const Machine *m, const Peaks *peaks)
     const Topology *t = &m->topology;
     json_t *host = json_object();
     json_object_set_new(host, "mkey", json_string(m->key));
-    json_object_set_new(host, "cpu", json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o}", "arch", cpu->arch, "vendor", cpu->vendor, "brand", cpu->brand,
-        "family", (int)cpu->family, "model", (int)cpu->model, "stepping", (int)cpu->stepping, "microcode", text_or_null(m->microcode), "hyp",
-        text_or_null(m->hypervisor)));
+    json_object_set_new(host, "cpu",
+                        json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o}", "arch", cpu->arch, "vendor", cpu->vendor, "brand", cpu->brand,
+                                  "family", (int)cpu->family, "model", (int)cpu->model, "stepping", (int)cpu->stepping,
+                                  "microcode", text_or_null(m->microcode), "hyp", text_or_null(m->hypervisor)));
     json_object_set_new(host, "isa", feature_list(cpu->features));
-    json_object_set_new(host, "topo", json_pack("{s:s, s:o, s:o, s:o, s:o}", "source", t->source, "sockets", size_or_null(t->sockets), "numa",
-        size_or_null(t->numa), "cores", size_or_null(t->cores), "cpus", size_or_null(t->cpus)));
-    json_object_set_new(host, "cache", json_pack("{s:o, s:o, s:o, s:o}", "l1d", size_or_null(t->l1d), "l2", size_or_null(t->l2), "llc",
-        size_or_null(t->llc), "line", size_or_null(t->line)));
-    json_object_set_new(host, "mem", json_pack("{s:o, s:o, s:o}", "B", isnan(m->memory) ? json_null() : json_integer((json_int_t)m->memory), "page",
-        size_or_null(m->page), "thp", text_or_null(m->thp)));
-    json_object_set_new(host, "env", json_pack("{s:o, s:o, s:o, s:o, s:o}", "kernel", text_or_null(m->kernel), "governor", text_or_null(m->governor),
-        "turbo", number_or_null(m->turbo), "aslr", number_or_null(m->aslr), "loadavg1", records_real(m->loadavg)));
+    json_object_set_new(host, "topo",
+                        json_pack("{s:s, s:o, s:o, s:o, s:o}", "source", t->source, "sockets", size_or_null(t->sockets),
+                                  "numa", size_or_null(t->numa), "cores", size_or_null(t->cores), "cpus", size_or_null(t->cpus)));
+    json_object_set_new(host, "cache",
+                        json_pack("{s:o, s:o, s:o, s:o}", "l1d", size_or_null(t->l1d), "l2", size_or_null(t->l2),
+                                  "llc", size_or_null(t->llc), "line", size_or_null(t->line)));
+    json_object_set_new(host, "mem",
+                        json_pack("{s:o, s:o, s:o}", "B", isnan(m->memory) ? json_null() : json_integer((json_int_t)m->memory),
+                                  "page", size_or_null(m->page), "thp", text_or_null(m->thp)));
+    json_object_set_new(host, "env",
+                        json_pack("{s:o, s:o, s:o, s:o, s:o}", "kernel", text_or_null(m->kernel), "governor", text_or_null(m->governor),
+                                  "turbo", number_or_null(m->turbo), "aslr", number_or_null(m->aslr),
+                                  "loadavg1", records_real(m->loadavg)));
     const size_t length = strlen(build_commit());
     const bool dirty = length > 6 && strcmp(build_commit() + length - 6, "-dirty") == 0;
-    json_object_set_new(host, "build", json_pack("{s:s%, s:b, s:s, s:s, s:s}", "commit", build_commit(), dirty ? length - 6 : length, "dirty", dirty,
-        "cc", build_compiler(), "cflags", build_flags(), "version", attn_version()));
+    json_object_set_new(host, "build",
+                        json_pack("{s:s%, s:b, s:s, s:s, s:s}", "commit", build_commit(), dirty ? length - 6 : length, "dirty", dirty,
+                                  "cc", build_compiler(), "cflags", build_flags(), "version", attn_version()));
     json_object_set_new(host, "peaks", peaks_json(peaks));
     if (peaks)
         json_object_set_new(host, "probe_ghz", records_real(peaks->ghz));

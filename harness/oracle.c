@@ -12,7 +12,7 @@
 
 enum { LEVELS = 34, SAMPLED = 64 };
 
-/* Sum over keys of vectors of dv doubles by binary carry: level n holds the sum of 2^n rows, so every addend takes part in log2 additions. */
+/* Sum over keys of vectors of dv doubles by binary carry: level n holds the sum of 2^n rows, so an addend takes part in log2 additions. */
 typedef struct Cascade {
     double *level; /* [LEVELS][dv] */
     size_t dv, rows;

@@ -41,7 +41,7 @@ void oracle_close(Oracle *oracle);
 /* Compute query row i of batch entry b and head h. The result is valid until the next call. Cost: n * (6 d + 2 dv) flop. */
 const OracleRow *oracle_row(Oracle *oracle, size_t b, size_t h, size_t i);
 
-/* Which rows to compare, as ascending numbers (b * q_heads + h) * q_len + i: all if the problem is below `flop_limit` (2 * pairs * (d + dv)),
+/* Which rows to compare, as ascending numbers (b * q_heads + h) * q_len + i: all if 2 * pairs * (d + dv) is below `flop_limit`,
  * else in the first, the last and two drawn heads the rows 0, 1, last and those at multiples of 16 below and above, and 64 drawn ones.
  * Returns a malloc'd list of *count numbers; NULL: no memory. */
 size_t *oracle_pick_rows(const AttnProblem *problem, uint64_t seed, double flop_limit, size_t *count);

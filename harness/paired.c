@@ -85,7 +85,7 @@ void paired_order(uint64_t seed, size_t round, size_t count, size_t *order)
         label[i - 1] = label[j];
         label[j] = swap;
     }
-    /* The zigzag 0, 1, n-1, 2, n-2, … has each difference once; shifted by the turn it is a Williams square, for odd n with its mirror image. */
+    /* The zigzag 0, 1, n-1, 2, n-2, … has each difference once; shifted by the turn it is a Williams square (odd n: with its mirror). */
     for (size_t place = 0; place < count; place++) {
         const size_t at = odd && block % 2 == 1 ? count - 1 - place : place;
         const size_t zigzag = at % 2 == 1 ? (at + 1) / 2 : (count - at / 2) % count;
@@ -194,8 +194,17 @@ static double round_cost(const PairedArm *arms, size_t count)
     return cost;
 }
 
+/* The fewest rounds that have an interval at all at this level. */
+static size_t fewest_rounds(double alpha)
+{
+    size_t n = 1;
+    while (n < PAIRED_MAX_ROUNDS && stats_sign_rank(n, alpha) == 0)
+        n++;
+    return n;
+}
+
 /* How many rounds the budget buys, and how often slow arms take part: at least three times. */
-static size_t plan_rounds(const PairedConfig *config, PairedArm *arms, size_t count)
+static size_t plan_rounds(const PairedConfig *config, PairedArm *arms, size_t count, size_t fewest)
 {
     for (size_t k = 0; k < count; k++)
         arms[k].every = (size_t)fmax(1.0, ceil(arms[k].trial / (PAIRED_SLOW * arms[config->reference].trial)));
@@ -204,8 +213,8 @@ static size_t plan_rounds(const PairedConfig *config, PairedArm *arms, size_t co
     for (int pass = 0; pass < 2; pass++) {
         const double cost = round_cost(arms, count), affordable = config->budget / cost;
         rounds = affordable < (double)most ? (size_t)affordable : most;
-        if (rounds < PAIRED_MIN_ROUNDS)
-            rounds = (size_t)fmax(1.0, fmin(PAIRED_MIN_ROUNDS, 3.0 * affordable));
+        if (rounds < fewest)
+            rounds = (size_t)fmax(1.0, fmin((double)fewest, 3.0 * affordable));
         rounds = rounds < most ? rounds : most;
         for (size_t k = 0; k < count; k++)
             if (arms[k].every > 1 && arms[k].every > rounds / 3)
@@ -251,7 +260,7 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
     for (size_t k = 0; k < count; k++)
         if (arms[k].iterations == 0)
             paired_calibrate(config, &arms[k]);
-    const size_t rounds = plan_rounds(config, arms, count);
+    const size_t fewest = fewest_rounds(run->alpha), rounds = plan_rounds(config, arms, count, fewest);
     size_t order[PAIRED_MAX_ARMS];
     double *chain = malloc(2 * rounds * sizeof *chain);
     if (!chain || !allocate(arms, count, rounds)) {
@@ -295,7 +304,7 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
         if (looks > 1 && (run->rounds == rounds * 40 / 100 || run->rounds == rounds * 70 / 100) && narrow(config, arms, run))
             break;
         /* The machine became slower than it was at calibration: the budget counts. */
-        if (run->elapsed > config->budget && run->rounds >= PAIRED_MIN_ROUNDS)
+        if (run->elapsed > config->budget && run->rounds >= fewest)
             break;
     }
     run->interrupted = stopped(config);

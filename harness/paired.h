@@ -22,7 +22,6 @@
 enum {
     PAIRED_MAX_ROUNDS = 256, /* raw samples kept per arm                                             */
     PAIRED_MAX_ARMS = 256,
-    PAIRED_MIN_ROUNDS = 8,   /* the fewest with a finite 99 % interval                               */
     PAIRED_SLOW = 8          /* trials longer than this many reference trials are taken more rarely  */
 };
 
@@ -54,11 +53,11 @@ typedef struct PairedArm {
 typedef struct PairedConfig {
     PairedClock clock;
     double min_trial;          /* seconds, default 300e-6                                                    */
-    double budget;             /* seconds for all rounds; exceeded only to reach PAIRED_MIN_ROUNDS, then by at most three times */
+    double budget;             /* seconds for all rounds; to reach the fewest that have an interval, up to three times that */
     size_t max_rounds;         /* <= PAIRED_MAX_ROUNDS, default 100                                          */
     double confidence;         /* of an interval over the whole table, default 0.99                          */
     size_t comparisons;        /* intervals that share it (Bonferroni), >= 1                                 */
-    double target_ci;          /* > 0: stop at 40 or 70 % of the rounds if every arm's interval against the reference is this narrow (half-width) */
+    double target_ci;          /* > 0: stop at 40 or 70 % of the rounds if every interval's half-width is at most this share */
     size_t compared;           /* … looking at arms [0, compared) only                                       */
     size_t reference;          /* the arm that slowness and target_ci refer to                               */
     uint64_t seed;             /* of the permutations                                                        */

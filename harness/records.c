@@ -1,4 +1,5 @@
-/* records.c - whole lines only: one write() a line on a file opened for appending; a line that the disk did not take whole is cut off again. */
+/* records.c - whole lines only: one write() a line on a file opened for appending; a line that the disk did not take whole is cut
+ * off again. */
 #include "harness/records.h"
 
 #include <errno.h>

@@ -1,9 +1,10 @@
-/* roof.h - the shortest time that the machine's peaks allow for a problem (Williams, Waterman & Patterson 2009, with a third roof: attention
- * takes one exponential a score, and where multiply-adds are cheap that is what bounds it).
+/* roof.h - the shortest time that the machine's peaks allow for a problem (Williams, Waterman & Patterson 2009), with a third roof:
+ * attention takes one exponential a score, and where multiply-adds are cheap that is what bounds it.
  *
  *     t_roof = max(flop / peak, exp / peak_exp, bytes / bandwidth of the smallest cache that holds the operands)
  *
- * flop = 2 (d + dv) and exp = 1 for each visible pair of a query and a key; bytes are compulsory: q and o once, k and v once per KV head. */
+ * flop = 2 (d + dv) and exp = 1 for each visible pair of a query and a key; bytes are compulsory: q and o once, k and v once
+ * per KV head. */
 #ifndef HARNESS_ROOF_H
 #define HARNESS_ROOF_H
 

@@ -37,7 +37,8 @@ static void print_failure(const Scoreboard *board, const Score *s, const char *n
 {
     render_progress_end();
     const bool colored = board->notes == stdout && render_colored();
-    fprintf(board->notes, "%sFAIL%s %s %s", colored ? "\033[31m" : "", colored ? "\033[0m" : "", s->kernel->name, verify_judge_name(r->judge));
+    fprintf(board->notes, "%sFAIL%s %s %s", colored ? "\033[31m" : "", colored ? "\033[0m" : "", s->kernel->name,
+            verify_judge_name(r->judge));
     if (r->judge == JUDGE_BOUND || r->judge == JUDGE_MODEL)
         fprintf(board->notes, " (worst eta %.3g, limit 1; worst z %.3g, limit 12)", r->eta, r->z);
     fprintf(board->notes, " %s\n     %s\n     repro: %s\n", name, r->why, r->repro);

@@ -1,7 +1,7 @@
 /* special.c - a table of rules. Each starts from ordinary data, pokes special values into it, and says what must come out.
  *
- * What must come out is the oracle's answer: it never reads what is hidden and lets IEEE arithmetic carry NaN and infinities, so a NaN that a
- * kernel swallows, spreads to other rows or columns, or lets leak out of hidden keys is a disagreement. A rule may add a check of its own. */
+ * What must come out is the oracle's answer: it never reads what is hidden and lets IEEE arithmetic carry NaN and infinities, so a NaN that
+ * a kernel swallows, spreads to other rows or columns, or lets leak out of hidden keys is a disagreement. */
 #include "harness/special.h"
 
 #include <float.h>
@@ -278,6 +278,8 @@ typedef struct Rule {
 
 #define MASK .c.shape.mask = true
 #define BIAS .c.shape.bias = true
+#define TOP .c.shape.causal = ATTN_CAUSAL_TOP_LEFT
+#define BOTTOM .c.shape.causal = ATTN_CAUSAL_BOTTOM_RIGHT
 #define OFFSET(n) .c.shape.causal = ATTN_CAUSAL_OFFSET, .c.shape.causal_offset = n
 #define SCALE(x) .c.twist.has_scale = true, .c.twist.scale = x
 
@@ -285,14 +287,14 @@ typedef struct Rule {
 static const Rule rules[] = {
     {"nan-in-q", "NaN in q: that row is NaN, no other", .poke = nan_in_q},
     {"nan-in-k", "NaN in a visible k: the rows that see it are NaN", .poke = nan_in_k},
-    {"nan-in-k-causal", "NaN in k beyond the frontier of a row does not reach it", .c.shape.causal = ATTN_CAUSAL_BOTTOM_RIGHT, .poke = nan_in_k},
+    {"nan-in-k-causal", "NaN in k beyond the frontier of a row does not reach it", BOTTOM, .poke = nan_in_k},
     {"nan-in-v", "NaN in a visible v: that column is NaN, no other", .poke = nan_in_v},
     {"inf-in-v", "Inf in a visible v: that column is Inf; Inf - Inf is NaN", .poke = inf_in_v},
     {"inf-in-k", "score +Inf: the row is NaN; score -Inf: weight 0", .poke = inf_in_k},
     {"inf-in-q", "scores +Inf and -Inf in one row: NaN", .poke = inf_in_q},
     {"mask-column", "NaN and Inf in keys that a mask hides from all rows: no effect", MASK, .poke = mask_column},
     {"bias-column", "NaN and Inf in keys that -inf hides from all rows: no effect", BIAS, .poke = bias_column},
-    {"beyond-topleft", "NaN and Inf beyond the frontier of all rows: no effect", .c.shape.causal = ATTN_CAUSAL_TOP_LEFT, .poke = beyond_frontier},
+    {"beyond-topleft", "NaN and Inf beyond the frontier of all rows: no effect", TOP, .poke = beyond_frontier},
     {"beyond-offset", "the same with an offset", OFFSET(22), .poke = beyond_frontier},
     {"behind-offset", "negative offset: first rows see nothing, late keys hold NaN", OFFSET(-9), .poke = beyond_frontier},
     {"far-offset", "offset before all keys: o = 0, lse = -inf, NaN everywhere in k and v", OFFSET(-1000), .poke = beyond_frontier},

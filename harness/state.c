@@ -1,7 +1,7 @@
 /* state.c - floating-point control and register state, per architecture.
  *
- * x86: MXCSR bits 6-15 (DAZ, exception masks, rounding, FTZ), the x87 control word, and XGETBV(1) where CPUID leaf 13 offers it. Only YMM and
- * ZMM upper halves of registers 0-15 and tiles count there: live mask registers and ZMM16-31 slow nobody down. arm64: FPCR. */
+ * x86: MXCSR bits 6-15 (DAZ, exception masks, rounding, FTZ), the x87 control word, and XGETBV(1) where CPUID leaf 13 offers it. Only YMM
+ * and ZMM upper halves of registers 0-15 and tiles count there: live mask registers and ZMM16-31 slow nobody down. arm64: FPCR. */
 #include "harness/state.h"
 
 #include <stdio.h>

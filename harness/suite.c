@@ -148,7 +148,8 @@ static bool add_hurting(Suite *suite, uint64_t seed)
     for (size_t i = 0; ok && i < COUNT(shapes) * DIST_COUNT; i++) {
         char text[CASE_NAME];
         const char *const texts[] = {text};
-        snprintf(text, sizeof text, "%s:%s:0:%s:t1", shapes[i / DIST_COUNT], data_dist_name((DataDist)(i % DIST_COUNT)), i % 2 ? "after" : "before");
+        snprintf(text, sizeof text, "%s:%s:0:%s:t1", shapes[i / DIST_COUNT], data_dist_name((DataDist)(i % DIST_COUNT)),
+                 i % 2 ? "after" : "before");
         ok = add_texts(suite, texts, 1, seed + i);
     }
     static const char *const scales[] = {

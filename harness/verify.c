@@ -71,7 +71,8 @@ static bool collect_alone(void *context, size_t item, const void *result, const 
     return true;
 }
 
-VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads)
+VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence,
+                                  size_t threads)
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
     Alone alone = {kernel, &c, {0}};

@@ -42,6 +42,7 @@ typedef struct VerifyResult {
 VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads);
 
 /* The same in a child process, so that a crash is a result (VERIFY_CRASH). */
-VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads);
+VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence,
+                                  size_t threads);
 
 #endif

@@ -6,7 +6,9 @@
 #define ATTN_FPENV_H
 
 #include <stdint.h>
-#if defined(__SSE2__)
+#if defined(__AVX__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
@@ -29,8 +31,12 @@ static inline AttnFpState attn_fp_enter(void)
 #endif
 }
 
+/* The last thing a kernel does: clean upper register halves too, which compilers do by themselves only when they optimise. */
 static inline void attn_fp_leave(AttnFpState before)
 {
+#if defined(__AVX__)
+    _mm256_zeroupper();
+#endif
 #if defined(__SSE2__)
     _mm_setcsr((unsigned)before);
 #elif defined(__aarch64__)

@@ -87,7 +87,9 @@ typedef struct AttnAccuracy {
     double u_prob;       /* storage of a probability between the exponential and PV            */
     double u_out;        /* output storage                                                     */
     double exp_ulp;      /* relative error of the exponential, in units of 2^-23 (ulp of 1.0)  */
+    double tanh_ulp;     /* the same of tanh, for the soft-cap and the additive score                  */
     bool exp_exact_at_0; /* exp(0) == 1 exactly: the exact oracles may then demand equal bits  */
+    bool chain_from_m;   /* sums of QK start at -m: each addition rounds on the scale of m too */
 } AttnAccuracy;
 
 /* Everything that a unit needs besides its own coordinates. Made by attn_run from plan and tensors; constant during a run. */

@@ -1,11 +1,11 @@
 #!/bin/sh
-# readme.sh SOURCE BUILD - what the documents show works: the C program of README.md is compiled as a stranger would and run, and the kernel of
+# readme.sh SOURCE BUILD COMPILER... - what the documents show works: the C program of README.md is compiled as a stranger would and run, and the kernel of
 # docs/adding-a-kernel.md is compiled, bound by its descriptor and compared with naive_f32.
 set -eu
 source=$1 build=$2
+shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cc=${CC:-cc}
 strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 
 # block FILE: the first ```c block.
@@ -16,7 +16,7 @@ pc() { PKG_CONFIG_PATH=$build/meson-uninstalled pkg-config "$@" attnzoo; }
 block "$source/README.md" >"$work/example.c"
 [ -s "$work/example.c" ] || { echo "README.md has no C block"; exit 1; }
 # shellcheck disable=SC2086
-$cc $strict -I"$source/include" "$work/example.c" -o "$work/example" "$build/libattnzoo.so" -lm
+"$@" $strict -I"$source/include" "$work/example.c" -o "$work/example" "$build/libattnzoo.so" -lm
 LD_LIBRARY_PATH=$build "$work/example" >"$work/out"
 cat "$work/out"
 grep -qx 'o\[0\] = 1' "$work/out" || { echo "the example of README.md does not print o[0] = 1, the mean of values that are all 1"; exit 1; }
@@ -71,8 +71,9 @@ int main(void)
     return worst < 1e-5 ? 0 : 1;
 }
 END_OF_C
-# Word splitting of pkg-config's answer is how it is meant to be used.
-# shellcheck disable=SC2046,SC2086
-$cc $strict -D_GNU_SOURCE -ffp-contract=off -DATTN_KERNEL_NAME=online_f32 -I"$source" -I"$source/include" "$work/online_f32.c" "$work/compare.c" \
-    -o "$work/compare" "$build/libattnzoo.a" $(pc --static --libs | sed 's/-lattnzoo\b//g') -lm -lpthread
+# pkg-config's answer is shell words, with backslashes where the path of the build has spaces: eval reads them.
+libs=$(pc --static --libs | sed 's/-lattnzoo\b//g')
+# shellcheck disable=SC2016
+eval '"$@" $strict -D_GNU_SOURCE -ffp-contract=off -DATTN_KERNEL_NAME=online_f32 -I"$source" -I"$source/include" "$work/online_f32.c" \
+    "$work/compare.c" -o "$work/compare" "$build/libattnzoo.a"' "$libs" '-lm -lpthread'
 "$work/compare"

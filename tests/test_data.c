@@ -9,7 +9,8 @@
 
 static Shape small(void)
 {
-    return (Shape){.batch = 2, .q_heads = 4, .kv_heads = 2, .q_len = 5, .k_len = 7, .d = 3, .dv = 2, .lse = true, .mask = true, .bias = true};
+    return (Shape){.batch = 2, .q_heads = 4, .kv_heads = 2, .q_len = 5, .k_len = 7, .d = 3, .dv = 2, .lse = true, .mask = true,
+                   .bias = true};
 }
 
 static Data make(const VerifyCase *c)

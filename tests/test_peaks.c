@@ -19,7 +19,8 @@ Test(peaks, loops_give_finite_sums_and_count_their_work)
             continue;
         const float once = isa->fma(1), twice = isa->fma(2);
         cr_assert(isfinite(once) && once != 0.0f, "%s: %g", isa->name, (double)once);
-        cr_assert(fabsf(twice - 2 * once) <= 1e-4f * fabsf(twice), "%s starts each iteration afresh: %g, %g", isa->name, (double)once, (double)twice);
+        cr_assert(fabsf(twice - 2 * once) <= 1e-4f * fabsf(twice), "%s starts each iteration afresh: %g, %g", isa->name, (double)once,
+                  (double)twice);
         cr_assert(isa->flop >= 2.0 * PEAK_STEPS * 12);
     }
 }
@@ -44,7 +45,8 @@ Test(peaks, exponentials_are_exponentials)
         for (size_t e = 0; e < PEAK_EXPS && runs_here(peak_isas[i]) && peak_isas[i]->exp[e].name; e++) {
             peak_isas[i]->exp[e].run(out, in, 1024);
             for (size_t j = 0; j < 1024; j++)
-                cr_assert(fabs(out[j] / exp2((double)in[j]) - 1) < 2 * 0x1p-23, "%s %s: 2^%a = %a", peak_isas[i]->name, peak_isas[i]->exp[e].name,
+                cr_assert(fabs(out[j] / exp2((double)in[j]) - 1) < 2 * 0x1p-23, "%s %s: 2^%a = %a", peak_isas[i]->name,
+                          peak_isas[i]->exp[e].name,
                           (double)in[j], (double)out[j]);
         }
 }

@@ -6,7 +6,8 @@
  *
  * fma: x <- 2 - (1 - 2^-20) x. Each chain swings about 1 and hardly decays within an iteration, so the multipliers see full mantissas
  * (constant data flatter some units) and nothing overflows or becomes denormal. As x <- x - 2 it runs down to -2048, no further.
- * The assembly was read: the loop holds PEAK_CHAINS multiply-adds, a counter and a branch, no memory (gcc 12, clang 14, gcc 12 for arm64). */
+ * The assembly was read: the loop holds PEAK_CHAINS multiply-adds, a counter and a branch, no memory (gcc 12, clang 14, gcc 12 for
+ * arm64). */
 #include "harness/peak/peak.h"
 #include "kernels/algo/exp.h"
 

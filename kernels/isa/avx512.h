@@ -35,6 +35,7 @@ static inline int vf_any_differs(vf x, vf y) { return _mm512_cmp_ps_mask(x, y, _
 static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
 {
     (void)limits;
+    __asm__("" : "+v"(x)); /* in a register: with a memory operand VREDUCEPS costs 25 cycles instead of 1 on Zen 5 */
     *n = x;
     return _mm512_reduce_ps(x, 1);
 }

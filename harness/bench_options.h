@@ -1,0 +1,17 @@
+/* bench_options.h - what the command line of `attnzoo bench` asks for. */
+#ifndef HARNESS_BENCH_OPTIONS_H
+#define HARNESS_BENCH_OPTIONS_H
+
+#include "harness/bench_case.h"
+
+typedef struct BenchWanted {
+    const char *kernels; /* patterns; NULL: all             */
+    const char *shapes;  /* never NULL after reading        */
+    const char *suite;   /* shapes of the suite, if named   */
+    BenchOptions bench;  /* filled with defaults beforehand */
+} BenchWanted;
+
+/* EXIT_OK: go on; -1: the help was printed; otherwise the code to leave with, after an error was printed. */
+int bench_options_read(BenchWanted *wanted, int argc, char **argv);
+
+#endif

@@ -1,0 +1,92 @@
+/* test_mutants.c - every kernel that is broken on purpose is caught; the one that is not broken passes everything. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/exact.h"
+#include "harness/isolate.h"
+#include "harness/mutants.h"
+#include "harness/session.h"
+#include "harness/special.h"
+#include "harness/suite.h"
+
+typedef struct Hunt {
+    Suite suite;
+    Session session;
+    size_t open;
+    size_t caught[64], ran[64];
+    char first[256]; /* what caught the unbroken one, if anything did */
+} Hunt;
+
+static void work(void *context, size_t item, void *answer)
+{
+    Hunt *hunt = context;
+    const SessionOptions options = {.bitwise = true, .flop_limit = 1e9};
+    const size_t number = item / mutant_count;
+    const Job *job = &hunt->suite.at[number];
+    const AttnKernel *kernel = mutants[item % mutant_count];
+    VerifyResult *result = answer;
+    mutants_arm(kernel);
+    if (job->kind == JOB_EXACT)
+        exact_run(kernel, job->index, result);
+    else if (job->kind == JOB_SPECIAL)
+        special_run(kernel, job->index, result);
+    else {
+        if (hunt->open != number + 1) {
+            if (hunt->open)
+                session_close(&hunt->session);
+            cr_assert(session_open(&hunt->session, &job->c, &options));
+            hunt->open = number + 1;
+        }
+        session_judge(&hunt->session, kernel, result);
+    }
+}
+
+static bool done(void *context, size_t item, const void *answer, const char *crash)
+{
+    Hunt *hunt = context;
+    const VerifyResult *result = answer;
+    const size_t mutant = item % mutant_count;
+    const bool caught = crash || result->status == VERIFY_FAIL;
+    hunt->ran[mutant]++;
+    hunt->caught[mutant] += caught;
+    if (mutant == 0 && caught && !hunt->first[0])
+        snprintf(hunt->first, sizeof hunt->first, "%s", crash ? crash : result->why);
+    return true;
+}
+
+Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = 280)
+{
+    static Hunt hunt;
+    const char *error;
+    cr_assert_geq(mutant_count, 17);
+    cr_assert_leq(mutant_count, 64);
+    cr_assert(suite_add_smoke(&hunt.suite, 0x5eed));
+    const IsolateJob job = {.items = hunt.suite.count * mutant_count, .group = mutant_count, .workers = 2,
+                            .result_size = sizeof(VerifyResult), .timeout = 120, .context = &hunt, .work = work, .done = done};
+    cr_assert(isolate_run(&job, &error), "%s", error);
+    cr_expect_eq(hunt.caught[0], 0, "the unbroken kernel fails %zu of %zu: %s", hunt.caught[0], hunt.ran[0], hunt.first);
+    for (size_t i = 1; i < mutant_count; i++)
+        cr_expect_gt(hunt.caught[i], 0, "%s survives: %s", mutants[i]->name, mutant_bug(i));
+    suite_free(&hunt.suite);
+}
+
+/* Each special kind of judge has a mutant that only it can see. */
+Test(mutants, control_state_is_seen)
+{
+    const VerifyCase c = {.shape = {.batch = 1, .q_heads = 1, .kv_heads = 1, .q_len = 3, .k_len = 5, .d = 4, .dv = 4}, .threads = 1,
+                          .fence = FENCE_AFTER};
+    const SessionOptions options = {.flop_limit = 1e9};
+    Session session;
+    cr_assert(session_open(&session, &c, &options));
+    for (size_t i = 1; i < mutant_count; i++)
+        if (strcmp(mutants[i]->name, "ftz_left") == 0) {
+            VerifyResult result;
+            mutants_arm(mutants[i]);
+            session_judge(&session, mutants[i], &result);
+#if defined(__x86_64__) || defined(__aarch64__)
+            cr_expect_eq(result.judge, JUDGE_STATE, "%s", result.why);
+#endif
+        }
+    session_close(&session);
+}

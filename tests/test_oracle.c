@@ -1,0 +1,148 @@
+/* test_oracle.c - the truth against numbers worked out by hand, and against its second implementation. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "harness/case.h"
+#include "harness/oracle.h"
+
+/* Two queries, two keys, d = 1, dv = 2, scale 1: scores (0 ln 3; 0 0), so weights (1/4 3/4; 1/2 1/2). */
+Test(oracle, two_by_two_by_hand)
+{
+    const float q[2] = {1.0f, 0.0f}, k[2] = {0.0f, 1.0986122886681098f}, v[4] = {1.0f, -4.0f, 5.0f, 8.0f};
+    AttnProblem p = attn_problem(1, 1, 1, 2, 2, 1, 2);
+    p.scale = 1.0;
+    const AttnTensors t = attn_tensors(q, k, v, NULL);
+    for (int longdouble = 0; longdouble < 2; longdouble++) {
+        Oracle oracle;
+        cr_assert(oracle_open(&oracle, &p, &t, longdouble));
+        const OracleRow *row = oracle_row(&oracle, 0, 0, 0);
+        cr_assert_eq(row->n, 2);
+        cr_assert_lt(fabs(row->keys[0].p - 0.25), 1e-7);
+        cr_assert_lt(fabs(row->o[0] - 4.0), 1e-6);
+        cr_assert_lt(fabs(row->o[1] - 5.0), 1e-6);
+        cr_assert_lt(fabs(row->lse - log(4.0)), 1e-7);
+        row = oracle_row(&oracle, 0, 0, 1);
+        cr_assert_eq(row->o[0], 3.0);
+        cr_assert_eq(row->o[1], 2.0);
+        cr_assert_lt(fabs(row->lse - log(2.0)), 1e-15);
+        oracle_close(&oracle);
+    }
+}
+
+/* Which keys, by hand: Sq 3, Sk 5, each frontier. */
+Test(oracle, frontiers_by_hand)
+{
+    static const struct {
+        AttnCausal causal;
+        int64_t offset;
+        size_t visible[3];
+    } cases[] = {
+        {ATTN_CAUSAL_NONE, 0, {5, 5, 5}},        {ATTN_CAUSAL_TOP_LEFT, 0, {1, 2, 3}}, {ATTN_CAUSAL_BOTTOM_RIGHT, 0, {3, 4, 5}},
+        {ATTN_CAUSAL_OFFSET, -2, {0, 0, 1}},     {ATTN_CAUSAL_OFFSET, 3, {4, 5, 5}},   {ATTN_CAUSAL_OFFSET, -100, {0, 0, 0}},
+        {ATTN_CAUSAL_OFFSET, 1000, {5, 5, 5}},
+    };
+    const float q[3] = {1, 1, 1}, k[5] = {0, 0, 0, 0, 0}, v[5] = {1, 2, 3, 4, 5};
+    AttnProblem p = attn_problem(1, 1, 1, 3, 5, 1, 1);
+    const AttnTensors t = attn_tensors(q, k, v, NULL);
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        p.causal = cases[n].causal;
+        p.causal_offset = cases[n].offset;
+        Oracle oracle;
+        cr_assert(oracle_open(&oracle, &p, &t, false));
+        for (size_t i = 0; i < 3; i++) {
+            const OracleRow *row = oracle_row(&oracle, 0, 0, i);
+            cr_assert_eq(row->n, cases[n].visible[i], "case %zu row %zu: %zu visible", n, i, row->n);
+            cr_assert_lt(fabs(row->o[0] - (row->n ? 0.5 * (double)(row->n + 1) : 0.0)), 1e-15);
+            if (row->n == 0)
+                cr_assert_eq(row->lse, -INFINITY);
+        }
+        oracle_close(&oracle);
+    }
+}
+
+/* Heads 0-2 read KV head 0, heads 3-5 KV head 1. */
+Test(oracle, heads_share_in_blocks)
+{
+    const float q[6] = {1, 1, 1, 1, 1, 1}, k[2] = {0, 0}, v[2] = {10, 20};
+    const AttnProblem p = attn_problem(1, 6, 2, 1, 1, 1, 1);
+    const AttnTensors t = attn_tensors(q, k, v, NULL);
+    Oracle oracle;
+    cr_assert(oracle_open(&oracle, &p, &t, false));
+    for (size_t h = 0; h < 6; h++)
+        cr_assert_eq(oracle_row(&oracle, 0, h, 0)->o[0], h < 3 ? 10.0 : 20.0);
+    oracle_close(&oracle);
+}
+
+Test(oracle, hidden_keys_are_never_read)
+{
+    const float q[1] = {1}, k[4] = {0, NAN, INFINITY, 0}, v[4] = {1, NAN, INFINITY, 3}, bias[4] = {0, NAN, -INFINITY, 0};
+    const unsigned char mask[4] = {7, 0, 1, 255};
+    AttnProblem p = attn_problem(1, 1, 1, 1, 4, 1, 1);
+    p.mask = (AttnScoreLayout){ATTN_BOOL, 0, 0, 0, 1};
+    p.bias = (AttnScoreLayout){ATTN_F32, 0, 0, 0, 1};
+    AttnTensors t = attn_tensors(q, k, v, NULL);
+    t.mask = mask;
+    t.bias = bias;
+    Oracle oracle;
+    cr_assert(oracle_open(&oracle, &p, &t, false));
+    cr_assert_eq(oracle_row(&oracle, 0, 0, 0)->o[0], 2.0);
+    oracle_close(&oracle);
+}
+
+Test(oracle, second_implementation_agrees)
+{
+    static const char *const cases[] = {
+        "b1_h2_q33_k300_d64_lse:normal:7:after:t1", "b2_h4g2_q9_k70_d40_causal_maskbool_bias_lse:peaky:8:after:t1:m5-b2",
+        "b1_h1_q5_k4000_d8_lse:rampup:9:after:t1",  "b1_h1_q6_k90_d16_bias_lse:large:10:after:t1",
+        "b1_h1_q6_k90_d16_lse:denormal:11:after:t1"};
+    double worst = 0.0;
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        VerifyCase c;
+        Data data;
+        Oracle a, b;
+        char error[200];
+        cr_assert(case_parse(cases[n], &c, error, sizeof error), "%s", error);
+        cr_assert(case_data(&data, &c, error, sizeof error));
+        cr_assert(oracle_open(&a, &data.problem, &data.tensors, false));
+        cr_assert(oracle_open(&b, &data.problem, &data.tensors, true));
+        for (size_t h = 0; h < c.shape.q_heads; h++)
+            for (size_t i = 0; i < c.shape.q_len; i++) {
+                const OracleRow *x = oracle_row(&a, 0, h, i), *y = oracle_row(&b, 0, h, i);
+                cr_assert_eq(x->n, y->n);
+                for (size_t col = 0; col < c.shape.dv; col++) {
+                    const double difference = fabs(x->o[col] - y->o[col]);
+                    worst = difference > worst ? difference : worst;
+                }
+                if (x->n)
+                    cr_assert_lt(fabs(x->lse - y->lse), 1e-12 * (1.0 + fabs(y->lse)), "%s", cases[n]);
+            }
+        oracle_close(&a);
+        oracle_close(&b);
+        data_free(&data);
+    }
+    cr_assert_lt(worst, 1e-11, "the two differ by %g, and f32 rounds at 6e-8", worst);
+    cr_assert_gt(worst, 0.0, "two implementations never agree to the last bit");
+}
+
+Test(oracle, rows_are_all_or_a_sample_with_the_edges)
+{
+    const AttnProblem small = attn_problem(2, 3, 3, 50, 10, 4, 4), large = attn_problem(1, 32, 8, 4096, 4096, 128, 128);
+    size_t count;
+    size_t *rows = oracle_pick_rows(&small, 1, ORACLE_FLOP_LIMIT, &count);
+    cr_assert_eq(count, 300);
+    free(rows);
+    rows = oracle_pick_rows(&large, 1, ORACLE_FLOP_LIMIT, &count);
+    cr_assert_gt(count, 64);
+    cr_assert_lt(count, 200);
+    cr_assert_eq(rows[0], 0);
+    cr_assert_eq(rows[1], 1);
+    cr_assert_eq(rows[count - 1], 32 * 4096 - 1);
+    bool edge = false;
+    for (size_t i = 0; i < count; i++) {
+        edge = edge || rows[i] == 64;
+        cr_assert(i == 0 || rows[i] > rows[i - 1]);
+    }
+    cr_assert(edge);
+    free(rows);
+}
