@@ -24,9 +24,9 @@ typedef struct Setting {
 
 #define SHAPE(b, hq, hkv, q, k, width, width_v) .shape.batch = b, .shape.q_heads = hq, .shape.kv_heads = hkv, .shape.q_len = q, \
     .shape.k_len = k, .shape.d = width, .shape.dv = width_v
-#define TOP .shape.causal = ATTN_CAUSAL_TOP_LEFT
-#define BOTTOM .shape.causal = ATTN_CAUSAL_BOTTOM_RIGHT
-#define OFFSET(n) .shape.causal = ATTN_CAUSAL_OFFSET, .shape.causal_offset = n
+#define TOP .shape.causal = true
+#define BOTTOM .shape.causal = true, .shape.align = ATTN_ALIGN_BOTTOM_RIGHT
+#define OFFSET(n) .shape.causal = true, .shape.align = ATTN_ALIGN_OFFSET, .shape.offset = n
 #define MASK .shape.mask = true
 #define BIAS .shape.bias = true
 #define LSE .shape.lse = true
@@ -86,10 +86,10 @@ static float *at(const void *base, const AttnLayout *l, size_t b, size_t h, size
 static bool sees(const Data *data, size_t b, size_t h, size_t i, size_t j)
 {
     const AttnProblem *p = &data->problem;
-    const int64_t offset = p->causal == ATTN_CAUSAL_BOTTOM_RIGHT ? (int64_t)p->k_len - (int64_t)p->q_len
-                           : p->causal == ATTN_CAUSAL_OFFSET     ? p->causal_offset
+    const int64_t offset = p->align == ATTN_ALIGN_BOTTOM_RIGHT ? (int64_t)p->k_len - (int64_t)p->q_len
+                           : p->align == ATTN_ALIGN_OFFSET       ? p->offset
                                                                  : 0;
-    if (p->causal != ATTN_CAUSAL_NONE && (int64_t)j > (int64_t)i + offset)
+    if (p->causal && (int64_t)j > (int64_t)i + offset)
         return false;
     if (p->mask.dtype != ATTN_NONE &&
         !((const unsigned char *)data->tensors.mask)[(ptrdiff_t)b * p->mask.batch + (ptrdiff_t)h * p->mask.head +

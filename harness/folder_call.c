@@ -137,10 +137,11 @@ bool folder_bind(const Folder *f, FolderCall *call, char *error, size_t error_si
     if (f->scaled)
         p->scale = f->scale;
     if (f->causal && f->in[FOLDER_PAST_KEY].data) {
-        p->causal = ATTN_CAUSAL_OFFSET;
-        p->causal_offset = (int64_t)f->past_len;
+        p->causal = true;
+        p->align = ATTN_ALIGN_OFFSET;
+        p->offset = (int64_t)f->past_len;
     } else if (f->causal) {
-        p->causal = ATTN_CAUSAL_TOP_LEFT;
+        p->causal = true;
     }
     set_layout(&p->q, f->heads_inside, f->q_heads, f->q_len, f->d);
     set_layout(&p->o, f->heads_inside, f->q_heads, f->q_len, f->dv);

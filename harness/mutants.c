@@ -240,7 +240,7 @@ static void run(const AttnArgs *a, AttnSpan unit, void *scratch)
 /* clang-format off */
 #define F32 ATTN_DTYPE_BIT(ATTN_F32)
 #define ACCURACY {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, .exp_ulp = 1.0, .exp_exact_at_0 = true}
-#define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .accuracy = ACCURACY, \
+#define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .accuracy = ACCURACY, \
                               .panel = 2, .unit_panels = 2, .scratch = scratch_bytes, .cost = cost, .run = run},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X

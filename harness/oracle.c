@@ -87,16 +87,8 @@ static ptrdiff_t score_at(const AttnScoreLayout *l, size_t b, size_t h, size_t i
 /* Does the causal frontier let row i see key j? */
 static bool before_frontier(const AttnProblem *p, size_t i, size_t j)
 {
-    switch (p->causal) {
-    case ATTN_CAUSAL_TOP_LEFT:
-        return j <= i;
-    case ATTN_CAUSAL_BOTTOM_RIGHT:
-        return (int64_t)j <= (int64_t)i + (int64_t)p->k_len - (int64_t)p->q_len;
-    case ATTN_CAUSAL_OFFSET:
-        return (int64_t)j <= (int64_t)i + p->causal_offset;
-    default:
-        return true;
-    }
+    const int64_t offset = p->align == ATTN_ALIGN_BOTTOM_RIGHT ? (int64_t)p->k_len - (int64_t)p->q_len : p->offset;
+    return !p->causal || (int64_t)j <= (int64_t)i + offset;
 }
 
 /* q.k, its absolute and its square sums, in eight lanes that are added as a tree. */

@@ -99,8 +99,8 @@ static bool option(Shape *shape, const char *text, const char *word, size_t leng
                     word, words[found].rank == *rank ? "is given twice or contradicts the one before it" : "comes too late");
     *rank = words[found].rank;
     switch ((Word)found) {
-    case WORD_CAUSAL: shape->causal = ATTN_CAUSAL_BOTTOM_RIGHT; break;
-    case WORD_TOP_LEFT: shape->causal = ATTN_CAUSAL_TOP_LEFT; break;
+    case WORD_CAUSAL: shape->causal = true, shape->align = ATTN_ALIGN_BOTTOM_RIGHT; break;
+    case WORD_TOP_LEFT: shape->causal = true; break;
     case WORD_OFFSET: {
         const char *at = word + strlen(words[WORD_OFFSET].text), *digits = at;
         const bool negative = *at == '-';
@@ -109,8 +109,9 @@ static bool option(Shape *shape, const char *text, const char *word, size_t leng
         if (!number(&at, ATTN_MAX_SIZE, &value) || at != word + length)
             return fail(error, error_size, "shape '%s': causal offset is '%.*s'; allowed: a whole number from -%zu to %zu", text,
                         (int)(word + length - digits), digits, ATTN_MAX_SIZE, ATTN_MAX_SIZE);
-        shape->causal = ATTN_CAUSAL_OFFSET;
-        shape->causal_offset = negative ? -(int64_t)value : (int64_t)value;
+        shape->causal = true;
+        shape->align = ATTN_ALIGN_OFFSET;
+        shape->offset = negative ? -(int64_t)value : (int64_t)value;
         break;
     }
     case WORD_MASK: shape->mask = true; break;
@@ -198,10 +199,10 @@ const char *shape_name(const Shape *shape, char *buffer, size_t size)
         snprintf(heads, sizeof heads, "g%zu", shape->kv_heads);
     if (shape->dv != shape->d)
         snprintf(values, sizeof values, "v%zu", shape->dv);
-    if (shape->causal == ATTN_CAUSAL_OFFSET)
-        snprintf(causal, sizeof causal, "_causal-off%" PRId64, shape->causal_offset);
-    else if (shape->causal != ATTN_CAUSAL_NONE)
-        snprintf(causal, sizeof causal, shape->causal == ATTN_CAUSAL_TOP_LEFT ? "_causal-tl" : "_causal");
+    if (shape->causal && shape->align == ATTN_ALIGN_OFFSET)
+        snprintf(causal, sizeof causal, "_causal-off%" PRId64, shape->offset);
+    else if (shape->causal)
+        snprintf(causal, sizeof causal, shape->align == ATTN_ALIGN_TOP_LEFT ? "_causal-tl" : "_causal");
     snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s%s%s%s%s%s%s", shape->batch, shape->q_heads, heads, shape->q_len, shape->k_len, shape->d,
              values, causal, shape->mask ? "_maskbool" : "", shape->bias ? "_bias" : "",
              shape->layout == SHAPE_BLHD ? "_blhd" : shape->layout == SHAPE_PACKED ? "_packed" : "", shape->v_in_k ? "_vk" : "",
@@ -232,7 +233,8 @@ AttnProblem shape_problem(const Shape *s)
 {
     AttnProblem p = attn_problem(s->batch, s->q_heads, s->kv_heads, s->q_len, s->k_len, s->d, s->dv);
     p.causal = s->causal;
-    p.causal_offset = s->causal_offset;
+    p.align = s->align;
+    p.offset = s->offset;
     if (s->layout != SHAPE_BHLD) {
         const size_t packed = s->layout == SHAPE_PACKED ? (s->q_heads + 2 * s->kv_heads) * s->d : 0;
         interleave(&p.q, s->d, packed ? packed : s->q_heads * s->d, s->q_len);
@@ -255,10 +257,10 @@ double shape_visible_pairs(const Shape *s)
 {
     const double q_len = (double)s->q_len, k_len = (double)s->k_len;
     double pairs = q_len * k_len;
-    if (s->causal != ATTN_CAUSAL_NONE) {
+    if (s->causal) {
         /* Row i sees clamp(i + offset + 1, 0, Sk) keys: rows before `first` none, from `full` on all of them, between them one more each. */
-        const double offset = s->causal == ATTN_CAUSAL_OFFSET ? (double)s->causal_offset :
-                              s->causal == ATTN_CAUSAL_TOP_LEFT ? 0 : k_len - q_len;
+        const double offset = s->align == ATTN_ALIGN_OFFSET ? (double)s->offset :
+                              s->align == ATTN_ALIGN_TOP_LEFT ? 0 : k_len - q_len;
         const double first = offset < 0 ? (-offset < q_len ? -offset : q_len) : 0;
         double full = k_len - offset - 1;
         full = full < first ? first : full > q_len ? q_len : full;

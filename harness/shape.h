@@ -16,8 +16,9 @@ typedef enum ShapeLayout { SHAPE_BHLD, SHAPE_BLHD, SHAPE_PACKED } ShapeLayout;
 /* A problem by its options, before strides. */
 typedef struct Shape {
     size_t batch, q_heads, kv_heads, q_len, k_len, d, dv;
-    AttnCausal causal;
-    int64_t causal_offset;
+    bool causal;
+    AttnAlign align;      /* where row 0 stands among the keys              */
+    int64_t offset;       /* for ATTN_ALIGN_OFFSET                          */
     bool mask;            /* boolean mask [B,Hq,Sq,Sk] with random holes            */
     bool bias;            /* additive f32 bias [B,Hq,Sq,Sk]                         */
     bool lse;             /* log-sum-exp wanted                                     */

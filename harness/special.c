@@ -151,7 +151,7 @@ static void beyond_frontier(Data *x)
     for (size_t j = 0; j < KEYS; j++) {
         bool seen = false;
         for (size_t i = 0; i < ROWS; i++)
-            seen = seen || (int64_t)j <= (int64_t)i + (x->problem.causal == ATTN_CAUSAL_OFFSET ? x->problem.causal_offset : 0);
+            seen = seen || (int64_t)j <= (int64_t)i + (x->problem.offset);
         if (!seen)
             spoil_key(x, j, j % 2 ? NAN : INFINITY);
     }
@@ -278,9 +278,9 @@ typedef struct Rule {
 
 #define MASK .c.shape.mask = true
 #define BIAS .c.shape.bias = true
-#define TOP .c.shape.causal = ATTN_CAUSAL_TOP_LEFT
-#define BOTTOM .c.shape.causal = ATTN_CAUSAL_BOTTOM_RIGHT
-#define OFFSET(n) .c.shape.causal = ATTN_CAUSAL_OFFSET, .c.shape.causal_offset = n
+#define TOP .c.shape.causal = true
+#define BOTTOM .c.shape.causal = true, .c.shape.align = ATTN_ALIGN_BOTTOM_RIGHT
+#define OFFSET(n) .c.shape.causal = true, .c.shape.align = ATTN_ALIGN_OFFSET, .c.shape.offset = n
 #define SCALE(x) .c.twist.has_scale = true, .c.twist.scale = x
 
 /* clang-format off */

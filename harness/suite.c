@@ -207,14 +207,16 @@ static void draw_shape(Draw *from, Shape *s)
     switch (draw(from, 7)) {
     case 0:
     case 1:
-        s->causal = ATTN_CAUSAL_BOTTOM_RIGHT;
+        s->causal = true;
+        s->align = ATTN_ALIGN_BOTTOM_RIGHT;
         break;
     case 2:
-        s->causal = ATTN_CAUSAL_TOP_LEFT;
+        s->causal = true;
         break;
     case 3:
-        s->causal = ATTN_CAUSAL_OFFSET;
-        s->causal_offset = (int64_t)draw(from, 2 * s->k_len + s->q_len) - (int64_t)(s->q_len + s->k_len / 2);
+        s->causal = true;
+        s->align = ATTN_ALIGN_OFFSET;
+        s->offset = (int64_t)draw(from, 2 * s->k_len + s->q_len) - (int64_t)(s->q_len + s->k_len / 2);
         break;
     }
     s->mask = draw(from, 3) == 0;

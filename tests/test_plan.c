@@ -27,7 +27,8 @@ static Operands *operands(void)
 static AttnProblem problem(void)
 {
     AttnProblem p = attn_problem(B, H, G, SQ, SK, D, DV);
-    p.causal = ATTN_CAUSAL_BOTTOM_RIGHT;
+    p.causal = true;
+    p.align = ATTN_ALIGN_BOTTOM_RIGHT;
     attn_problem_want_lse(&p);
     return p;
 }

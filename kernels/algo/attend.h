@@ -17,7 +17,7 @@
  * the keys of its tile; EXP2_IS_CALL (1: a function call that clobbers every
  * register, so it works on memory), KEY_BLOCK (keys in a block; 0: all of them), SWIFT (0: always the careful way).
  * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
- * block of scores. Headroom: |v| <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
+ * block of scores. Headroom: |v| times the number of key blocks <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
 #ifndef ATTN_ALGO_ATTEND_H
 #define ATTN_ALGO_ATTEND_H
 
