@@ -144,11 +144,11 @@ typedef struct AttnProblem {
     size_t d;                 /* d   >= 1, width of a q and a k row                                                   */
     size_t dv;                /* dv  >= 1, width of a v and an o row                                                  */
     AttnLayout q, k, v, o;    /* q [B,Hq,Sq,d]  k [B,Hkv,Sk,d]  v [B,Hkv,Sk,dv]  o [B,Hq,Sq,dv]                       */
-<<<<<<< HEAD
     AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores, the sink
                                  included; -inf for a row with nothing visible and no sink. ATTN_NONE: not wanted     */
     double scale;             /* attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126             */
-    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select, so what it hides may hold anything  */
+    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select: what it hides from all rows may hold
+                                 anything, v hidden from some rows only must be finite (0 * NaN is NaN)                */
     AttnScoreLayout bias;     /* optional ATTN_F32: added to the score; -inf hides, like a false mask                 */
     AttnScore score;          /* how q and k make a score                                                             */
     bool causal;              /* row i sees keys j <= i + offset                                                      */
@@ -169,16 +169,6 @@ typedef struct AttnProblem {
     AttnLayout k_past, v_past;/* their storage, if past_len > 0                                                       */
     AttnScoreLayout scores;   /* optional ATTN_F32 output [B,Hq,Sq,Sk]; ATTN_NONE: not wanted                         */
     AttnStage scores_stage;   /* what it shows                                                                        */
-=======
-    AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores;
-                                 -inf for a row with nothing visible. ATTN_NONE: not wanted                           */
-    double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126 */
-    AttnCausal causal;        /* which keys the frontier leaves visible                                               */
-    int64_t causal_offset;    /* for ATTN_CAUSAL_OFFSET: keys before query row 0; may be negative, is never clamped   */
-    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select: what it hides from all rows may hold
-                                 anything, v hidden from some rows only must be finite (0 * NaN is NaN)                */
-    AttnScoreLayout bias;     /* optional ATTN_F32: added to the scaled score; -inf hides, like a false mask          */
->>>>>>> main
 } AttnProblem;
 
 /* The largest batch, q_len, k_len, heads, d, dv and |offset| accepted. */
