@@ -74,12 +74,12 @@ static double cost(const AttnProblem *p)
     return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (double)(p->d + p->dv);
 }
 
-static AttnKeys visible(const AttnArgs *a, size_t i)
+static AttnKeys visible(const AttnArgs *a, const AttnSequence *seq, size_t i)
 {
-    AttnArgs changed = *a;
-    if (a->right != ATTN_UNBOUNDED)
-        changed.offset = (bug == BUG_OFFSET_IGNORED ? 0 : a->offset) + (bug == BUG_CAUSAL_LATE) - (bug == BUG_CAUSAL_EARLY);
-    return attn_visible_keys(&changed, i);
+    AttnSequence changed = *seq;
+    if (a->p->causal)
+        changed.offset = (bug == BUG_OFFSET_IGNORED ? 0 : seq->offset) + (bug == BUG_CAUSAL_LATE) - (bug == BUG_CAUSAL_EARLY);
+    return attn_visible_keys(a, &changed, i);
 }
 
 static bool masked(const AttnArgs *a, size_t b, size_t h, size_t i, size_t j)
@@ -107,7 +107,7 @@ static float bias_of(const AttnArgs *a, size_t b, size_t h, size_t i, size_t j)
 
 static float scale_of(const AttnArgs *a)
 {
-    const float scale = (float)a->scale;
+    const float scale = (float)a->p->scale;
     switch (bug) {
     case BUG_SCALE_SQUARED:
         return scale * scale;
@@ -120,14 +120,15 @@ static float scale_of(const AttnArgs *a)
     }
 }
 
-static float score(const AttnArgs *a, size_t b, size_t h, size_t g, size_t i, size_t j)
+static float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g, size_t i, size_t j)
 {
+    const size_t b = seq->b;
     if (masked(a, b, h, i, j))
         return -INFINITY;
     const float bias = bias_of(a, b, h, i, j), scale = scale_of(a);
     if (bias == -INFINITY)
         return -INFINITY;
-    const float *q = attn_q_row(a, b, h, i), *k = attn_k_row(a, b, g, j);
+    const float *q = attn_q_row(a, seq, h, i), *k = attn_k_row(a, seq, g, j);
     float sum = 0.0f;
     for (size_t c = 0; c < a->p->d; c++)
         sum += q[c] * k[c];
@@ -149,20 +150,20 @@ static float weight(float x)
     return p;
 }
 
-static const float *v_row(const AttnArgs *a, size_t b, size_t g, size_t j)
+static const float *v_row(const AttnArgs *a, const AttnSequence *seq, size_t g, size_t j)
 {
     if (bug == BUG_V_DENSE)
-        return attn_v_row(a, b, g, 0) + j * a->p->dv;
-    return attn_v_row(a, b, g, j);
+        return attn_v_row(a, seq, g, 0) + j * a->p->dv;
+    return attn_v_row(a, seq, g, j);
 }
 
 /* Take the keys [j0, j0 + n) into m, l and o. */
-static void block(const AttnArgs *a, size_t b, size_t h, size_t g, size_t i, size_t j0, size_t n, Scratch *x, float *o)
+static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g, size_t i, size_t j0, size_t n, Scratch *x, float *o)
 {
     const size_t dv = a->p->dv;
     float m = x->m;
     for (size_t j = 0; j < n; j++) {
-        x->s[j] = score(a, b, h, g, i, j0 + j);
+        x->s[j] = score(a, seq, h, g, i, j0 + j);
         m = x->s[j] > m || isnan(x->s[j]) ? x->s[j] : m;
     }
     if (m == -INFINITY)
@@ -178,28 +179,28 @@ static void block(const AttnArgs *a, size_t b, size_t h, size_t g, size_t i, siz
         float p = weight(x->s[j] - m);
         if (bug == BUG_TAIL_DOUBLED && n < BLOCK && j == n - 1)
             p *= 2.0f;
-        const float *v = v_row(a, b, g, j0 + j);
+        const float *v = v_row(a, seq, g, j0 + j);
         x->l += p;
         for (size_t c = 0; c < dv; c++)
             o[c] += p * v[c];
     }
 }
 
-static void dead_row(const AttnArgs *a, size_t b, size_t g, float *o)
+static void dead_row(const AttnArgs *a, const AttnSequence *seq, size_t g, float *o)
 {
     const size_t n = a->p->k_len;
     for (size_t c = 0; c < a->p->dv; c++) {
         o[c] = bug == BUG_DEAD_NAN ? NAN : 0.0f;
         for (size_t j = 0; bug == BUG_DEAD_MEAN && j < n; j++)
-            o[c] += attn_v_row(a, b, g, j)[c] / (float)n;
+            o[c] += attn_v_row(a, seq, g, j)[c] / (float)n;
     }
 }
 
-static void row(const AttnArgs *a, size_t b, size_t h, size_t i, Scratch *x)
+static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, Scratch *x)
 {
     const size_t dv = a->p->dv, g = bug == BUG_GQA_MODULO ? h % a->p->kv_heads : h / a->group;
-    const AttnKeys keys = visible(a, i);
-    float *o = attn_o_row(a, b, h, i);
+    const AttnKeys keys = visible(a, seq, i);
+    float *o = attn_o_row(a, seq, h, i);
     x->m = bug == BUG_STALE_MAXIMUM && isfinite(x->m) && fabsf(x->m) < 16.0f ? x->m : -INFINITY;
     const float start = x->m;
     x->l = bug == BUG_STALE_SUM ? x->l : 0.0f;
@@ -207,14 +208,14 @@ static void row(const AttnArgs *a, size_t b, size_t h, size_t i, Scratch *x)
         o[c] = 0.0f;
     for (size_t j = keys.lo; j < keys.hi; j += BLOCK) {
         const size_t left = keys.hi - j, n = left < BLOCK ? left : BLOCK;
-        block(a, b, h, g, i, j, bug == BUG_LAST_DROPPED && n < BLOCK ? n - 1 : n, x, o);
+        block(a, seq, h, g, i, j, bug == BUG_LAST_DROPPED && n < BLOCK ? n - 1 : n, x, o);
     }
     if (bug == BUG_READ_PAST && keys.hi > 0) {
-        volatile float beyond = attn_k_row(a, b, g, keys.hi)[0];
+        volatile float beyond = attn_k_row(a, seq, g, keys.hi)[0];
         (void)beyond;
     }
     if (x->l == 0.0f && (x->m == start || x->m == -INFINITY)) {
-        dead_row(a, b, g, o);
+        dead_row(a, seq, g, o);
         x->m = -INFINITY;
     } else
         for (size_t c = 0; c < dv; c++)
@@ -222,7 +223,7 @@ static void row(const AttnArgs *a, size_t b, size_t h, size_t i, Scratch *x)
     if (bug == BUG_WRITE_PAST)
         o[dv] = 1.0f;
     if (a->t->lse)
-        *attn_lse_at(a, b, h, i) = x->m == -INFINITY         ? -INFINITY
+        *attn_lse_at(a, seq, h, i) = x->m == -INFINITY         ? -INFINITY
                                    : bug == BUG_LSE_NO_LOG ? x->m
                                    : bug == BUG_LSE_LOG2   ? (x->m + logf(x->l)) * 1.44269504f
                                                              : x->m + logf(x->l);
@@ -231,8 +232,9 @@ static void row(const AttnArgs *a, size_t b, size_t h, size_t i, Scratch *x)
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
     const AttnFpState fp = bug == BUG_CONTROL_TRUSTED ? 0 : attn_fp_enter();
+    const AttnSequence seq = attn_sequence(a, unit.b);
     for (size_t r = unit.row0; r < unit.row1; r++)
-        row(a, unit.b, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch);
+        row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch);
     if (bug != BUG_CONTROL_TRUSTED && bug != BUG_FTZ_LEFT)
         attn_fp_leave(fp);
 }
@@ -240,7 +242,7 @@ static void run(const AttnArgs *a, AttnSpan unit, void *scratch)
 /* clang-format off */
 #define F32 ATTN_DTYPE_BIT(ATTN_F32)
 #define ACCURACY {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, .exp_ulp = 1.0, .exp_exact_at_0 = true}
-#define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .accuracy = ACCURACY, \
+#define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .features = ATTN_HAS_BAND | ATTN_HAS_MASK | ATTN_HAS_BIAS | ATTN_HAS_LSE | ATTN_HAS_GQA | ATTN_HAS_DV | ATTN_HAS_DOT, .accuracy = ACCURACY, \
                               .panel = 2, .unit_panels = 2, .scratch = scratch_bytes, .cost = cost, .run = run},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X

@@ -287,7 +287,8 @@ static bool add_edges(Suite *suite, uint64_t seed)
         s->kv_heads = 1;
         s->d = widths[i % 9];
         s->dv = widths[(i / 9 + i) % 9];
-        s->causal = (AttnCausal)(i % 3);
+        s->causal = i % 3 != 0;
+        s->align = i % 3 == 2 ? ATTN_ALIGN_BOTTOM_RIGHT : ATTN_ALIGN_TOP_LEFT;
         s->lse = i % 2 == 0;
         const size_t pair = i - singles;
         s->q_len = i < singles ? 1 + i % 65 : edges[pair % COUNT(edges)];

@@ -34,20 +34,22 @@ Test(oracle, two_by_two_by_hand)
 Test(oracle, frontiers_by_hand)
 {
     static const struct {
-        AttnCausal causal;
+        bool causal;
+        AttnAlign align;
         int64_t offset;
         size_t visible[3];
     } cases[] = {
-        {ATTN_CAUSAL_NONE, 0, {5, 5, 5}},        {ATTN_CAUSAL_TOP_LEFT, 0, {1, 2, 3}}, {ATTN_CAUSAL_BOTTOM_RIGHT, 0, {3, 4, 5}},
-        {ATTN_CAUSAL_OFFSET, -2, {0, 0, 1}},     {ATTN_CAUSAL_OFFSET, 3, {4, 5, 5}},   {ATTN_CAUSAL_OFFSET, -100, {0, 0, 0}},
-        {ATTN_CAUSAL_OFFSET, 1000, {5, 5, 5}},
+        {false, ATTN_ALIGN_TOP_LEFT, 0, {5, 5, 5}}, {true, ATTN_ALIGN_TOP_LEFT, 0, {1, 2, 3}},  {true, ATTN_ALIGN_BOTTOM_RIGHT, 0, {3, 4, 5}},
+        {true, ATTN_ALIGN_OFFSET, -2, {0, 0, 1}},   {true, ATTN_ALIGN_OFFSET, 3, {4, 5, 5}},    {true, ATTN_ALIGN_OFFSET, -100, {0, 0, 0}},
+        {true, ATTN_ALIGN_OFFSET, 1000, {5, 5, 5}},
     };
     const float q[3] = {1, 1, 1}, k[5] = {0, 0, 0, 0, 0}, v[5] = {1, 2, 3, 4, 5};
     AttnProblem p = attn_problem(1, 1, 1, 3, 5, 1, 1);
     const AttnTensors t = attn_tensors(q, k, v, NULL);
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         p.causal = cases[n].causal;
-        p.causal_offset = cases[n].offset;
+        p.align = cases[n].align;
+        p.offset = cases[n].offset;
         Oracle oracle;
         cr_assert(oracle_open(&oracle, &p, &t, false));
         for (size_t i = 0; i < 3; i++) {

@@ -127,34 +127,35 @@ Test(problem, scale)
     }
 }
 
-Test(problem, causal)
+Test(problem, position)
 {
     AttnProblem p = plain();
-    for (int causal = ATTN_CAUSAL_NONE; causal <= ATTN_CAUSAL_OFFSET; causal++) {
-        p.causal = (AttnCausal)causal;
-        p.causal_offset = 0;
-        expect_ok(&p, "causal");
-        p.causal_offset = -3;
-        if (p.causal == ATTN_CAUSAL_OFFSET)
+    p.causal = true;
+    for (int align = ATTN_ALIGN_TOP_LEFT; align <= ATTN_ALIGN_OFFSET; align++) {
+        p.align = (AttnAlign)align;
+        p.offset = 0;
+        expect_ok(&p, "align");
+        p.offset = -3;
+        if (p.align == ATTN_ALIGN_OFFSET)
             expect_ok(&p, "offset");
         else
-            expect_refused(&p, ATTN_ERROR_VALUE, "problem.causal_offset is -3");
+            expect_refused(&p, ATTN_ERROR_VALUE, "problem.offset is -3");
     }
     const int64_t most = (int64_t)ATTN_MAX_SIZE;
-    p.causal_offset = most;
+    p.offset = most;
     expect_ok(&p, "offset");
-    p.causal_offset = -most;
+    p.offset = -most;
     expect_ok(&p, "offset");
     const int64_t bad[] = {most + 1, -most - 1, INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < 4; i++) {
-        p.causal_offset = bad[i];
-        expect_refused(&p, ATTN_ERROR_VALUE, "problem.causal_offset is ");
+        p.offset = bad[i];
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.offset is ");
     }
-    static const int unknown[] = {-1, ATTN_CAUSAL_OFFSET + 1, 1000};
+    static const int unknown[] = {-1, ATTN_ALIGN_OFFSETS + 1, 1000};
     for (size_t i = 0; i < 3; i++) {
         p = plain();
-        memcpy(&p.causal, &unknown[i], sizeof p.causal);
-        expect_refused(&p, ATTN_ERROR_VALUE, "problem.causal is ");
+        memcpy(&p.align, &unknown[i], sizeof p.align);
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.align is ");
     }
 }
 

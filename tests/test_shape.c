@@ -38,7 +38,7 @@ static size_t counted(const char *text)
 static bool same(const Shape *a, const Shape *b)
 {
     return a->batch == b->batch && a->q_heads == b->q_heads && a->kv_heads == b->kv_heads && a->q_len == b->q_len && a->k_len == b->k_len &&
-           a->d == b->d && a->dv == b->dv && a->causal == b->causal && a->causal_offset == b->causal_offset && a->mask == b->mask &&
+           a->d == b->d && a->dv == b->dv && a->causal == b->causal && a->align == b->align && a->offset == b->offset && a->mask == b->mask &&
            a->bias == b->bias && a->lse == b->lse && a->v_in_k == b->v_in_k && a->layout == b->layout;
 }
 
@@ -54,8 +54,9 @@ static Shape random_shape(uint64_t seed)
     s.k_len = PICK(70000);
     s.d = 1 + PICK(600);
     s.dv = PICK(2) ? s.d : 1 + PICK(600);
-    s.causal = (AttnCausal)PICK(4);
-    s.causal_offset = s.causal == ATTN_CAUSAL_OFFSET ? (int64_t)PICK(200) - 100 : 0;
+    s.causal = PICK(2);
+    s.align = s.causal ? (AttnAlign)PICK(3) : ATTN_ALIGN_TOP_LEFT;
+    s.offset = s.align == ATTN_ALIGN_OFFSET ? (int64_t)PICK(200) - 100 : 0;
     s.mask = PICK(2);
     s.bias = PICK(2);
     s.lse = PICK(2);
@@ -86,12 +87,12 @@ Test(shape, spells_out_what_it_reads)
 {
     const Shape s = parsed("f32:b2_h32g8_q512_k4096_d128v64_causal-off-7_maskbool_bias_blhd_lse");
     cr_assert(s.batch == 2 && s.q_heads == 32 && s.kv_heads == 8 && s.q_len == 512 && s.k_len == 4096 && s.d == 128 && s.dv == 64);
-    cr_assert(s.causal == ATTN_CAUSAL_OFFSET && s.causal_offset == -7 && s.mask && s.bias && s.lse && !s.v_in_k && s.layout == SHAPE_BLHD);
+    cr_assert(s.causal && s.align == ATTN_ALIGN_OFFSET && s.offset == -7 && s.mask && s.bias && s.lse && !s.v_in_k && s.layout == SHAPE_BLHD);
     char name[200];
     const Shape plain = parsed("b1_h8g8_q1_k2_d3v3_bhld");
     cr_assert_str_eq(shape_name(&plain, name, sizeof name), "b1_h8_q1_k2_d3");
-    cr_assert_eq(parsed("b1_h8_q1_k2_d3_causal").causal, ATTN_CAUSAL_BOTTOM_RIGHT);
-    cr_assert_eq(parsed("b1_h8_q1_k2_d3_causal-tl").causal, ATTN_CAUSAL_TOP_LEFT);
+    cr_assert_eq(parsed("b1_h8_q1_k2_d3_causal").align, ATTN_ALIGN_BOTTOM_RIGHT);
+    cr_assert_eq(parsed("b1_h8_q1_k2_d3_causal-tl").align, ATTN_ALIGN_TOP_LEFT);
 }
 
 Test(shape, refuses_with_a_sentence)
@@ -240,13 +241,13 @@ Test(shape, work)
         Shape s = random_shape(seed);
         s.q_len %= 20;
         s.k_len %= 20;
-        s.causal_offset %= 30;
-        const int64_t offset = s.causal == ATTN_CAUSAL_OFFSET ? s.causal_offset : s.causal == ATTN_CAUSAL_TOP_LEFT ? 0 :
+        s.offset %= 30;
+        const int64_t offset = s.align == ATTN_ALIGN_OFFSET ? s.offset : s.align == ATTN_ALIGN_TOP_LEFT ? 0 :
                                (int64_t)s.k_len - (int64_t)s.q_len;
         size_t pairs = 0;
         for (size_t i = 0; i < s.q_len; i++)
             for (size_t j = 0; j < s.k_len; j++)
-                pairs += s.causal == ATTN_CAUSAL_NONE || (int64_t)j <= (int64_t)i + offset;
+                pairs += !s.causal || (int64_t)j <= (int64_t)i + offset;
         char name[200];
         cr_assert_eq(shape_visible_pairs(&s), (double)(pairs * s.batch * s.q_heads), "%s", shape_name(&s, name, sizeof name));
         cr_assert_eq(shape_flop(&s), 2.0 * (double)(pairs * s.batch * s.q_heads * (s.d + s.dv)));
