@@ -46,6 +46,10 @@ static const char *dtype_name(AttnDtype dtype)
 static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cpu, const AttnSettings *settings, char *why, size_t size)
 {
     char names[96];
+    if (k->linear) {
+        snprintf(why, size, "computes a matrix product, not attention");
+        return false;
+    }
     if (settings && settings->kernel && settings->kernel != k) {
         snprintf(why, size, "%s asks for %s", settings->kernel_from, settings->kernel->name);
         return false;

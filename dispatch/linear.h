@@ -6,7 +6,8 @@
 #include "dispatch/options.h"
 
 /* The linear kernel to use: the last in the registry that this CPU has and the settings allow (rows of kernels/meson.build go from narrow to wide),
- * or the forced one if settings->kernel is a linear kernel. Never NULL: a portable one always runs. */
+ * or the forced one if settings->kernel is a linear kernel. A portable one always runs, so NULL only if a forced one cannot run here; why is
+ * then in attn_last_error(), ATTN_ERROR_UNSUPPORTED. */
 const AttnKernel *attn_linear_choose(const AttnKernel *const *kernels, size_t count, const AttnCpu *cpu, const AttnSettings *settings);
 
 /* Bytes of packed weights, a multiple of 64; 0 if it overflows. */
