@@ -73,13 +73,9 @@ static bool from_shape(const Cli *cli, Operands *operands, const char *text, Dat
 
 static bool from_folder(Operands *operands, const char *directory)
 {
-    char error[1024], missing[200];
+    char error[1024];
     if (!folder_read(directory, &operands->folder, error, sizeof error)) {
         render_error("%s", error);
-        return false;
-    }
-    if (*folder_missing(&operands->folder, missing, sizeof missing)) {
-        render_error("%s: not in the interface yet: %s", directory, missing);
         return false;
     }
     if (!folder_bind(&operands->folder, &operands->call, error, sizeof error)) {
