@@ -61,7 +61,7 @@ static bool from_shape(const Cli *cli, Operands *operands, const char *text, Dat
         render_error("shape '%s': %s", text, attn_last_error());
         return false;
     }
-    if (!data_make(&operands->data, &problem, dist, cli->seed, FENCE_NONE, error, sizeof error)) {
+    if (!data_make(&operands->data, &shape, &problem, dist, cli->seed, FENCE_NONE, error, sizeof error)) {
         render_error("shape '%s': %s", text, error);
         return false;
     }

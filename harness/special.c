@@ -177,7 +177,7 @@ static void dead_mask_nan_q(Data *x)
 
 static void all_dead(Data *x)
 {
-    memset(x->arena[5].at, 0, x->arena[5].bytes);
+    memset(x->arena[DATA_MASK].at, 0, x->arena[DATA_MASK].bytes);
     for (size_t j = 0; j < KEYS; j++)
         spoil_key(x, j, NAN);
 }

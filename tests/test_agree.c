@@ -54,7 +54,7 @@ static void set_up(Bench *x, const char *text)
 {
     VerifyCase c;
     char error[200];
-    const AttnAccuracy f32 = {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, 1.0, true, false};
+    const AttnAccuracy f32 = {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, .exp_ulp = 1.0, .tanh_ulp = 2.2, .exp_exact_at_0 = true};
     memset(x, 0, sizeof *x);
     cr_assert(case_parse(text, &c, error, sizeof error), "%s", error);
     cr_assert(case_data(&x->data, &c, error, sizeof error), "%s", error);
@@ -151,7 +151,7 @@ Test(agree, constant_v_has_a_narrow_bound)
     Data data;
     Agree agree;
     char error[200];
-    const AttnAccuracy f32 = {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, 1.0, true, false};
+    const AttnAccuracy f32 = {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, .exp_ulp = 1.0, .tanh_ulp = 2.2, .exp_exact_at_0 = true};
     cr_assert(case_parse("b1_h1_q4_k50_d16:large:3:after:t1", &c, error, sizeof error));
     cr_assert(case_data(&data, &c, error, sizeof error));
     float *v = (float *)(uintptr_t)data.tensors.v;

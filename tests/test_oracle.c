@@ -131,10 +131,10 @@ Test(oracle, rows_are_all_or_a_sample_with_the_edges)
 {
     const AttnProblem small = attn_problem(2, 3, 3, 50, 10, 4, 4), large = attn_problem(1, 32, 8, 4096, 4096, 128, 128);
     size_t count;
-    size_t *rows = oracle_pick_rows(&small, 1, ORACLE_FLOP_LIMIT, &count);
+    size_t *rows = oracle_pick_rows(&small, NULL, 1, ORACLE_FLOP_LIMIT, &count);
     cr_assert_eq(count, 300);
     free(rows);
-    rows = oracle_pick_rows(&large, 1, ORACLE_FLOP_LIMIT, &count);
+    rows = oracle_pick_rows(&large, NULL, 1, ORACLE_FLOP_LIMIT, &count);
     cr_assert_gt(count, 64);
     cr_assert_lt(count, 200);
     cr_assert_eq(rows[0], 0);

@@ -3,6 +3,7 @@
 
 #include "dispatch/overlap.h"
 #include "dispatch/problem.h"
+#include "dispatch/structs.h"
 #include "harness/data.h"
 
 static AttnProblem plain(void)
@@ -251,7 +252,10 @@ Test(problem, structs_of_other_ages)
     caller.younger[17] = 1;
     cr_expect_eq(attn_problem_check(&caller.problem), ATTN_ERROR_STRUCT);
     cr_expect_not_null(strstr(attn_last_error(), "does not know"));
-    const size_t wrong[] = {0, sizeof(size_t), sizeof(AttnProblem) - 1, 1u << 30, SIZE_MAX};
+    caller.problem.size = ATTN_STRUCT_UP_TO(AttnProblem, bias);
+    caller.problem.softcap = -1.0;
+    expect_ok(&caller.problem, "an older struct, which has no soft-cap");
+    const size_t wrong[] = {0, sizeof(size_t), ATTN_STRUCT_UP_TO(AttnProblem, bias) - 1, 1u << 30, SIZE_MAX};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         caller.problem.size = wrong[i];
         expect_refused(&caller.problem, ATTN_ERROR_STRUCT, "problem.size is ");
@@ -329,7 +333,7 @@ Test(tensors, missing_and_superfluous)
     expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.mask is ");
     t = plain_tensors();
     t.bias = room[4];
-    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "problem.bias.dtype is ATTN_NONE");
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.bias is ");
 
     attn_problem_want_lse(&p);
     p.mask.dtype = ATTN_BOOL;
@@ -367,11 +371,14 @@ Test(tensors, structs_of_other_ages)
 {
     AttnProblem p = plain();
     AttnTensors t = plain_tensors();
-    const size_t wrong[] = {0, sizeof t - 1, SIZE_MAX};
+    const size_t wrong[] = {0, ATTN_STRUCT_UP_TO(AttnTensors, bias) - 1, SIZE_MAX};
     for (size_t i = 0; i < 3; i++) {
         t.size = wrong[i];
         expect_tensors(&p, &t, ATTN_ERROR_STRUCT, "tensors.size is ");
     }
+    t.size = ATTN_STRUCT_UP_TO(AttnTensors, bias);
+    t.sinks = room[4];
+    expect_tensors(&p, &t, ATTN_OK, "");
     struct {
         AttnTensors tensors;
         void *younger;
