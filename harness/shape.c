@@ -275,11 +275,11 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
 
-/* The shortest decimal number that reads back as `value`. */
+/* A decimal number, no longer than needed, that reads back as `value`. */
 static void put_real(char *text, size_t size, const char *word, double value)
 {
     char digits[32] = "";
-    for (int precision = 1; precision <= 17 && strtod(digits, NULL) != value; precision++)
+    for (int precision = 6; precision <= 17 && strtod(digits, NULL) != value; precision++)
         snprintf(digits, sizeof digits, "%.*g", precision, value);
     snprintf(text, size, "_%s%s", word, *digits ? digits : "0");
 }

@@ -264,6 +264,11 @@ Test(shape, presets_take_other_lengths)
         {"llama3-70b/decode@5", "b1_h64g8_q1_k5_d128_causal"},
         {"qwen2-7b/chunk@q3,k9", "b1_h28g4_q3_k9_d128_causal"},
         {"phi3-mini/batchdecode@b5", "b5_h32_q1_k4096_d96_causal"},
+        {"mistral-7b/decode@9999", "b1_h32g8_q1_k9999_d128_causal_win4095"},
+        {"gemma2-9b/prefill@9", "b1_h16g8_q9_k9_d256_causal_cap50"},
+        {"gemma2-9b-local/prefill@9", "b1_h16g8_q9_k9_d256_causal_win4095_cap50"},
+        {"gpt-oss-local/chunk@q3,k300", "b1_h64g8_q3_k300_d64_causal_win127_sink"},
+        {"bloom-7b1/batchdecode@b2", "b2_h32_q1_k4096_d128_causal_alibi"},
         {"deepseek-mla/decode@77", "b1_h128g1_q1_k77_d576v512_causal_vk"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
