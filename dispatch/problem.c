@@ -3,8 +3,8 @@
  * Whatever passes here can be computed: sizes are in range, every element has an address, no two results share a place, and no output
  * touches another tensor. Kernels rely on all of it and check none of it. What passes may still find no kernel (dispatch/choose.c). */
 #include "dispatch/problem.h"
-#include "dispatch/overlap.h"
 #include "dispatch/structs.h"
+#include "dispatch/view.h"
 
 #include <inttypes.h>
 
@@ -14,15 +14,6 @@
 /* Soft-caps whose inverse, in log2 units, is an ordinary f32. */
 #define LEAST_SOFTCAP 0x1p-60
 #define MOST_SOFTCAP 0x1p60
-
-/* One tensor of a problem as numbers: [batch, head, row, column], a column stride of 1 except over scores. */
-typedef struct View {
-    const char *name;
-    const char *letters; /* its axes, for sentences */
-    size_t element;      /* bytes; 0: absent        */
-    size_t count[4];
-    ptrdiff_t stride[4];
-} View;
 
 /* Outputs are O to SCORES; what comes before K_PAST has its dtype in the problem. */
 enum { Q, K, V, O, LSE, SCORES, MASK, BIAS, K_PAST, V_PAST, W, OFFSETS, KV_LENGTHS, SLOPES, SINKS, CU_Q, CU_K, VIEWS };
@@ -40,21 +31,21 @@ static size_t dtype_bytes(AttnDtype dtype)
     return 0;
 }
 
-static View layout_view(const char *name, const char *letters, const AttnLayout *l, size_t batch, size_t heads, size_t rows, size_t cols)
+static AttnView layout_view(const char *name, const char *letters, const AttnLayout *l, size_t batch, size_t heads, size_t rows, size_t cols)
 {
-    return (View){name, letters, dtype_bytes(l->dtype), {batch, heads, rows, cols}, {l->batch, l->head, l->row, 1}};
+    return (AttnView){name, letters, dtype_bytes(l->dtype), {batch, heads, rows, cols}, {l->batch, l->head, l->row, 1}};
 }
 
-static View score_view(const char *name, const AttnScoreLayout *l, const AttnProblem *p)
+static AttnView score_view(const char *name, const AttnScoreLayout *l, const AttnProblem *p)
 {
     const size_t element = dtype_bytes(l->dtype);
-    return (View){name, "[B,Hq,Sq,Sk]", element, {p->batch, p->q_heads, p->q_len, p->k_len}, {l->batch, l->head, l->row, l->col}};
+    return (AttnView){name, "[B,Hq,Sq,Sk]", element, {p->batch, p->q_heads, p->q_len, p->k_len}, {l->batch, l->head, l->row, l->col}};
 }
 
 /* A plain array [rows, cols] of `element` bytes, there if wanted. */
-static View array_view(const char *name, const char *letters, bool wanted, size_t element, size_t rows, size_t cols)
+static AttnView array_view(const char *name, const char *letters, bool wanted, size_t element, size_t rows, size_t cols)
 {
-    return (View){name, letters, wanted ? element : 0, {1, 1, rows, cols}, {0, 0, (ptrdiff_t)cols, 1}};
+    return (AttnView){name, letters, wanted ? element : 0, {1, 1, rows, cols}, {0, 0, (ptrdiff_t)cols, 1}};
 }
 
 /* Rows that a packed tensor has: the last of the cumulative lengths, or, before they are known, the most there can be. */
@@ -67,7 +58,7 @@ static size_t packed_rows(const int64_t *cumulative, size_t batch, size_t longes
 }
 
 /* t may be NULL: a problem without its tensors. */
-static void views_of(const AttnProblem *p, const AttnTensors *t, View view[VIEWS])
+static void views_of(const AttnProblem *p, const AttnTensors *t, AttnView view[VIEWS])
 {
     const size_t batch = p->varlen ? 1 : p->batch;
     const size_t q_rows = p->varlen ? packed_rows(t ? t->cu_q : NULL, p->batch, p->q_len) : p->q_len;
@@ -89,11 +80,6 @@ static void views_of(const AttnProblem *p, const AttnTensors *t, View view[VIEWS
     view[SINKS] = array_view("sinks", "[Hq]", p->sinks, sizeof(float), 1, p->q_heads);
     view[CU_Q] = array_view("cu_q", "[B+1]", p->varlen, sizeof(int64_t), 1, p->batch + 1);
     view[CU_K] = array_view("cu_k", "[B+1]", p->varlen, sizeof(int64_t), 1, p->batch + 1);
-}
-
-static bool is_empty(const View *view)
-{
-    return view->count[0] == 0 || view->count[1] == 0 || view->count[2] == 0 || view->count[3] == 0;
 }
 
 /* ---- Problem --------------------------------------------------------------------------------------------------------------------- */
@@ -212,58 +198,11 @@ static AttnStatus check_semantics(const AttnProblem *p)
     return status == ATTN_OK ? check_combinations(p) : status;
 }
 
-/* "problem.o" and its numbers, for the two checks below. */
-#define SHAPE_FORMAT "problem.%s is %s = [%zu,%zu,%zu,%zu] with strides %td, %td, %td, %td; allowed: "
-#define SHAPE(view)                                                                                                                       \
-    (view)->name, (view)->letters, (view)->count[0], (view)->count[1], (view)->count[2], (view)->count[3], (view)->stride[0],             \
-        (view)->stride[1], (view)->stride[2], (view)->stride[3]
-
-/* Every element has an address, and (dense) the tensor without gaps would fit too, which it must even where a stride of 0 repeats rows:
- * where it does not, the products from which attn_problem() made the strides have wrapped around. */
-static AttnStatus check_address_space(const View *view, bool dense)
-{
-    size_t bytes = view->element;
-    ptrdiff_t low, high;
-    bool fits = attn_span(view->count, view->stride, view->element, &low, &high);
-    for (size_t k = 0; k < 4 && dense && !is_empty(view); k++)
-        fits = fits && !__builtin_mul_overflow(bytes, view->count[k], &bytes) && bytes <= ATTN_MOST_SPAN;
-    if (fits)
-        return ATTN_OK;
-    return attn_fail(ATTN_ERROR_OVERFLOW, SHAPE_FORMAT "%td bytes from the first to the last", SHAPE(view), (ptrdiff_t)ATTN_MOST_SPAN);
-}
-
-/* Do all elements of an output lie apart? They do if, from the smallest stride to the largest, each step clears all that the smaller ones
- * reach. Outputs woven more finely than that are refused, though some would do. */
-static AttnStatus check_distinct(const View *view)
-{
-    size_t reach = 1, order[4], axes = 0;
-    if (is_empty(view))
-        return ATTN_OK;
-    for (size_t k = 0; k < 4; k++) {
-        if (view->count[k] == 1)
-            continue;
-        size_t at = axes++;
-        for (; at > 0 && ATTN_ABS(view->stride[order[at - 1]]) > ATTN_ABS(view->stride[k]); at--)
-            order[at] = order[at - 1];
-        order[at] = k;
-    }
-    for (size_t i = 0; i < axes; i++) {
-        const size_t step = ATTN_ABS(view->stride[order[i]]);
-        if (step < reach)
-            return attn_fail(ATTN_ERROR_OVERLAP,
-                             SHAPE_FORMAT "strides of which each larger one steps over all that the smaller ones reach (%td does not step "
-                             "over %zu elements), so that no two results share a place",
-                             SHAPE(view), view->stride[order[i]], reach);
-        reach += (view->count[order[i]] - 1) * step;
-    }
-    return ATTN_OK;
-}
-
 AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
 {
     if (!problem)
         return attn_fail(ATTN_ERROR_NULL, "problem is NULL; allowed: a problem made by attn_problem()");
-    View view[VIEWS];
+    AttnView view[VIEWS];
     AttnStatus status =
         attn_struct_read("problem", "attn_problem()", problem, ATTN_STRUCT_UP_TO(AttnProblem, bias), out, sizeof *out);
     if (status == ATTN_OK)
@@ -278,10 +217,10 @@ AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
     views_of(out, NULL, view);
     for (size_t i = 0; i < VIEWS && status == ATTN_OK; i++)
         if (view[i].element > 0)
-            status = check_address_space(&view[i], i != MASK && i != BIAS); /* there, broadcasting is the purpose */
+            status = attn_view_check_addresses("problem", &view[i], i != MASK && i != BIAS); /* there, broadcasting is the purpose */
     for (size_t i = O; i <= SCORES && status == ATTN_OK; i++)
         if (view[i].element > 0)
-            status = check_distinct(&view[i]);
+            status = attn_view_check_distinct("problem", &view[i]);
     return status;
 }
 
@@ -300,27 +239,6 @@ bool attn_layout_extent(const AttnLayout *layout, size_t batch, size_t heads, si
 }
 
 /* ---- Tensors --------------------------------------------------------------------------------------------------------------------- */
-
-static AttnStatus check_pointer(const View *view, const void *pointer, AttnRegion *region)
-{
-    if (view->element == 0) {
-        if (pointer)
-            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s is %p, but the problem does not ask for it; allowed: NULL", view->name, pointer);
-        return ATTN_OK;
-    }
-    if (is_empty(view))
-        return ATTN_OK;
-    if (!pointer)
-        return attn_fail(ATTN_ERROR_NULL, "tensors.%s is NULL; allowed: the address of %s = [%zu,%zu,%zu,%zu]", view->name, view->letters,
-                         view->count[0], view->count[1], view->count[2], view->count[3]);
-    if ((uintptr_t)pointer % view->element != 0)
-        return attn_fail(ATTN_ERROR_VALUE, "tensors.%s is %p; allowed: multiples of %zu, the bytes of an element", view->name, pointer,
-                         view->element);
-    if (!attn_region(pointer, view->count, view->stride, view->element, region))
-        return attn_fail(ATTN_ERROR_OVERFLOW, "tensors.%s is %p; allowed: a place from which its strides stay in the address space",
-                         view->name, pointer);
-    return ATTN_OK;
-}
 
 /* Cumulative lengths: B + 1 of them, from 0, no entry longer than the problem says. */
 static AttnStatus check_cumulative(const char *name, const int64_t *cu, size_t batch, const char *longest_name, size_t longest)
@@ -374,23 +292,18 @@ AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tens
         status = check_numbers(problem, out);
     if (status != ATTN_OK)
         return status;
-    View view[VIEWS];
+    AttnView view[VIEWS];
     AttnRegion region[VIEWS];
     const void *const pointer[VIEWS] = {out->q,      out->k,      out->v, out->o,       out->lse,        out->scores,       out->mask,  out->bias, out->k_past,
                                         out->v_past, out->w, out->offsets, out->kv_lengths, out->alibi_slopes, out->sinks, out->cu_q, out->cu_k};
     views_of(problem, out, view);
     memset(region, 0, sizeof region); /* an absent or empty tensor is an empty region */
     for (size_t i = 0; i < VIEWS; i++) {
-        const AttnStatus checked = check_pointer(&view[i], pointer[i], &region[i]);
+        const AttnStatus checked = attn_view_check_pointer("problem", &view[i], pointer[i], &region[i]);
         if (checked != ATTN_OK)
             return checked;
     }
-    for (size_t output = O; output <= SCORES; output++)
-        for (size_t i = 0; i < VIEWS; i++)
-            if (i != output && attn_regions_overlap(&region[output], &region[i]))
-                return attn_fail(ATTN_ERROR_OVERLAP,
-                                 "tensors.%s (from %p to %p) overlaps tensors.%s (from %p to %p); allowed: an output that shares no byte "
-                                 "with another tensor", view[output].name, (void *)region[output].low, (void *)region[output].end,
-                                 view[i].name, (void *)region[i].low, (void *)region[i].end);
-    return ATTN_OK;
+    for (size_t output = O; output <= SCORES && status == ATTN_OK; output++)
+        status = attn_view_check_apart(view, region, VIEWS, output);
+    return status;
 }
