@@ -11,8 +11,10 @@
 /* Rows of a full unit: their x stays in a second-level cache up to a few thousand inputs. */
 #define UNIT_ROWS ((size_t)128)
 
-/* Multiply-adds that make a unit worth handing out, some 20 to 100 microseconds of one core. */
+/* Multiply-adds that make a unit worth handing out, some 20 to 100 microseconds of one core; and how many of them take as long as fetching
+ * the weight itself from memory, which is what bounds a product of few rows. */
 #define UNIT_WORK ((size_t)1 << 22)
+#define WEIGHT_WORK ((size_t)16)
 
 const AttnKernel *attn_linear_choose(const AttnKernel *const *kernels, size_t count, const AttnCpu *cpu, const AttnSettings *settings)
 {
@@ -83,7 +85,8 @@ void attn_linear_run(const AttnKernel *kernel, const AttnLinear *linear, const f
         return;
     const size_t down = (linear->rows + UNIT_ROWS - 1) / UNIT_ROWS, rows = (linear->rows + down - 1) / down;
     const size_t panels = (linear->outputs + kernel->panel - 1) / kernel->panel;
-    const size_t panel_work = rows * kernel->panel * (linear->inputs > 0 ? linear->inputs : 1);
+    const size_t weight_work = rows > WEIGHT_WORK ? rows : WEIGHT_WORK;
+    const size_t panel_work = weight_work * kernel->panel * (linear->inputs > 0 ? linear->inputs : 1);
     const size_t least = (UNIT_WORK + panel_work - 1) / panel_work;
     const size_t across = (panels + least - 1) / least, wide = (panels + across - 1) / across;
     Product product = {
