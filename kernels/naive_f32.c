@@ -31,10 +31,11 @@ static size_t scratch(const AttnProblem *p)
     return lay_out(p, NULL, &w);
 }
 
-/* One multiply-add a cycle at best, and expf at about 20. */
+/* One multiply-add a cycle at best, and expf or tanhf at about 20. */
 static double cost(const AttnProblem *p)
 {
-    return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (2.0 * (double)(p->d + p->dv) + 20.0);
+    const double calls = 1.0 + (p->softcap > 0 ? 1.0 : 0.0) + (p->score == ATTN_SCORE_ADDITIVE ? (double)p->d : 0.0);
+    return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (2.0 * (double)(p->d + p->dv) + 20.0 * calls);
 }
 
 /* s0 of query row i of head h and key row j. */
