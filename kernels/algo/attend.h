@@ -299,6 +299,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
     const AttnArgs *a = w->a;
     const float *q[LANES] = {0}, *weights[LANES] = {0};
     panel->rows = 0;
+    panel->lanes.always = lanes_always(a->p);
     for (; *row < end && panel->rows < LANES; ++*row) {
         const size_t lane = panel->rows, h = w->kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
         if (i >= w->seq.q_len)
@@ -312,7 +313,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
         return false;
     panel->nq = (panel->rows + VL - 1) / VL;
     const size_t lanes = panel->nq * VL;
-    lanes_finish(&panel->lanes, a->p, panel->rows, lanes);
+    lanes_finish(&panel->lanes, panel->rows, lanes);
     const float factor = (float)(a->p->scale * (double)w->unit);
     if (a->p->score == ATTN_SCORE_ADDITIVE) {
         pack_queries(q, lanes, a->p->d, 1.0f, panel->q);

@@ -20,7 +20,7 @@ typedef struct Lanes {
     size_t lo[LANES], hi[LANES];            /* keys [lo, hi) that the structure leaves visible                      */
     size_t min_lo, max_lo, min_hi, max_hi;  /* over the lanes that see anything: [min_lo, max_hi) is worth visiting;
                                                in [max_lo, min_hi) every lane sees every key                        */
-    bool always;                            /* some option touches every score                                     */
+    bool always;                            /* some option touches every score; else the members below are unset   */
     const unsigned char *mask[LANES];       /* address of the mask at key 0; NULL without a mask                    */
     const float *bias[LANES];               /* address of the bias at key 0; NULL without a bias                    */
     bool same_mask, same_bias;              /* all lanes share one address                                          */
@@ -29,7 +29,13 @@ typedef struct Lanes {
     float norm[LANES];                      /* -scale/2 |q|^2, for the Gaussian score                               */
 } Lanes;
 
-/* Lane `lane` holds query row i of head h. unit: that of the scores, 1 or log2(e). */
+/* Does some option touch every score? */
+static bool lanes_always(const AttnProblem *p)
+{
+    return p->mask.dtype != ATTN_NONE || p->bias.dtype != ATTN_NONE || p->alibi || p->softcap > 0.0 || p->score == ATTN_SCORE_GAUSSIAN;
+}
+
+/* Lane `lane` holds query row i of head h. unit: that of the scores, 1 or log2(e). lanes->always is set. */
 static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float unit, size_t h, size_t i)
 {
     const AttnProblem *p = a->p;
@@ -38,6 +44,8 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
     lanes->i[lane] = i;
     lanes->lo[lane] = keys.lo;
     lanes->hi[lane] = keys.hi;
+    if (!lanes->always)
+        return;
     lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + attn_score_at(&p->mask, seq->b, h, i, 0) : NULL;
     lanes->bias[lane] = a->t->bias ? a->t->bias + attn_score_at(&p->bias, seq->b, h, i, 0) : NULL;
     lanes->at[lane] = (int64_t)i + seq->offset;
@@ -53,11 +61,13 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
 }
 
 /* Repeat the last of `rows` lanes up to `count`, and find the extremes that classify strips. */
-static void lanes_finish(Lanes *lanes, const AttnProblem *p, size_t rows, size_t count)
+static void lanes_finish(Lanes *lanes, size_t rows, size_t count)
 {
     for (size_t lane = rows; lane < count; lane++) {
         lanes->lo[lane] = lanes->lo[rows - 1];
         lanes->hi[lane] = lanes->hi[rows - 1];
+    }
+    for (size_t lane = rows; lane < count && lanes->always; lane++) {
         lanes->mask[lane] = lanes->mask[rows - 1];
         lanes->bias[lane] = lanes->bias[rows - 1];
         lanes->at[lane] = lanes->at[rows - 1];
@@ -66,7 +76,6 @@ static void lanes_finish(Lanes *lanes, const AttnProblem *p, size_t rows, size_t
     }
     lanes->min_lo = lanes->min_hi = SIZE_MAX;
     lanes->max_lo = lanes->max_hi = 0;
-    lanes->same_mask = lanes->same_bias = true;
     for (size_t lane = 0; lane < count; lane++) {
         const bool sees = lanes->lo[lane] < lanes->hi[lane];
         if (sees && lanes->lo[lane] < lanes->min_lo)
@@ -77,10 +86,12 @@ static void lanes_finish(Lanes *lanes, const AttnProblem *p, size_t rows, size_t
             lanes->max_lo = lanes->lo[lane];
         if (lanes->hi[lane] < lanes->min_hi)
             lanes->min_hi = lanes->hi[lane];
+    }
+    lanes->same_mask = lanes->same_bias = true;
+    for (size_t lane = 1; lane < count && lanes->always; lane++) {
         lanes->same_mask = lanes->same_mask && lanes->mask[lane] == lanes->mask[0];
         lanes->same_bias = lanes->same_bias && lanes->bias[lane] == lanes->bias[0];
     }
-    lanes->always = lanes->mask[0] || lanes->bias[0] || p->alibi || p->softcap > 0.0 || p->score == ATTN_SCORE_GAUSSIAN;
 }
 
 /* Does strip [j, j + n) need the stage? */
@@ -259,11 +270,11 @@ static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto
         return;
     if (p->alibi)
         strip_alibi(lanes, count, j, n, s);
-    if (lanes->bias[0]) {
+    if (p->bias.dtype != ATTN_NONE) {
         strip_bias(lanes, count, p->bias.col, j, n, add);
         strip_add(count, n, add, s);
     }
-    if (lanes->mask[0]) {
+    if (p->mask.dtype != ATTN_NONE) {
         strip_mask(lanes, count, p->mask.col, j, n, add);
         strip_add(count, n, add, s);
     }
