@@ -28,7 +28,7 @@ static const char usage[] = "usage: attnzoo bench [options]\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
 static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
-    {'s', "shapes", "SHAPES", "shapes or presets, for example b1_h8_q512_k512_d64 or llama3-8b/decode@4096"},
+    {'s', "shapes", "SHAPES", "shapes, presets or products: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024"},
     {SUITE, "suite", "NAME", "a set of shapes: default or speed"},
     {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
     {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},

@@ -68,6 +68,11 @@ typedef struct Shapes {
 bool shapes_parse(Shapes *list, const char *text, char *error, size_t error_size);
 void shapes_free(Shapes *list);
 
+/* Hand each word that `text` stands for, ranges and lists multiplied out, to take(); false from it ends the walk. shapes_parse is this with
+ * words that are attention shapes. */
+typedef bool ShapesTake(void *context, const char *word, char *error, size_t error_size);
+bool shapes_expand(const char *text, ShapesTake *take, void *context, char *error, size_t error_size);
+
 /* One word without ranges: a shape string, or a preset with its '/'. *shape is set only on success. */
 bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size);
 bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size);
