@@ -67,10 +67,12 @@ static const Setting settings[] = {
     {"window-left", {SHAPE(2, 2, 2, 50, 90, 20, 24), WINDOW(33, -1), BOTTOM, LSE}},
     {"window-right",{SHAPE(1, 2, 2, 70, 70, 20, 24), WINDOW(-1, 2), .shape.align = ATTN_ALIGN_OFFSET, .shape.offset = -30, LSE}},
     {"lengths",     {SHAPE(5, 4, 2, 18, 66, 16, 20), PAD, LSE, WEIGHTS}},
+    {"lengths-top", {SHAPE(5, 2, 2, 60, 50, 16, 20), PAD, TOP}},
     {"lengths-end", {SHAPE(5, 2, 1, 7, 66, 16, 20), PAD, BOTTOM, WINDOW(9, -1)}},
     {"offsets",     {SHAPE(4, 2, 2, 19, 47, 24, 16), OFFSETS, .shape.causal = true, LSE}},
     {"varlen",      {SHAPE(6, 4, 2, 34, 66, 16, 16), VARLEN, LSE}},
     {"varlen-band", {SHAPE(6, 6, 2, 40, 50, 24, 20), VARLEN, BOTTOM, WINDOW(12, -1), LSE, .shape.layout = SHAPE_BLHD}},
+    {"sinks",       {SHAPE(2, 4, 2, 12, 40, 16, 16), BOTTOM, .shape.sinks = true, WEIGHTS}},
     {"segments",    {SHAPE(2, 4, 2, 9, 75, 16, 24), PAST(66), BOTTOM, LSE, WEIGHTS}},
     {"segments-odd",{SHAPE(2, 2, 1, 21, 60, 33, 17), PAST(13), PAD, LSE, .shape.layout = SHAPE_BLHD}},
     {"past-only",   {SHAPE(1, 4, 1, 3, 40, 16, 16), PAST(40), .twist.stretch = 2}},
@@ -292,6 +294,16 @@ static bool check_count(const Data *data, VerifyResult *result)
     return ok;
 }
 
+/* Additive scores are equal where their weights are 0; a sink of -inf takes nothing away from the count. */
+static void flatten_scores(Data *data)
+{
+    float *sinks = data->arena[DATA_SINKS].at;
+    if (data->problem.score == ATTN_SCORE_ADDITIVE)
+        memset(data->arena[DATA_W].at, 0, data->arena[DATA_W].bytes);
+    for (size_t h = 0; h < data->problem.q_heads && data->problem.sinks; h++)
+        sinks[h] = -INFINITY;
+}
+
 /* ---- Equal V, stairs -------------------------------------------------------------------------------------------------------------- */
 
 static void equal_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
@@ -322,7 +334,14 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
     c.seed = 0xe8ac7 + index;
     c.fence = index % 2 ? FENCE_AFTER : FENCE_BEFORE;
     memset(result, 0, sizeof *result);
+    if (!(kernel->features & ATTN_HAS_DOT))
+        c.shape.score = ATTN_SCORE_ADDITIVE; /* a kernel for these alone */
     const AttnProblem p = case_problem(&c);
+    if (oracle == PERMUTATION && p.score != ATTN_SCORE_DOT) {
+        result->status = VERIFY_SKIP;
+        snprintf(result->why, sizeof result->why, "no permutation with additive scores");
+        return;
+    }
     if (!trial_fits(kernel, &p, result->why, sizeof result->why)) {
         result->status = VERIFY_SKIP;
         return;
@@ -338,9 +357,10 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
         flatten_bias(&data);
     if (oracle == PERMUTATION)
         fill_permutation(&data, &codes);
-    else if (oracle == COUNT)
+    else if (oracle == COUNT) {
+        flatten_scores(&data);
         each_key(&data, count_key, NULL);
-    else if (oracle == EQUAL_V)
+    } else if (oracle == EQUAL_V)
         each_key(&data, equal_key, NULL);
     data_lock_inputs(&data);
     const Trial trial = {.threads = 1, .dirt = 0xff};

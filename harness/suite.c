@@ -133,6 +133,8 @@ static bool add_sharp(Suite *suite, uint64_t seed)
         "b2_h4g2_q5_k70_d16_causal_past65_lse_scoresraw:normal:0:after:t1",
         "b2_h4g2_q12_k55_d17_win30_past13_blhd_lse:normal:0:after:t1:x2",
         "b1_h4g2_q19_k66_d24_cap1.5_lse_scorescapped:peaky:0:after:t1",
+        "b4_h2_q50_k60_d16_causal-tl_pad1_lse:normal:0:after:t1",
+        "b1_h2_q9_k35_d16_cap0.5_lse_scoresraw:normal:0:after:t1",
         "b1_h4g2_q19_k66_d24_cap3_maskbool_bias_lse_scoresbiased:peaky:0:after:t1",
         "b1_h2_q19_k66_d24_cap30_lse:large:0:after:t1",
         "b2_h6g2_q18_k50_d16_br_alibi_lse_scoresbiased:normal:0:after:t1",
