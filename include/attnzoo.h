@@ -564,11 +564,11 @@ static inline void attn_mha_shape_use_cache(AttnMhaShape *s, const AttnMhaConfig
 /* Weights as a contiguous tensor; `keys` counts the rows of bias_k and zero_attn, or is the capacity of the cache. */
 static inline void attn_mha_shape_want_weights(AttnMhaShape *s, const AttnMhaConfig *config, AttnMhaWeightsOut weights, size_t keys)
 {
-    const size_t heads = weights == ATTN_MHA_WEIGHTS_HEADS ? config->q_heads : 1;
+    const size_t heads = weights == ATTN_MHA_WEIGHTS_HEADS ? config->q_heads : 1, row = weights == ATTN_MHA_WEIGHTS_NONE ? 0 : keys;
     s->weights = weights;
-    s->weights_row = (ptrdiff_t)keys;
-    s->weights_head = weights == ATTN_MHA_WEIGHTS_HEADS ? (ptrdiff_t)(s->q_len * keys) : 0;
-    s->weights_batch = (ptrdiff_t)(heads * s->q_len * keys);
+    s->weights_row = (ptrdiff_t)row;
+    s->weights_head = weights == ATTN_MHA_WEIGHTS_HEADS ? (ptrdiff_t)(s->q_len * row) : 0;
+    s->weights_batch = (ptrdiff_t)(heads * s->q_len * row);
 }
 
 /* The data of one run; the rules are those of AttnTensors: no output (y, weights, caches) shares a byte with another tensor. */
