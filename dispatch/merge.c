@@ -59,10 +59,10 @@ static AttnStatus check(const AttnMerge *m, const float *const *o_parts, const f
                          m->parts);
     AttnStatus status = ATTN_OK;
     for (size_t i = 0; i < 2 && status == ATTN_OK; i++) {
-        status = attn_view_check_addresses("merge", &out[i], true);
-        if (status == ATTN_OK)
-            status = attn_view_check_addresses("merge", &part[i], true);
-        if (status == ATTN_OK)
+        status = attn_view_check_addresses("merge", &part[i], true);
+        if (status == ATTN_OK && out[i].element > 0)
+            status = attn_view_check_addresses("merge", &out[i], true);
+        if (status == ATTN_OK && out[i].element > 0)
             status = attn_view_check_distinct("merge", &out[i]);
         if (status == ATTN_OK)
             status = attn_view_check_pointer("merge", &out[i], to[i], &region[i]);

@@ -603,3 +603,211 @@ Test(mha, empty_sizes_are_fine)
         run(&x, NULL, "empty");
     }
 }
+
+/* ---- Bad input ------------------------------------------------------------------------------------------------------------------- */
+
+static bool says(const char *words)
+{
+    const bool found = strstr(attn_last_error(), words) && strstr(attn_last_error(), "allowed");
+    if (!found)
+        fprintf(stderr, "wanted: %s\ngot:    %s\n", words, attn_last_error());
+    return found;
+}
+
+Test(mha, bad_configs_and_weights)
+{
+    MhaCase good = telling_case(ATTN_ROPE_HALVES), x = good;
+    AttnMha *mha;
+#define REFUSED(status, words)                                                                                                                do {                                                                                                                                          cr_expect_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), status, words);                                                            cr_expect(says(words));                                                                                                                   cr_expect_null(mha);                                                                                                                      x = good;                                                                                                                             } while (0)
+    x.c.size = 8;
+    REFUSED(ATTN_ERROR_STRUCT, "config.size is 8");
+    x.c.embed = 0;
+    REFUSED(ATTN_ERROR_VALUE, "config.embed is 0");
+    x.c.d = ATTN_MAX_SIZE + 1;
+    REFUSED(ATTN_ERROR_VALUE, "config.d is 1073741825");
+    x.c.kv_heads = 3;
+    REFUSED(ATTN_ERROR_VALUE, "config.q_heads is 4; allowed: multiples of config.kv_heads, which is 3");
+    x.c.d = ATTN_MAX_SIZE;
+    REFUSED(ATTN_ERROR_OVERFLOW, "config.q_heads is 4 and config.d 1073741824");
+    x.c.sources = (AttnMhaSources)3;
+    REFUSED(ATTN_ERROR_VALUE, "config.sources is 3");
+    x.c.kdim = 7;
+    REFUSED(ATTN_ERROR_VALUE, "config.kdim is 7");
+    x.c.sources = ATTN_MHA_CROSS;
+    x.c.vdim = 9;
+    REFUSED(ATTN_ERROR_VALUE, "config.vdim is 9");
+    x.c.rope = (AttnRope)-1;
+    REFUSED(ATTN_ERROR_VALUE, "config.rope is -1");
+    x.c.rope_dims = 3;
+    REFUSED(ATTN_ERROR_VALUE, "config.rope_dims is 3; allowed: even, 2 to config.d, which is 6");
+    x.c.rope_dims = 8;
+    REFUSED(ATTN_ERROR_VALUE, "config.rope_dims is 8");
+    x.c.rope_base = 0.0;
+    REFUSED(ATTN_ERROR_VALUE, "config.rope_base is 0");
+    x.c.rope_base = NAN;
+    REFUSED(ATTN_ERROR_VALUE, "config.rope_base is nan");
+    x.c.rope = ATTN_ROPE_NONE;
+    REFUSED(ATTN_ERROR_VALUE, "config.rope_dims is 4, but config.rope is ATTN_ROPE_NONE");
+    x.c.norm = (AttnNorm)3;
+    REFUSED(ATTN_ERROR_VALUE, "config.norm is 3");
+    x.c.norm_eps = -1.0;
+    REFUSED(ATTN_ERROR_VALUE, "config.norm_eps is -1");
+    x.c.output = false;
+    x.c.dv = 5;
+    x.w.wo = x.w.bo = NULL;
+    REFUSED(ATTN_ERROR_VALUE, "config.residual is true, but y is 20 wide and xq 24");
+    x.w.wq = NULL;
+    REFUSED(ATTN_ERROR_NULL, "weights.wq is NULL");
+    x.w.wo = NULL;
+    REFUSED(ATTN_ERROR_NULL, "weights.wo is NULL");
+    x.w.bias_v = x.w.wq;
+    REFUSED(ATTN_ERROR_NULL, "weights.bias_k is NULL");
+    x.c.norm = ATTN_NORM_NONE;
+    x.w.norm_bias = x.w.wq;
+    x.w.norm_weight = NULL;
+    REFUSED(ATTN_ERROR_VALUE, "weights.norm_bias is");
+    x.w.size = 0;
+    REFUSED(ATTN_ERROR_STRUCT, "weights.size is 0");
+#undef REFUSED
+    cr_expect_eq(attn_mha_create(NULL, &x.w, NULL, NULL, 0, &mha), ATTN_ERROR_NULL);
+    cr_expect(says("config is NULL"));
+    cr_expect_eq(attn_mha_create(&x.c, NULL, NULL, NULL, 0, &mha), ATTN_ERROR_NULL);
+    cr_expect(says("weights is NULL"));
+    cr_expect_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, NULL), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 64, &mha), ATTN_ERROR_VALUE);
+    cr_expect(says("memory_size is 64, but memory is NULL"));
+    AttnOptions options = attn_options();
+    options.kernel = "linear_f33";
+    cr_expect_eq(attn_mha_create(&x.c, &x.w, &options, NULL, 0, &mha), ATTN_ERROR_NAME);
+}
+
+Test(mha, bad_shapes)
+{
+    MhaCase good = telling_case(ATTN_ROPE_HALVES), x = good;
+    AttnMha *mha;
+    AttnMhaPlan *plan;
+    cr_assert_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), ATTN_OK);
+#define REFUSED(status, words)                                                                                                                do {                                                                                                                                          cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), status, words);                                                                cr_expect(says(words));                                                                                                                   cr_expect_null(plan);                                                                                                                     x = good;                                                                                                                             } while (0)
+    x.s.size = 1;
+    REFUSED(ATTN_ERROR_STRUCT, "shape.size is 1");
+    x.s.batch = ATTN_MAX_SIZE + 1;
+    REFUSED(ATTN_ERROR_VALUE, "shape.batch is");
+    x.s.k_len = 4;
+    REFUSED(ATTN_ERROR_VALUE, "shape.k_len is 4; allowed with ATTN_MHA_SELF: shape.q_len, which is 3");
+    x.s.batch = x.s.q_len = x.s.k_len = ATTN_MAX_SIZE / 2;
+    x.s.capacity = ATTN_MAX_SIZE;
+    REFUSED(ATTN_ERROR_OVERFLOW, "overflow");
+    x.s.capacity = 2;
+    REFUSED(ATTN_ERROR_VALUE, "shape.k_len is 3; allowed: 0 to shape.capacity, which is 2");
+    x.s.capacity = 0;
+    REFUSED(ATTN_ERROR_VALUE, "shape.k_cache.dtype is 1");
+    x.s.k_cache.dtype = ATTN_BF16;
+    REFUSED(ATTN_ERROR_VALUE, "shape.k_cache.dtype is 4");
+    x.s.align = ATTN_ALIGN_BOTTOM_RIGHT;
+    REFUSED(ATTN_ERROR_VALUE, "shape.align is 1");
+    x.s.kv_lengths = true;
+    REFUSED(ATTN_ERROR_VALUE, "shape.kv_lengths is true");
+    x.s.v_cache.row = 2;
+    REFUSED(ATTN_ERROR_OVERLAP, "shape.v_cache is");
+    x.s.y.row = 23;
+    REFUSED(ATTN_ERROR_OVERLAP, "shape.y is");
+    x.s.xq.row = PTRDIFF_MAX;
+    REFUSED(ATTN_ERROR_OVERFLOW, "shape.xq is");
+    x.s.weights = (AttnMhaWeightsOut)3;
+    REFUSED(ATTN_ERROR_VALUE, "shape.weights is 3");
+    x.s.weights_row = 1;
+    REFUSED(ATTN_ERROR_VALUE, "shape.weights_batch is 0 and shape.weights_row 1");
+    x.s.weights = ATTN_MHA_WEIGHTS_MEAN;
+    x.s.weights_head = 1;
+    REFUSED(ATTN_ERROR_VALUE, "shape.weights_head is 1");
+    x.s.weights = ATTN_MHA_WEIGHTS_MEAN;
+    REFUSED(ATTN_ERROR_OVERLAP, "shape.weights is");
+    x.s.key_mask_batch = 5;
+    REFUSED(ATTN_ERROR_VALUE, "shape.key_mask_batch is 5");
+    x.s.k_position = 5;
+    REFUSED(ATTN_ERROR_VALUE, "shape.k_position is 5");
+    x.s.q_position = (int64_t)1 << 31;
+    REFUSED(ATTN_ERROR_VALUE, "shape.q_position is 2147483648");
+    x.s.positions = true;
+    x.s.q_position = 1;
+    REFUSED(ATTN_ERROR_VALUE, "shape.q_position is 1, but shape.positions gives each");
+    x.s.softcap = -1.0;
+    REFUSED(ATTN_ERROR_VALUE, "problem.softcap is -1");
+    x.s.window_left = 2;
+    REFUSED(ATTN_ERROR_VALUE, "problem.window_left is 2");
+    x.s.window = true;
+    x.s.window_left = -2;
+    REFUSED(ATTN_ERROR_VALUE, "problem.window_left is -2");
+    x.s.mask.dtype = ATTN_F32;
+    REFUSED(ATTN_ERROR_VALUE, "problem.mask.dtype is 1");
+#undef REFUSED
+    cr_expect_eq(attn_mha_plan_create(NULL, &x.s, NULL, &plan), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_mha_plan_create(mha, NULL, NULL, &plan), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, NULL), ATTN_ERROR_NULL);
+    attn_mha_destroy(mha);
+    /* Extra rows have no place in a cache or for ALiBi; without RoPE there are no positions. */
+    x.c = attn_mha_config(24, 4);
+    x.c.zero_attn = true;
+    x.w.norm_weight = x.w.norm_bias = NULL;
+    cr_assert_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), ATTN_OK, "%s", attn_last_error());
+    cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), ATTN_ERROR_VALUE);
+    cr_expect(says("shape.capacity is 9; allowed with bias_k or zero_attn: 0"));
+    x.s = attn_mha_shape(&x.c, 2, 3, 3);
+    x.s.alibi = true;
+    cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), ATTN_ERROR_VALUE);
+    cr_expect(says("shape.alibi is true"));
+    x.s.alibi = false;
+    x.s.positions = true;
+    cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), ATTN_ERROR_VALUE);
+    cr_expect(says("shape.positions is true, but config.rope is ATTN_ROPE_NONE"));
+    attn_mha_destroy(mha);
+}
+
+Test(mha, bad_tensors)
+{
+    MhaCase good = telling_case(ATTN_ROPE_HALVES);
+    want_weights(&good, ATTN_MHA_WEIGHTS_MEAN, 9);
+    MhaCase x = good;
+    AttnMha *mha;
+    AttnMhaPlan *plan;
+    cr_assert_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), ATTN_OK);
+    cr_assert_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), ATTN_OK, "%s", attn_last_error());
+    const size_t bytes = attn_mha_plan_workspace(plan);
+    char *workspace = aligned_alloc(64, bytes + 64);
+#define REFUSED(status, words, space, size)                                                                                                   do {                                                                                                                                          cr_expect_eq(attn_mha_run(plan, &x.t, space, size), status, words);                                                                       cr_expect(says(words));                                                                                                                   x = good;                                                                                                                             } while (0)
+    REFUSED(ATTN_ERROR_NULL, "workspace is NULL", NULL, bytes);
+    REFUSED(ATTN_ERROR_WORKSPACE, "workspace_size is", workspace, bytes - 1);
+    REFUSED(ATTN_ERROR_WORKSPACE, "workspace is at", workspace + 4, bytes);
+    x.t.size = 0;
+    REFUSED(ATTN_ERROR_STRUCT, "tensors.size is 0", workspace, bytes);
+    x.t.xq = NULL;
+    REFUSED(ATTN_ERROR_NULL, "tensors.xq is NULL", workspace, bytes);
+    x.t.xk = x.t.xq;
+    REFUSED(ATTN_ERROR_VALUE, "tensors.xk is", workspace, bytes);
+    x.t.y = (float *)(uintptr_t)x.t.xq;
+    REFUSED(ATTN_ERROR_OVERLAP, "tensors.y (from", workspace, bytes);
+    x.t.y = x.t.k_cache + 1;
+    REFUSED(ATTN_ERROR_OVERLAP, "tensors.y (from", workspace, bytes);
+    x.t.v_cache = x.t.k_cache;
+    REFUSED(ATTN_ERROR_OVERLAP, "tensors.k_cache (from", workspace, bytes);
+    x.t.weights = NULL;
+    REFUSED(ATTN_ERROR_NULL, "tensors.weights is NULL", workspace, bytes);
+    x.t.weights = x.t.y;
+    REFUSED(ATTN_ERROR_OVERLAP, "overlaps", workspace, bytes);
+    x.t.past = NULL;
+    REFUSED(ATTN_ERROR_NULL, "tensors.past is NULL", workspace, bytes);
+    x.t.sinks = x.t.xq;
+    REFUSED(ATTN_ERROR_VALUE, "tensors.sinks is", workspace, bytes);
+    x.t.q_positions = x.t.past;
+    REFUSED(ATTN_ERROR_VALUE, "tensors.q_positions is", workspace, bytes);
+    x.t.y = (float *)(uintptr_t)((char *)x.t.y + 1);
+    REFUSED(ATTN_ERROR_VALUE, "multiples of 4", workspace, bytes);
+#undef REFUSED
+    cr_expect_eq(attn_mha_run(NULL, &x.t, workspace, bytes), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_mha_run(plan, NULL, workspace, bytes), ATTN_ERROR_NULL);
+    cr_expect(says("tensors is NULL"));
+    cr_expect_eq(attn_mha_run(plan, &x.t, workspace, bytes), ATTN_OK, "%s", attn_last_error());
+    free(workspace);
+    attn_mha_plan_destroy(plan);
+    attn_mha_destroy(mha);
+}
