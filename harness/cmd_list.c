@@ -2,6 +2,7 @@
 #include "dispatch/cpu.h"
 #include "dispatch/registry.h"
 #include "harness/cli.h"
+#include "harness/linear_mutants.h"
 #include "harness/mutants.h"
 #include "harness/render.h"
 
@@ -146,6 +147,11 @@ static int list_mutants(const Cli *cli)
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", mutants[i]->name);
         render_cell(table, STYLE_PLAIN, "%s", mutant_bug(i));
+    }
+    for (size_t i = 1; i < linear_mutant_count; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", linear_mutants[i]->name);
+        render_cell(table, STYLE_PLAIN, "%s", linear_mutants[i]->summary);
     }
     return finish(cli, table);
 }

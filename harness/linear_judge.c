@@ -60,8 +60,10 @@ static bool run(const AttnKernel *kernel, const LinearCase *c, LinearData *data,
     if (way->unusual)
         state_restore(restore);
     char why[160];
-    if (state_changed(&before, &after, why, sizeof why))
+    if (state_changed(&before, &after, why, sizeof why)) {
+        state_restore(before.control); /* the next kernel in this process starts clean */
         return trial_fail(result, JUDGE_STATE, "%s", why);
+    }
     if (!fence_margins_intact(&data->y, FILL) || !gaps_intact(data))
         return trial_fail(result, JUDGE_CANARY, "wrote outside the elements of y: a canary in a gap or margin is gone");
     return true;

@@ -22,8 +22,21 @@ static bool add(Suite *suite, const Job *job)
 
 static bool add_case(Suite *suite, const VerifyCase *c)
 {
-    const Job job = {JOB_CASE, 0, *c};
+    const Job job = {.kind = JOB_CASE, .c = *c};
     return add(suite, &job);
+}
+
+static bool add_product(Suite *suite, const LinearCase *c)
+{
+    const Job job = {.kind = c->fill == LINEAR_EXACT ? JOB_EXACT : c->fill == LINEAR_SPECIAL ? JOB_SPECIAL : JOB_CASE,
+                     .product = true,
+                     .linear = *c};
+    return add(suite, &job);
+}
+
+bool suite_concerns(const Job *job, const AttnKernel *kernel)
+{
+    return job->product == (kernel->linear != NULL);
 }
 
 void suite_free(Suite *suite)
@@ -34,6 +47,8 @@ void suite_free(Suite *suite)
 
 const char *suite_job_name(const Job *job, char *buffer, size_t size)
 {
+    if (job->product)
+        return linear_case_name(&job->linear, buffer, size);
     if (job->kind == JOB_CASE)
         return case_name(&job->c, buffer, size);
     snprintf(buffer, size, "%s:%s", job->kind == JOB_EXACT ? "exact" : "special",
@@ -44,6 +59,15 @@ const char *suite_job_name(const Job *job, char *buffer, size_t size)
 bool suite_add_job(Suite *suite, const char *text, char *error, size_t error_size)
 {
     Job job = {0};
+    LinearCase product;
+    if (strncmp(text, "linear:", 7) == 0) {
+        if (!linear_case_parse(text, &product, error, error_size))
+            return false;
+        if (add_product(suite, &product))
+            return true;
+        snprintf(error, error_size, "out of memory for a list of cases");
+        return false;
+    }
     const bool exact = strncmp(text, "exact:", 6) == 0, special = strncmp(text, "special:", 8) == 0;
     if (!exact && !special) {
         if (!case_parse(text, &job.c, error, error_size))
@@ -408,4 +432,28 @@ bool suite_add_shapes(Suite *suite, const Shapes *shapes, const DataDist *dist, 
             ok = add_case(suite, &c);
         }
     return ok;
+}
+
+/* ---- Matrix products -------------------------------------------------------------------------------------------------------------- */
+
+bool suite_add_products(Suite *suite, bool full, size_t from, size_t count, uint64_t seed)
+{
+    for (size_t n = from; n - from < count && n < linear_case_count(full); n++) {
+        const LinearCase c = linear_case_at(full, n, seed);
+        if (!add_product(suite, &c))
+            return false;
+    }
+    return true;
+}
+
+bool suite_add_product_shapes(Suite *suite, const LinearShapes *shapes, uint64_t seed, size_t threads)
+{
+    for (size_t n = 0; n < shapes->count; n++)
+        for (int fill = 0; fill < LINEAR_FILLS; fill++) {
+            const LinearCase c = {.rows = shapes->at[n].rows, .inputs = shapes->at[n].inputs, .outputs = shapes->at[n].outputs, .bias = true,
+                                  .fill = (LinearFill)fill, .seed = seed, .fence = FENCE_AFTER, .threads = threads};
+            if (!add_product(suite, &c))
+                return false;
+        }
+    return true;
 }
