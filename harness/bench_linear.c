@@ -43,8 +43,8 @@ static void prepare(BenchKernel *k, const LinearCase *c, const Operands *operand
         snprintf(k->why, sizeof k->why, "no memory for packed weights of %zu bytes", bytes);
 }
 
-bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                      const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
+bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKernel *const *kernels, size_t count,
+                      const BenchOptions *options, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
 {
     memset(bench, 0, sizeof *bench);
     bench->what = (VerifyCase){.dist = DIST_NORMAL, .seed = options->seed, .fence = FENCE_NONE, .threads = options->threads};

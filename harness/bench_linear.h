@@ -6,7 +6,7 @@
 #include "harness/linear_shape.h"
 
 /* As bench_case_run. y = x W^T + bias; weights are packed before the clock starts, as they are in a model. */
-bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                      const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
+bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKernel *const *kernels, size_t count,
+                      const BenchOptions *options, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
 
 #endif

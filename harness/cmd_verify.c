@@ -177,7 +177,8 @@ static bool fuzz(const Cli *cli, const Request *request, Scoreboard *board)
         Suite suite = {0};
         const uint64_t seed = random_bits(cli->seed, batch);
         const bool ok = suite_add_random(&suite, FUZZ_BATCH, seed) &&
-                        suite_add_products(&suite, true, linear_case_count(true) - FUZZ_PRODUCTS, FUZZ_PRODUCTS, seed) && run_suite(request, &suite, board, "fuzz");
+                        suite_add_products(&suite, true, linear_case_count(true) - FUZZ_PRODUCTS, FUZZ_PRODUCTS, seed) &&
+                        run_suite(request, &suite, board, "fuzz");
         suite_free(&suite);
         if (!ok)
             return false;

@@ -36,8 +36,8 @@ bool linear_case_parse(const char *text, LinearCase *c, char *error, size_t erro
     c->fence = (DataFence)fences;
     /* What reads back as it was written is right in every part; signs, blanks and leading zeros are not. */
     const size_t most = (size_t)1 << 20;
-    if (c->fill < LINEAR_FILLS && fences <= FENCE_BEFORE && c->rows <= most && c->inputs <= most && c->outputs <= most && c->x_gap <= most &&
-        c->w_gap <= most && c->y_gap <= most && c->threads >= 1 && c->threads <= 4096 &&
+    if (c->fill < LINEAR_FILLS && fences <= FENCE_BEFORE && c->rows <= most && c->inputs <= most && c->outputs <= most &&
+        c->x_gap <= most && c->w_gap <= most && c->y_gap <= most && c->threads >= 1 && c->threads <= 4096 &&
         strcmp(linear_case_name(c, name, sizeof name), text) == 0)
         return true;
     snprintf(error, error_size,

@@ -3,9 +3,9 @@
  * y is a sum of `inputs` products, the bias and what y held. Each product is rounded once at most and goes through at most inputs + 1
  * additions, so with u the unit roundoff of accumulation and gamma(n) = n u / (1 - n u)
  *     B = gamma(inputs + 2) (sum |x w| + |bias| + |y before|)  +  u_out |y|  +  FLT_MIN (sum |x| + sum |w| + 2 inputs + 4),
- * the last term because denormals count as zero inside kernels. The model adds a variance of u^2 / 3 times the square of what is rounded: each
- * product, each partial sum S_k from the first input on, and, since kernels also sum in slices that begin at 0, a random bridge of as many
- * steps, whose squares add up to inputs / 6 sum (x w)^2:
+ * the last term because denormals count as zero inside kernels. The model adds a variance of u^2 / 3 times the square of what is rounded:
+ * each product, each partial sum S_k from the first input on, and, since kernels also sum in slices that begin at 0, a random bridge of as
+ * many steps, whose squares add up to inputs / 6 sum (x w)^2:
  *     sigma^2 = u^2 / 3 ((1 + inputs / 6) sum (x w)^2 + sum S_k^2 + 2 (bias^2 + y^2) + (2 + inputs / 64) (y before)^2),
  * (y before is added to in each slice; slices are hardly shorter than 64). Integers leave no room for either: every bit is known. */
 #include <float.h>
@@ -74,7 +74,8 @@ static bool pack(const AttnKernel *kernel, const LinearData *data, struct DataAr
 {
     const AttnLinear *l = &data->linear;
     const size_t bytes = attn_linear_bytes(kernel, l->inputs, l->outputs);
-    const ptrdiff_t w_row = l->outputs > 1 ? (ptrdiff_t)((data->w.bytes / sizeof(float) - l->inputs) / (l->outputs - 1)) : (ptrdiff_t)l->inputs;
+    const size_t beyond_one = l->outputs > 1 ? data->w.bytes / sizeof(float) - l->inputs : 0;
+    const ptrdiff_t w_row = (ptrdiff_t)(l->outputs > 1 ? beyond_one / (l->outputs - 1) : l->inputs);
     if (bytes == 0 || bytes % 64 != 0 || !fence_map(packed, bytes, FENCE_AFTER, FILL))
         return trial_fail(result, JUDGE_ERROR, "%zu bytes of packed weights cannot be had", bytes);
     state_clear_upper();
@@ -96,7 +97,7 @@ typedef struct Expected {
     double y, bound, underflow, variance;
 } Expected;
 
-static Expected expect(const AttnAccuracy *a, const float *x, const float *w, size_t inputs, double bias, double before, bool accumulate)
+static Expected expect(const AttnAccuracy *a, const float *x, const float *w, size_t inputs, double bias, double before)
 {
     const double u = a->u_accumulate, n = (double)inputs;
     double sum = bias, size = fabs(bias) + fabs(before), tiny = 2.0 * n + 4.0, squares = 0.0, partial = 0.0;
@@ -108,8 +109,9 @@ static Expected expect(const AttnAccuracy *a, const float *x, const float *w, si
         squares += product * product;
         partial += sum * sum;
     }
-    Expected e = {.y = accumulate ? sum + before : sum, .underflow = FLT_MIN * tiny};
-    e.bound = (n + 2.0) * u / (1.0 - (n + 2.0) * u) * size + a->u_out * fabs(e.y) + e.underflow;
+    Expected e = {.y = sum + before, .underflow = FLT_MIN * tiny};
+    const double chain = (n + 2.0) * u;
+    e.bound = chain / (1.0 - chain) * size + a->u_out * fabs(e.y) + e.underflow;
     e.variance = u * u / 3.0 * ((1.0 + n / 6.0) * squares + partial + 2.0 * (bias * bias + sum * sum) + (2.0 + n / 64.0) * before * before) +
                  a->u_out * a->u_out / 3.0 * e.y * e.y;
     return e;
@@ -148,7 +150,7 @@ static void agree(const AttnAccuracy *accuracy, const LinearCase *c, const Linea
             const float *x = (const float *)data->x.at + (ptrdiff_t)r * l->x_row;
             const float *w = (const float *)data->w.at + o * (c->inputs + c->w_gap);
             const double before = c->accumulate ? ((const float *)data->start.at)[(ptrdiff_t)r * l->y_row + (ptrdiff_t)o] : 0.0;
-            const Expected e = expect(accuracy, x, w, c->inputs, c->bias ? ((const float *)data->bias.at)[o] : 0.0, before, c->accumulate);
+            const Expected e = expect(accuracy, x, w, c->inputs, c->bias ? ((const float *)data->bias.at)[o] : 0.0, before);
             const float got = ((const float *)data->y.at)[(ptrdiff_t)r * l->y_row + (ptrdiff_t)o];
             const VerifyJudge judge = judge_element(c, &e, got, result);
             if (judge != JUDGE_NONE && result->judge == JUDGE_NONE)

@@ -30,7 +30,8 @@ bool linear_shape_parse(LinearShape *shape, const char *word, char *error, size_
         return true;
     }
     snprintf(error, error_size,
-             "shape '%s' is no matrix product; allowed: linear:<rows>x<inputs>x<outputs>, sizes from 1 to %zu, for example linear:512x1024x1024",
+             "shape '%s' is no matrix product; allowed: linear:<rows>x<inputs>x<outputs>, sizes from 1 to %zu, for example "
+             "linear:512x1024x1024",
              word, (size_t)1 << 20);
     return false;
 }

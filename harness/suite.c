@@ -450,8 +450,9 @@ bool suite_add_product_shapes(Suite *suite, const LinearShapes *shapes, uint64_t
 {
     for (size_t n = 0; n < shapes->count; n++)
         for (int fill = 0; fill < LINEAR_FILLS; fill++) {
-            const LinearCase c = {.rows = shapes->at[n].rows, .inputs = shapes->at[n].inputs, .outputs = shapes->at[n].outputs, .bias = true,
-                                  .fill = (LinearFill)fill, .seed = seed, .fence = FENCE_AFTER, .threads = threads};
+            const LinearShape *s = &shapes->at[n];
+            const LinearCase c = {.rows = s->rows, .inputs = s->inputs, .outputs = s->outputs, .bias = true, .fill = (LinearFill)fill,
+                                  .seed = seed, .fence = FENCE_AFTER, .threads = threads};
             if (!add_product(suite, &c))
                 return false;
         }

@@ -42,7 +42,7 @@ Test(linear, forced_kernels)
 {
     const AttnKernel *naive = attn_registry_find("linear_f32_naive"), *attention = attn_registry_find("naive_f32");
     cr_expect_eq(choose(UINT64_MAX, UINT64_MAX, naive), naive);
-    cr_expect_eq(choose(UINT64_MAX, UINT64_MAX, attention), choose(UINT64_MAX, UINT64_MAX, NULL), "a forced attention kernel says nothing here");
+    cr_expect_eq(choose(UINT64_MAX, UINT64_MAX, attention), choose(UINT64_MAX, UINT64_MAX, NULL), "an attention kernel says nothing here");
     const AttnKernel *wide = choose(UINT64_MAX, UINT64_MAX, NULL);
     if (wide->isa == 0)
         cr_skip("only portable kernels are built");
@@ -178,10 +178,10 @@ Test(linear, names_read_back)
         cr_assert(linear_case_parse(linear_case_name(&c, name, sizeof name), &back, error, sizeof error), "%s", error);
         cr_expect_str_eq(linear_case_name(&back, again, sizeof again), name);
     }
-    static const char *const bad[] = {"", "linear", "linear:1x2x3", "linear:1x2x3:odd:0x1:none:t1:0.0.0", "linear:+1x2x3:wide:0x1:none:t1:0.0.0",
-                                      "linear:1x2x3:wide:0x1:none:t0:0.0.0", "linear:1x2x3:wide:0x1:none:t1:0.0.0:a:b",
-                                      "linear:01x2x3:wide:0x1:none:t1:0.0.0", "linear:1x2x99999999:wide:0x1:none:t1:0.0.0",
-                                      "linear:1x2x3:wide:0x1:under:t1:0.0.0", "linear:1x2x3:wide:0x1:none:t1:0.0.0 "};
+    static const char *const bad[] = {
+        "", "linear", "linear:1x2x3", "linear:1x2x3:odd:0x1:none:t1:0.0.0", "linear:+1x2x3:wide:0x1:none:t1:0.0.0",
+        "linear:1x2x3:wide:0x1:none:t0:0.0.0", "linear:1x2x3:wide:0x1:none:t1:0.0.0:a:b", "linear:01x2x3:wide:0x1:none:t1:0.0.0",
+        "linear:1x2x99999999:wide:0x1:none:t1:0.0.0", "linear:1x2x3:wide:0x1:under:t1:0.0.0", "linear:1x2x3:wide:0x1:none:t1:0.0.0 "};
     for (size_t n = 0; n < sizeof bad / sizeof *bad; n++) {
         LinearCase c;
         char error[300] = "";

@@ -1,10 +1,10 @@
 /* linear.h - y = x W^T + b with packed weights, generic over the vector header: the projections of multi-head attention.
  *
- * It is the score tile of tile.h once more: rows of x are broadcast like keys, weights lie in lanes like queries. W is packed once, as panels
- * of OUTPUTS outputs, [inputs][OUTPUTS] each, the last one filled up with zeros. Work goes row block by row block (its x stays in L2), panel
- * by panel, in slices of inputs whose weights stay in L1 (24 KiB with AVX-512) while the rows of the block pass by; y of a block and panel
- * stays in L1 between slices. A slice's sum starts at 0, the first one's at the bias, and joins y at its end, so rounding errors grow with
- * SLICE plus the number of slices. Tails of rows go by tiles of 4, 2, 1.
+ * It is the score tile of tile.h once more: rows of x are broadcast like keys, weights lie in lanes like queries. W is packed once, as
+ * panels of OUTPUTS outputs, [inputs][OUTPUTS] each, the last one filled up with zeros. Work goes row block by row block (its x stays in
+ * L2), panel by panel, in slices of inputs whose weights stay in L1 (24 KiB with AVX-512) while the rows of the block pass by; y of a block
+ * and panel stays in L1 between slices. A slice's sum starts at 0, the first one's at the bias, and joins y at its end, so rounding errors
+ * grow with SLICE plus the number of slices. Tails of rows go by tiles of 4, 2, 1.
  *
  * Cost: one multiply-add a weight and row; packing is one pass over W. Slices of 64 to 256 and blocks of 64 to 256 rows are equally fast at
  * 512x1024x1024, within 1 %. */
@@ -78,7 +78,8 @@ static size_t linear_rows(size_t rows, const float *x, ptrdiff_t x_row, const fl
 }
 
 /* Rows [row, end) of one panel from output `out` on, all inputs. A panel that is not full is computed beside y and copied. */
-static void linear_panel(const AttnLinear *l, size_t row, size_t end, size_t out, const float *x, const float *w, const float *bias, float *y)
+static void linear_panel(const AttnLinear *l, size_t row, size_t end, size_t out, const float *x, const float *w, const float *bias,
+                         float *y)
 {
     const size_t n = l->outputs - out < OUTPUTS ? l->outputs - out : OUTPUTS;
     float from[OUTPUTS] = {0}, beside[MR * OUTPUTS];
