@@ -160,6 +160,86 @@ Test(problem, position)
     }
 }
 
+Test(problem, windows)
+{
+    const int64_t most = (int64_t)ATTN_MAX_SIZE, good[] = {-1, 0, 5, most}, bad[] = {-2, INT64_MIN, most + 1, INT64_MAX};
+    AttnProblem p = plain();
+    p.window = true;
+    for (size_t i = 0; i < 4; i++) {
+        p.window_left = good[i];
+        p.window_right = good[3 - i];
+        expect_ok(&p, "window");
+    }
+    for (size_t i = 0; i < 4; i++) {
+        p.window_left = bad[i];
+        p.window_right = 0;
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.window_left is ");
+        p.window_left = 0;
+        p.window_right = bad[i];
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.window_right is ");
+    }
+    p = plain();
+    p.window_right = 3;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.window_right is 3");
+}
+
+Test(problem, soft_cap_score_and_stage)
+{
+    static const double good[] = {0.0, 0x1p-60, 50.0, 0x1p60}, bad[] = {-1.0, NAN, INFINITY, 0x1p-61, 0x1.1p60};
+    AttnProblem p = plain();
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        p.softcap = good[i];
+        expect_ok(&p, "softcap");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        p.softcap = bad[i];
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.softcap is ");
+    }
+    static const int unknown[] = {-1, 1000};
+    for (size_t i = 0; i < 2; i++) {
+        p = plain();
+        memcpy(&p.score, &unknown[i], sizeof p.score);
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.score is ");
+        p = plain();
+        p.scores = (AttnScoreLayout){ATTN_F32, 210, 35, 7, 1};
+        memcpy(&p.scores_stage, &unknown[i], sizeof p.scores_stage);
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.scores_stage is ");
+    }
+    p = plain();
+    p.scores_stage = ATTN_STAGE_WEIGHTS;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.scores_stage is 3");
+}
+
+Test(problem, options_that_exclude_each_other)
+{
+    AttnProblem p = plain();
+    p.past_len = 8;
+    p.k_past = p.k;
+    p.v_past = p.v;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.past_len is 8");
+    p.past_len = 7;
+    expect_ok(&p, "past");
+    p.past_len = 0;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.k_past.dtype is ");
+    p = plain();
+    p.past_len = 3;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.k_past.dtype is ");
+    p = plain();
+    p.varlen = true;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.q.batch is ");
+    p.q.batch = p.k.batch = p.v.batch = p.o.batch = 0;
+    p.o.head = 10 * p.o.row; /* room for two entries of 5 rows */
+    expect_ok(&p, "varlen");
+    p.kv_lengths = true;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.kv_lengths is set together with problem.varlen");
+    p.kv_lengths = false;
+    p.scores = (AttnScoreLayout){ATTN_F32, 210, 35, 7, 1};
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.scores is set together with problem.varlen");
+    p = plain();
+    p.scores = (AttnScoreLayout){ATTN_F32, 210, 35, 0, 1};
+    expect_refused(&p, ATTN_ERROR_OVERLAP, "problem.scores is ");
+}
+
 Test(problem, products_that_wrap_around)
 {
     const size_t huge = ATTN_MAX_SIZE;
@@ -346,6 +426,49 @@ Test(tensors, missing_and_superfluous)
     expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.bias is NULL");
     t.bias = room[5];
     expect_tensors(&p, &t, ATTN_OK, "");
+}
+
+Test(tensors, numbers_of_the_entries)
+{
+    static const int64_t bad_lengths[][2] = {{3, 8}, {-1, 3}, {INT64_MAX, 0}};
+    int64_t two[2] = {7, 0};
+    AttnProblem p = plain();
+    AttnTensors t = plain_tensors();
+    p.kv_lengths = true;
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.kv_lengths is NULL");
+    t.kv_lengths = two;
+    expect_tensors(&p, &t, ATTN_OK, "");
+    for (size_t i = 0; i < 3; i++) {
+        t.kv_lengths = bad_lengths[i];
+        expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.kv_lengths[");
+    }
+    p = plain();
+    t = plain_tensors();
+    p.align = ATTN_ALIGN_OFFSETS;
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.offsets is NULL");
+    two[1] = -(int64_t)ATTN_MAX_SIZE - 1;
+    t.offsets = two;
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.offsets[1] is ");
+}
+
+Test(tensors, cumulative_lengths)
+{
+    static const int64_t good[] = {0, 5, 7}, keys[] = {0, 0, 7};
+    static const int64_t bad[][3] = {{1, 5, 7}, {0, 5, 4}, {0, 6, 7}, {0, 3, INT64_MAX}};
+    AttnProblem p = plain();
+    AttnTensors t = plain_tensors();
+    p.varlen = true;
+    p.q.batch = p.k.batch = p.v.batch = p.o.batch = 0;
+    p.o.head = 10 * p.o.row; /* room for two entries of 5 rows */
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.cu_q is NULL");
+    t.cu_q = good;
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.cu_k is NULL");
+    t.cu_k = keys;
+    expect_tensors(&p, &t, ATTN_OK, "");
+    for (size_t i = 0; i < 4; i++) {
+        t.cu_q = bad[i];
+        expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.cu_q[");
+    }
 }
 
 Test(tensors, without_elements_may_be_null)
