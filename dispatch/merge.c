@@ -1,8 +1,8 @@
 /* merge.c - partial attention results to one, by their log-sum-exps.
  *
- * Each part is a softmax-weighted mean over its own keys, and exp(lse_n) is the weight that its keys have together; so the whole is the mean of
- * the parts under a softmax of their lse. The largest lse is subtracted first, as ever. One exponential a part and row, in double; one
- * multiply-add a part and element, summed in double and rounded once. */
+ * Each part is a softmax-weighted mean over its own keys, and exp(lse_n) is the weight that its keys have together; so the whole is the
+ * mean of the parts under a softmax of their lse. The largest lse is subtracted first, as ever. One exponential a part and row, in double;
+ * one multiply-add a part and element, summed in double and rounded once. */
 #include "dispatch/structs.h"
 #include "dispatch/view.h"
 #include "kernels/fpenv.h"
@@ -44,8 +44,10 @@ static AttnStatus check_part(const AttnView *out, const float *to, const AttnReg
     const bool same = alike && to == from && memcmp(out->stride, in->stride, sizeof out->stride) == 0;
     if (status != ATTN_OK || same || !attn_regions_overlap(out_region, &region))
         return status;
-    return attn_fail(ATTN_ERROR_OVERLAP, "%s overlaps %s[%zu]; allowed: results apart from the parts, or one at the same address with the same "
-                     "strides", out->name, in->name, n);
+    return attn_fail(ATTN_ERROR_OVERLAP,
+                     "%s overlaps %s[%zu]; allowed: results apart from the parts, or one at the same address with the same "
+                     "strides",
+                     out->name, in->name, n);
 }
 
 static AttnStatus check(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, const float *o, const float *lse)
@@ -81,8 +83,8 @@ static ptrdiff_t at(const AttnLayout *l, size_t b, size_t h, size_t i)
 }
 
 /* One row. Its lse values are read before anything of it is written, and each block of columns too, so that a result may be a part. */
-static void merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse, size_t b, size_t h,
-                      size_t i)
+static void merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse, size_t b,
+                      size_t h, size_t i)
 {
     const ptrdiff_t from = at(&m->o_part, b, h, i), lse_from = at(&m->lse_part, b, h, i);
     float *const to = o + at(&m->o, b, h, i);

@@ -2,8 +2,8 @@
  *
  *     xq --norm (pre)--> project --rotate--> q, k, v --append to a cache--> attend --project--> + xq --norm (post)--> y
  *
- * Each arrow is one pass over rows or one matrix product, and is left out where it is not asked for. Everything is checked first, so nothing
- * can fail once something was written. */
+ * Each arrow is one pass over rows or one matrix product, and is left out where it is not asked for. Everything is checked first, so
+ * nothing can fail once something was written. */
 #include "dispatch/mha.h"
 
 #include "dispatch/error.h"
@@ -47,7 +47,8 @@ static void norm_before(void *context, size_t worker, size_t unit)
     const AttnFpState fp = attn_fp_enter();
     (void)worker;
     attn_norm_row(mha->c.embed, mha->c.norm_eps, mha->norm_weight, mha->norm_bias,
-                  run->t->xq + (ptrdiff_t)b * s->xq.batch + (ptrdiff_t)i * s->xq.row, to->at + (ptrdiff_t)b * to->batch + (ptrdiff_t)i * to->row);
+                  run->t->xq + (ptrdiff_t)b * s->xq.batch + (ptrdiff_t)i * s->xq.row,
+                  to->at + (ptrdiff_t)b * to->batch + (ptrdiff_t)i * to->row);
     attn_fp_leave(fp);
 }
 

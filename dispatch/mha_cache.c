@@ -13,8 +13,10 @@ AttnStatus attn_mha_check_cache(const AttnMhaPlan *plan, const AttnMhaTensors *t
     for (size_t b = 0; b < s->batch; b++) {
         if (t->past[b] < 0 || t->past[b] > most)
             return attn_fail(ATTN_ERROR_VALUE,
-                             "tensors.past[%zu] is %" PRId64 "; allowed: 0 to %" PRId64 ", for shape.k_len, which is %zu, more rows shall fit "
-                             "shape.capacity, which is %zu", b, t->past[b], most, s->k_len, s->capacity);
+                             "tensors.past[%zu] is %" PRId64 "; allowed: 0 to %" PRId64
+                             ", for shape.k_len, which is %zu, more rows shall fit "
+                             "shape.capacity, which is %zu",
+                             b, t->past[b], most, s->k_len, s->capacity);
         lengths[b] = t->past[b] + (int64_t)s->k_len;
     }
     return ATTN_OK;
@@ -26,7 +28,8 @@ typedef struct Append {
     const AttnMhaRooms *rooms;
 } Append;
 
-static void append_row(const AttnLayout *cache, float *to, size_t b, int64_t row, const AttnPlace *from, size_t j, size_t heads, size_t width)
+static void append_row(const AttnLayout *cache, float *to, size_t b, int64_t row, const AttnPlace *from, size_t j, size_t heads,
+                       size_t width)
 {
     const float *x = from->at + (ptrdiff_t)b * from->batch + (ptrdiff_t)j * from->row;
     for (size_t g = 0; g < heads; g++)
@@ -49,6 +52,6 @@ static void append_unit(void *context, size_t worker, size_t unit)
 void attn_mha_append(const AttnMhaPlan *plan, const AttnMhaTensors *t, const AttnMhaRooms *rooms)
 {
     Append append = {plan, t, rooms};
-    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, plan->s.batch * plan->s.k_len, append_unit,
-                     &append);
+    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, plan->s.batch * plan->s.k_len,
+                     append_unit, &append);
 }

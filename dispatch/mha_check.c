@@ -14,7 +14,10 @@ static AttnView rows_view(const char *name, const char *letters, bool wanted, At
 
 static AttnView score_view(const char *name, const AttnScoreLayout *l, size_t element, const AttnProblem *p)
 {
-    return (AttnView){name, "[B,Hq,Sq,keys]", l->dtype != ATTN_NONE ? element : 0, {p->batch, p->q_heads, p->q_len, p->k_len},
+    return (AttnView){name,
+                      "[B,Hq,Sq,keys]",
+                      l->dtype != ATTN_NONE ? element : 0,
+                      {p->batch, p->q_heads, p->q_len, p->k_len},
                       {l->batch, l->head, l->row, l->col}};
 }
 
@@ -25,8 +28,8 @@ static AttnView array_view(const char *name, const char *letters, bool wanted, s
 
 static AttnView cache_view(const char *name, const char *letters, const AttnLayout *l, const AttnProblem *p, size_t width)
 {
-    return (AttnView){name, letters, l->dtype != ATTN_NONE ? sizeof(float) : 0, {p->batch, p->kv_heads, p->k_len, width},
-                      {l->batch, l->head, l->row, 1}};
+    return (AttnView){
+        name, letters, l->dtype != ATTN_NONE ? sizeof(float) : 0, {p->batch, p->kv_heads, p->k_len, width}, {l->batch, l->head, l->row, 1}};
 }
 
 void attn_mha_views(const AttnMhaPlan *plan, AttnView view[MHA_VIEWS])
@@ -36,7 +39,9 @@ void attn_mha_views(const AttnMhaPlan *plan, AttnView view[MHA_VIEWS])
     const AttnProblem *p = &plan->stated;
     const bool self = c->sources == ATTN_MHA_SELF;
     view[MHA_Y] = rows_view("y", "[B,1,Sq,width]", true, s->y, s->batch, s->q_len, plan->mha->y_width);
-    view[MHA_WEIGHTS] = (AttnView){"weights", "[B,H,Sq,keys]", s->weights ? sizeof(float) : 0,
+    view[MHA_WEIGHTS] = (AttnView){"weights",
+                                   "[B,H,Sq,keys]",
+                                   s->weights ? sizeof(float) : 0,
                                    {s->batch, s->weights == ATTN_MHA_WEIGHTS_HEADS ? c->q_heads : 1, s->q_len, plan->keys},
                                    {s->weights_batch, s->weights_head, s->weights_row, 1}};
     view[MHA_K_CACHE] = cache_view("k_cache", "[B,Hkv,capacity,d]", &s->k_cache, p, c->d);
@@ -61,8 +66,8 @@ static AttnStatus check_positions(const char *name, const int64_t *position, siz
     const int64_t most = (int64_t)ATTN_MAX_SIZE;
     for (size_t i = 0; position && i < batch * rows; i++)
         if (position[i] < -most || position[i] > most)
-            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s[%zu][%zu] is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, name, i / rows, i % rows,
-                             position[i], -most, most);
+            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s[%zu][%zu] is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, name, i / rows,
+                             i % rows, position[i], -most, most);
     return ATTN_OK;
 }
 
@@ -70,9 +75,9 @@ static AttnStatus check_pointers(const AttnMhaPlan *plan, const AttnMhaTensors *
 {
     AttnView view[MHA_VIEWS];
     AttnRegion region[MHA_VIEWS];
-    const void *const pointer[MHA_VIEWS] = {t->y,        t->weights, t->k_cache, t->v_cache,    t->xq,          t->xk,
-                                            t->xv,       t->key_mask, t->mask,   t->bias,       t->offsets,     t->kv_lengths,
-                                            t->alibi_slopes, t->sinks, t->q_positions, t->k_positions, t->past};
+    const void *const pointer[MHA_VIEWS] = {
+        t->y,    t->weights, t->k_cache,    t->v_cache,      t->xq,    t->xk,          t->xv,          t->key_mask, t->mask,
+        t->bias, t->offsets, t->kv_lengths, t->alibi_slopes, t->sinks, t->q_positions, t->k_positions, t->past};
     AttnStatus status = ATTN_OK;
     attn_mha_views(plan, view);
     memset(region, 0, sizeof region); /* an absent or empty tensor is an empty region */
@@ -117,7 +122,8 @@ AttnStatus attn_mha_check(const AttnMhaPlan *plan, const AttnMhaTensors *tensors
     AttnTensors copy;
     if (!tensors)
         return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_mha_tensors()");
-    AttnStatus status = attn_struct_read("tensors", "attn_mha_tensors()", tensors, ATTN_STRUCT_UP_TO(AttnMhaTensors, past), out, sizeof *out);
+    AttnStatus status =
+        attn_struct_read("tensors", "attn_mha_tensors()", tensors, ATTN_STRUCT_UP_TO(AttnMhaTensors, past), out, sizeof *out);
     if (status == ATTN_OK)
         status = check_pointers(plan, out);
     if (status == ATTN_OK)

@@ -1,7 +1,7 @@
 /* mha_create.c - the weights of multi-head attention: checked, packed once, together in one block of memory.
  *
- * Projections that read the same rows are packed as one matrix, so that self-attention projects q, k and v in a single product. Biases and norm
- * weights are copied too: nothing of the caller's is read after creation. */
+ * Projections that read the same rows are packed as one matrix, so that self-attention projects q, k and v in a single product. Biases and
+ * norm weights are copied too: nothing of the caller's is read after creation. */
 #include "dispatch/mha.h"
 
 #include <stdlib.h>
@@ -70,8 +70,8 @@ static AttnStatus check_config(const AttnMhaConfig *c)
     if (!(c->norm_eps >= 0.0 && c->norm_eps <= 0x1p126))
         return attn_fail(ATTN_ERROR_VALUE, "config.norm_eps is %g; allowed: 0 to 2^126", c->norm_eps);
     if (c->residual && !c->output && c->q_heads * c->dv != c->embed)
-        return attn_fail(ATTN_ERROR_VALUE, "config.residual is true, but y is %zu wide and xq %zu; allowed: equal widths", c->q_heads * c->dv,
-                         c->embed);
+        return attn_fail(ATTN_ERROR_VALUE, "config.residual is true, but y is %zu wide and xq %zu; allowed: equal widths",
+                         c->q_heads * c->dv, c->embed);
     return ATTN_OK;
 }
 
@@ -112,8 +112,8 @@ static AttnStatus read_all(const AttnMhaConfig *config, const AttnMhaWeights *we
         return attn_fail(ATTN_ERROR_NULL, "config is NULL; allowed: one made by attn_mha_config()");
     if (!weights)
         return attn_fail(ATTN_ERROR_NULL, "weights is NULL; allowed: weights made by attn_mha_weights()");
-    AttnStatus status = attn_struct_read("config", "attn_mha_config()", config, ATTN_STRUCT_UP_TO(AttnMhaConfig, norm_eps), &mha->c,
-                                         sizeof mha->c);
+    AttnStatus status =
+        attn_struct_read("config", "attn_mha_config()", config, ATTN_STRUCT_UP_TO(AttnMhaConfig, norm_eps), &mha->c, sizeof mha->c);
     if (status == ATTN_OK)
         status = attn_struct_read("weights", "attn_mha_weights()", weights, ATTN_STRUCT_UP_TO(AttnMhaWeights, norm_bias), w, sizeof *w);
     if (status == ATTN_OK)
@@ -246,8 +246,10 @@ static AttnStatus measure(const AttnMhaConfig *config, const AttnMhaWeights *wei
         return status;
     fill(mha, w, NULL, bytes);
     if (*bytes == 0)
-        return attn_fail(ATTN_ERROR_OVERFLOW, "packed weights of config.embed = %zu and %zu query heads overflow; allowed: what fits the address "
-                         "space", mha->c.embed, mha->c.q_heads);
+        return attn_fail(ATTN_ERROR_OVERFLOW,
+                         "packed weights of config.embed = %zu and %zu query heads overflow; allowed: what fits the address "
+                         "space",
+                         mha->c.embed, mha->c.q_heads);
     return ATTN_OK;
 }
 

@@ -1,5 +1,6 @@
-/* mha_mask.c - what SDPA does not take as it comes: a key mask beside a mask, masks and biases that are too short for the extra rows of bias_k and
- * zero_attn, and, because those rows are seen by every query row, structure that has to become a mask. And the mean of weights over heads. */
+/* mha_mask.c - what SDPA does not take as it comes: a key mask beside a mask, masks and biases that are too short for the extra rows of
+ * bias_k and zero_attn, and, because those rows are seen by every query row, structure that has to become a mask. And the mean of weights
+ * over heads. */
 #include "dispatch/mha.h"
 
 #include "dispatch/threads.h"

@@ -1,8 +1,8 @@
 /* mha_plan.c - one shape on one set of weights: the problem of the attention inside, and the rooms of the workspace.
  *
- * The attention inside reads q, k and v where the projections left them (or the cache), and writes its heads where the output projection reads
- * them (or to y). Only options that SDPA does not know cost more: a key mask beside a mask, and extra rows (bias_k, zero_attn), which escape
- * every structural option, so that these are folded into a mask of bytes. */
+ * The attention inside reads q, k and v where the projections left them (or the cache), and writes its heads where the output projection
+ * reads them (or to y). Only options that SDPA does not know cost more: a key mask beside a mask, and extra rows (bias_k, zero_attn), which
+ * escape every structural option, so that these are folded into a mask of bytes. */
 #include "dispatch/mha.h"
 
 #include <inttypes.h>
@@ -109,8 +109,8 @@ static AttnStatus check_cache(const AttnMha *mha, const AttnMhaShape *s)
     if (s->kv_lengths)
         return attn_fail(ATTN_ERROR_VALUE, "shape.kv_lengths is true; allowed with a cache: false, the lengths are past[b] + k_len");
     if (mha->extras > 0)
-        return attn_fail(ATTN_ERROR_VALUE, "shape.capacity is %zu; allowed with bias_k or zero_attn: 0, a cache has no place for their rows",
-                         s->capacity);
+        return attn_fail(ATTN_ERROR_VALUE,
+                         "shape.capacity is %zu; allowed with bias_k or zero_attn: 0, a cache has no place for their rows", s->capacity);
     return ATTN_OK;
 }
 
@@ -120,15 +120,15 @@ static AttnStatus check_positions(const AttnMhaConfig *c, const AttnMhaShape *s)
     if (s->positions && c->rope == ATTN_ROPE_NONE)
         return attn_fail(ATTN_ERROR_VALUE, "shape.positions is true, but config.rope is ATTN_ROPE_NONE; allowed: false");
     for (size_t i = 0; i < 2; i++) {
-        const char *why = c->rope == ATTN_ROPE_NONE             ? "config.rope is ATTN_ROPE_NONE"
-                          : s->positions                        ? "shape.positions gives each"
+        const char *why = c->rope == ATTN_ROPE_NONE               ? "config.rope is ATTN_ROPE_NONE"
+                          : s->positions                          ? "shape.positions gives each"
                           : i == 1 && c->sources == ATTN_MHA_SELF ? "q_position is for both with ATTN_MHA_SELF"
-                                                                : NULL;
+                                                                  : NULL;
         if (why && first[i] != 0)
             return attn_fail(ATTN_ERROR_VALUE, "shape.%s_position is %" PRId64 ", but %s; allowed: 0", i ? "k" : "q", first[i], why);
         if (first[i] < -most || first[i] > most)
-            return attn_fail(ATTN_ERROR_VALUE, "shape.%s_position is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, i ? "k" : "q", first[i],
-                             -most, most);
+            return attn_fail(ATTN_ERROR_VALUE, "shape.%s_position is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, i ? "k" : "q",
+                             first[i], -most, most);
     }
     return ATTN_OK;
 }
@@ -142,8 +142,10 @@ static AttnStatus check_options(const AttnMha *mha, const AttnMhaShape *s)
         return attn_fail(ATTN_ERROR_VALUE, "shape.weights_head is %td; allowed: 0 unless shape.weights is ATTN_MHA_WEIGHTS_HEADS",
                          s->weights_head);
     if (s->weights == ATTN_MHA_WEIGHTS_NONE && (s->weights_batch != 0 || s->weights_row != 0))
-        return attn_fail(ATTN_ERROR_VALUE, "shape.weights_batch is %td and shape.weights_row %td, but shape.weights is "
-                         "ATTN_MHA_WEIGHTS_NONE; allowed: 0", s->weights_batch, s->weights_row);
+        return attn_fail(ATTN_ERROR_VALUE,
+                         "shape.weights_batch is %td and shape.weights_row %td, but shape.weights is "
+                         "ATTN_MHA_WEIGHTS_NONE; allowed: 0",
+                         s->weights_batch, s->weights_row);
     if (!s->key_mask && s->key_mask_batch != 0)
         return attn_fail(ATTN_ERROR_VALUE, "shape.key_mask_batch is %td, but shape.key_mask is false; allowed: 0", s->key_mask_batch);
     if (s->alibi && mha->extras > 0)
@@ -256,8 +258,10 @@ static AttnStatus make_problem(AttnMhaPlan *plan)
     for (size_t i = 0; i < 4; i++)
         if (__builtin_mul_overflow(most, (const size_t[]){s->batch + 1, mha->c.q_heads, s->q_len + 1, plan->keys + 1}[i], &most) ||
             most > PTRDIFF_MAX / 32)
-            return attn_fail(ATTN_ERROR_OVERFLOW, "shape.batch %zu, q_len %zu and %zu keys under %zu heads overflow; allowed: scores that fit "
-                             "the address space", s->batch, s->q_len, plan->keys, mha->c.q_heads);
+            return attn_fail(ATTN_ERROR_OVERFLOW,
+                             "shape.batch %zu, q_len %zu and %zu keys under %zu heads overflow; allowed: scores that fit "
+                             "the address space",
+                             s->batch, s->q_len, plan->keys, mha->c.q_heads);
     state_problem(plan);
     status = attn_problem_read(&plan->stated, &copy);
     if (status == ATTN_OK)
@@ -266,8 +270,10 @@ static AttnStatus make_problem(AttnMhaPlan *plan)
         return status;
     derive_problem(plan);
     if (attn_mha_rooms(plan, NULL).overflow)
-        return attn_fail(ATTN_ERROR_OVERFLOW, "the workspace for shape.batch %zu, q_len %zu, k_len %zu overflows; allowed: what fits the "
-                         "address space", s->batch, s->q_len, s->k_len);
+        return attn_fail(ATTN_ERROR_OVERFLOW,
+                         "the workspace for shape.batch %zu, q_len %zu, k_len %zu overflows; allowed: what fits the "
+                         "address space",
+                         s->batch, s->q_len, s->k_len);
     return ATTN_OK;
 }
 
@@ -308,8 +314,8 @@ AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, c
     if (!plan)
         return attn_fail(ATTN_ERROR_MEMORY, "no memory for a plan of %zu bytes", sizeof *plan);
     plan->mha = mha;
-    AttnStatus status = attn_struct_read("shape", "attn_mha_shape()", shape, ATTN_STRUCT_UP_TO(AttnMhaShape, v_cache), &plan->s,
-                                         sizeof plan->s);
+    AttnStatus status =
+        attn_struct_read("shape", "attn_mha_shape()", shape, ATTN_STRUCT_UP_TO(AttnMhaShape, v_cache), &plan->s, sizeof plan->s);
     if (status == ATTN_OK)
         status = fill_plan(plan, options);
     if (status != ATTN_OK) {

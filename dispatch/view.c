@@ -3,8 +3,8 @@
 
 /* "problem.o" and its numbers. */
 #define SHAPE_FORMAT "%s.%s is %s = [%zu,%zu,%zu,%zu] with strides %td, %td, %td, %td; allowed: "
-#define SHAPE(owner, view)                                                                                                                \
-    owner, (view)->name, (view)->letters, (view)->count[0], (view)->count[1], (view)->count[2], (view)->count[3], (view)->stride[0],      \
+#define SHAPE(owner, view)                                                                                                                 \
+    owner, (view)->name, (view)->letters, (view)->count[0], (view)->count[1], (view)->count[2], (view)->count[3], (view)->stride[0],       \
         (view)->stride[1], (view)->stride[2], (view)->stride[3]
 
 static bool is_empty(const AttnView *view)
@@ -43,7 +43,7 @@ AttnStatus attn_view_check_distinct(const char *owner, const AttnView *view)
         if (step < reach)
             return attn_fail(ATTN_ERROR_OVERLAP,
                              SHAPE_FORMAT "strides of which each larger one steps over all that the smaller ones reach (%td does not step "
-                             "over %zu elements), so that no two results share a place",
+                                          "over %zu elements), so that no two results share a place",
                              SHAPE(owner, view), view->stride[order[i]], reach);
         reach += (view->count[order[i]] - 1) * step;
     }
@@ -54,7 +54,8 @@ AttnStatus attn_view_check_pointer(const char *owner, const AttnView *view, cons
 {
     if (view->element == 0) {
         if (pointer)
-            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s is %p, but the %s does not ask for it; allowed: NULL", view->name, pointer, owner);
+            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s is %p, but the %s does not ask for it; allowed: NULL", view->name, pointer,
+                             owner);
         return ATTN_OK;
     }
     if (is_empty(view))
@@ -77,7 +78,8 @@ AttnStatus attn_view_check_apart(const AttnView *view, const AttnRegion *region,
         if (i != output && attn_regions_overlap(&region[output], &region[i]))
             return attn_fail(ATTN_ERROR_OVERLAP,
                              "tensors.%s (from %p to %p) overlaps tensors.%s (from %p to %p); allowed: an output that shares no byte "
-                             "with another tensor", view[output].name, (void *)region[output].low, (void *)region[output].end,
-                             view[i].name, (void *)region[i].low, (void *)region[i].end);
+                             "with another tensor",
+                             view[output].name, (void *)region[output].low, (void *)region[output].end, view[i].name, (void *)region[i].low,
+                             (void *)region[i].end);
     return ATTN_OK;
 }

@@ -335,8 +335,8 @@ ATTN_API AttnStatus attn_kernel_query(size_t index, AttnKernelInfo *info);
 
 /* ---- Merge ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Partial results of the same queries over disjoint sets of keys, to be made one. Part n has o_n [B,H,S,dv], relative to its own softmax, and
- * lse_n [B,H,S]; all parts have the same strides. A sink belongs to one part only, or it counts once for each. */
+/* Partial results of the same queries over disjoint sets of keys, to be made one. Part n has o_n [B,H,S,dv], relative to its own softmax,
+ * and lse_n [B,H,S]; all parts have the same strides. A sink belongs to one part only, or it counts once for each. */
 typedef struct AttnMerge {
     size_t size;                    /* set by attn_merge_of()                          */
     size_t parts;                   /* n >= 0                                          */
@@ -368,9 +368,9 @@ static inline AttnMerge attn_merge_of(size_t parts, size_t batch, size_t heads, 
     return m;
 }
 
-/* lse = ln sum_n exp(lse_n), o = sum_n exp(lse_n - lse) o_n. A part whose lse is -inf is dead: its o is not read. All dead, or no parts: o is 0
- * and lse -inf. o_parts and lse_parts hold `parts` addresses. o may be one of the parts, and lse too, if address and strides are the same;
- * any other overlap of a result is an error. Runs on the calling thread, allocates nothing; denormals count as zero, as in attn_run. */
+/* lse = ln sum_n exp(lse_n), o = sum_n exp(lse_n - lse) o_n. A part whose lse is -inf is dead: its o is not read. All dead, or no parts: o
+ * is 0 and lse -inf. o_parts and lse_parts hold `parts` addresses. o may be one of the parts, and lse too, if address and strides are the
+ * same; any other overlap of a result is an error. Runs on the calling thread, allocates nothing; denormals count as zero, as in attn_run. */
 ATTN_API AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse);
 
 /* ---- Multi-head attention -------------------------------------------------------------------------------------------------------- */
@@ -398,7 +398,8 @@ typedef enum AttnMhaSources {
     ATTN_MHA_SEPARATE  /* three sources, which may be equal: three        */
 } AttnMhaSources;
 
-/* Rotary position embedding (Su et al. 2021): pair c of the first rope_dims columns of each q and k head turns by position * base^(-2c/rope_dims). */
+/* Rotary position embedding (Su et al. 2021): pair c of the first rope_dims columns of each q and k head turns by position *
+ * base^(-2c/rope_dims). */
 typedef enum AttnRope {
     ATTN_ROPE_NONE = 0,
     ATTN_ROPE_INTERLEAVED, /* pairs are columns (2c, 2c + 1)                                  */
@@ -443,8 +444,8 @@ static inline AttnMhaConfig attn_mha_config(size_t embed, size_t heads)
     return c;
 }
 
-/* Weights as torch.nn.Linear keeps them: [outputs][inputs], rows of inputs contiguous and one after another. Output h * d + c is column c of
- * head h. All are read by attn_mha_create and never again. */
+/* Weights as torch.nn.Linear keeps them: [outputs][inputs], rows of inputs contiguous and one after another. Output h * d + c is column c
+ * of head h. All are read by attn_mha_create and never again. */
 typedef struct AttnMhaWeights {
     size_t size;                             /* set by attn_mha_weights()                                        */
     const float *wq, *wk, *wv, *wo;          /* [Hq*d,E] [Hkv*d,kdim] [Hkv*dv,vdim] [E,Hq*dv]; wo NULL without output */
@@ -471,7 +472,8 @@ typedef struct AttnMhaPlan AttnMhaPlan; /* one shape on one AttnMha; immutable  
 
 /* Bytes that the packed weights take (a multiple of 64), for a caller who wants to own their memory. `weights` says which of the optional
  * ones exist; options as in attn_plan_create, `kernel` may name a linear kernel. */
-ATTN_API AttnStatus attn_mha_packed_size(const AttnMhaConfig *config, const AttnMhaWeights *weights, const AttnOptions *options, size_t *bytes);
+ATTN_API AttnStatus attn_mha_packed_size(const AttnMhaConfig *config, const AttnMhaWeights *weights, const AttnOptions *options,
+                                         size_t *bytes);
 
 /* Pack the weights. memory NULL (and memory_size 0): to memory that the object owns and attn_mha_destroy frees. Else to `memory`, at least
  * attn_mha_packed_size bytes, 64-byte aligned, which must outlive the object and is not freed. On error *mha is NULL. */
@@ -495,8 +497,8 @@ typedef struct AttnRows {
 
 /* One shape, and how to attend. Fields named as in AttnProblem mean what they mean there, and errors about them name problem.FIELD.
  *
- * `keys` below is what a query row may look at: k_len, one more with bias_k, one more with zero_attn; with a cache, its capacity. The rows of
- * bias_k and zero_attn are seen by every query row: no causal frontier, window, length, mask, key mask or bias reaches them.
+ * `keys` below is what a query row may look at: k_len, one more with bias_k, one more with zero_attn; with a cache, its capacity. The rows
+ * of bias_k and zero_attn are seen by every query row: no causal frontier, window, length, mask, key mask or bias reaches them.
  *
  * With a cache, a run appends its k_len new keys and values behind the past[b] ones, then attends to all of them. Query row i stands at key
  * past[b] + i (causal, window, ALiBi), and rotary positions continue from past[b]. k_len = 0 attends without appending: cross-attention to
@@ -520,7 +522,7 @@ typedef struct AttnMhaShape {
     ptrdiff_t key_mask_batch;          /* distance between its batch entries                                       */
     AttnMhaWeightsOut weights;         /* what tensors.weights receives                                            */
     ptrdiff_t weights_batch, weights_head, weights_row; /* its strides; head 0 for the mean; attn_mha_shape_want_weights() sets them */
-    bool positions;                    /* rotary positions from tensors.q_positions and k_positions; else rows count from q_position, k_position */
+    bool positions;                    /* rotary positions from tensors.q_positions and k_positions, else rows count from:   */
     int64_t q_position, k_position;    /* of row 0, past[b] is added with a cache                                  */
     size_t capacity;                   /* > 0: a cache of so many rows per batch entry and KV head                 */
     AttnLayout k_cache, v_cache;       /* [B,Hkv,capacity,d], [B,Hkv,capacity,dv]; attn_mha_shape_use_cache() sets them contiguous */
@@ -598,7 +600,8 @@ static inline AttnMhaTensors attn_mha_tensors(const float *xq, const float *xk, 
     return t;
 }
 
-/* Validate a shape, choose the attention kernel, fix the workspace. options may be NULL; `mha` must outlive the plan. On error *plan is NULL. */
+/* Validate a shape, choose the attention kernel, fix the workspace. options may be NULL; `mha` must outlive the plan. On error *plan is
+ * NULL. */
 ATTN_API AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, const AttnOptions *options, AttnMhaPlan **plan);
 ATTN_API void attn_mha_plan_destroy(AttnMhaPlan *plan); /* NULL is fine */
 
@@ -608,8 +611,8 @@ ATTN_API size_t attn_mha_plan_workspace(const AttnMhaPlan *plan);
 /* The plan of the attention inside, for attn_plan_kernel and attn_plan_explain; lives as long as this one. */
 ATTN_API const AttnPlan *attn_mha_plan_attention(const AttnMhaPlan *plan);
 
-/* Compute. What attn_run promises holds here too: allocates nothing, bits do not depend on threads, denormals count as zero, and on an error
- * nothing was written, the cache included. workspace: attn_mha_plan_workspace(plan) bytes, 64-byte aligned. */
+/* Compute. What attn_run promises holds here too: allocates nothing, bits do not depend on threads, denormals count as zero, and on an
+ * error nothing was written, the cache included. workspace: attn_mha_plan_workspace(plan) bytes, 64-byte aligned. */
 ATTN_API AttnStatus attn_mha_run(const AttnMhaPlan *plan, const AttnMhaTensors *tensors, void *workspace, size_t workspace_size);
 
 #ifdef __cplusplus

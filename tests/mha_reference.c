@@ -63,7 +63,8 @@ static void normalise(const MhaCase *x, size_t n, const Number *from, Number *to
 }
 
 /* out[rows][heads][width] = rows of in times w, bias; where = column of (head, c). */
-static void project(const Number *in, size_t inputs, const float *w, const float *bias, size_t heads, size_t width, bool wrong_split, Number *out)
+static void project(const Number *in, size_t inputs, const float *w, const float *bias, size_t heads, size_t width, bool wrong_split,
+                    Number *out)
 {
     Number *row = malloc((inputs + 1) * sizeof *row);
     for (size_t h = 0; h < heads; h++)
@@ -122,11 +123,11 @@ static void fill_keys(Entry *n, Number *row)
         for (size_t g = 0; g < c->kv_heads; g++) {
             const AttnLayout *k = &x->s.k_cache, *v = &x->s.v_cache;
             for (size_t i = 0; i < c->d; i++)
-                n->k[(j * c->kv_heads + g) * c->d + i] = exact((double)(x->t.k_cache + (ptrdiff_t)n->b * k->batch + (ptrdiff_t)g * k->head +
-                                                                        (ptrdiff_t)j * k->row)[i]);
+                n->k[(j * c->kv_heads + g) * c->d + i] =
+                    exact((double)(x->t.k_cache + (ptrdiff_t)n->b * k->batch + (ptrdiff_t)g * k->head + (ptrdiff_t)j * k->row)[i]);
             for (size_t i = 0; i < c->dv; i++)
-                n->v[(j * c->kv_heads + g) * c->dv + i] = exact((double)(x->t.v_cache + (ptrdiff_t)n->b * v->batch +
-                                                                         (ptrdiff_t)g * v->head + (ptrdiff_t)j * v->row)[i]);
+                n->v[(j * c->kv_heads + g) * c->dv + i] =
+                    exact((double)(x->t.v_cache + (ptrdiff_t)n->b * v->batch + (ptrdiff_t)g * v->head + (ptrdiff_t)j * v->row)[i]);
         }
     for (size_t j = 0; j < x->s.k_len; j++) {
         Number *k = n->k + (n->past + j) * c->kv_heads * c->d, *v = n->v + (n->past + j) * c->kv_heads * c->dv;
@@ -137,8 +138,8 @@ static void fill_keys(Entry *n, Number *row)
         const int64_t *positions = self ? x->t.q_positions : x->t.k_positions;
         const int64_t count = (self ? x->s.q_position : x->s.k_position) + (int64_t)(n->mistake == POSITIONS_RESTART ? 0 : n->past);
         for (size_t g = 0; g < c->kv_heads && c->rope != ATTN_ROPE_NONE; g++)
-            turn(x, n->mistake == ROPE_PAIRS_SWAPPED, x->s.positions ? (double)positions[n->b * x->s.k_len + j] : (double)(count + (int64_t)j),
-                 k + g * c->d);
+            turn(x, n->mistake == ROPE_PAIRS_SWAPPED,
+                 x->s.positions ? (double)positions[n->b * x->s.k_len + j] : (double)(count + (int64_t)j), k + g * c->d);
     }
     for (size_t i = 0; x->w.bias_k && i < c->kv_heads * c->d; i++)
         n->k[n->known * c->kv_heads * c->d + i] = exact((double)x->w.bias_k[i]);
@@ -167,11 +168,11 @@ static bool sees(const Entry *n, size_t h, size_t i, size_t j)
     const AttnMhaShape *s = &n->x->s;
     const AttnMhaTensors *t = &n->x->t;
     const int64_t length = s->capacity > 0 ? (int64_t)n->known : s->kv_lengths ? t->kv_lengths[n->b] : (int64_t)s->k_len;
-    const int64_t offset = s->capacity > 0                        ? (int64_t)n->past
-                           : s->align == ATTN_ALIGN_TOP_LEFT      ? 0
-                           : s->align == ATTN_ALIGN_BOTTOM_RIGHT  ? length - (int64_t)s->q_len
-                           : s->align == ATTN_ALIGN_OFFSET        ? s->offset
-                                                                  : t->offsets[n->b];
+    const int64_t offset = s->capacity > 0                       ? (int64_t)n->past
+                           : s->align == ATTN_ALIGN_TOP_LEFT     ? 0
+                           : s->align == ATTN_ALIGN_BOTTOM_RIGHT ? length - (int64_t)s->q_len
+                           : s->align == ATTN_ALIGN_OFFSET       ? s->offset
+                                                                 : t->offsets[n->b];
     const int64_t at = (int64_t)i + offset, key = (int64_t)j;
     if (j >= n->known && s->capacity == 0)
         return true; /* bias_k, zero_attn */
@@ -181,8 +182,8 @@ static bool sees(const Entry *n, size_t h, size_t i, size_t j)
     if (s->window && s->window_right >= 0)
         seen = seen && key <= at + s->window_right;
     if (t->mask)
-        seen = seen && (((const uint8_t *)t->mask)[(ptrdiff_t)n->b * s->mask.batch + (ptrdiff_t)h * s->mask.head + (ptrdiff_t)i * s->mask.row +
-                                                   key * s->mask.col] != 0) == (n->mistake != MASK_INVERTED);
+        seen = seen && (((const uint8_t *)t->mask)[(ptrdiff_t)n->b * s->mask.batch + (ptrdiff_t)h * s->mask.head +
+                                                   (ptrdiff_t)i * s->mask.row + key * s->mask.col] != 0) == (n->mistake != MASK_INVERTED);
     if (t->key_mask)
         seen = seen && (((const uint8_t *)t->key_mask)[(ptrdiff_t)n->b * s->key_mask_batch + key] != 0) == (n->mistake != MASK_INVERTED);
     return seen;
@@ -201,8 +202,8 @@ static Number score(const Entry *n, size_t h, size_t g, size_t i, size_t j)
         x.e += 16.0 * U * s->softcap;
     }
     if (n->x->t.bias && j < n->known) {
-        const double bias = (double)n->x->t.bias[(ptrdiff_t)n->b * s->bias.batch + (ptrdiff_t)h * s->bias.head + (ptrdiff_t)i * s->bias.row +
-                                                 (ptrdiff_t)j * s->bias.col];
+        const double bias = (double)n->x->t.bias[(ptrdiff_t)n->b * s->bias.batch + (ptrdiff_t)h * s->bias.head +
+                                                 (ptrdiff_t)i * s->bias.row + (ptrdiff_t)j * s->bias.col];
         x.v += bias;
         x.e += U * (fabs(x.v) + fabs(bias));
     }
@@ -298,7 +299,8 @@ Reference reference(const MhaCase *x, Mistake mistake)
         }
         for (size_t g = 0; g < c->kv_heads; g++)
             for (size_t j = 0; j < s->k_len; j++) {
-                memcpy(r.k + ((b * c->kv_heads + g) * s->k_len + j) * c->d, n.k + ((past + j) * c->kv_heads + g) * c->d, c->d * sizeof *r.k);
+                memcpy(r.k + ((b * c->kv_heads + g) * s->k_len + j) * c->d, n.k + ((past + j) * c->kv_heads + g) * c->d,
+                       c->d * sizeof *r.k);
                 memcpy(r.v + ((b * c->kv_heads + g) * s->k_len + j) * c->dv, n.v + ((past + j) * c->kv_heads + g) * c->dv,
                        c->dv * sizeof *r.v);
             }

@@ -1,7 +1,7 @@
 /* mha_reference.h - multi-head attention once more, in double, from docs/mha.md: plain loops that share no line with the library.
  *
- * Each number carries a bound on the error that a correct f32 computation of it may have (running error analysis: u = 2^-24 for each rounding, in
- * any order of summation), so a comparison needs no tolerance of its own. */
+ * Each number carries a bound on the error that a correct f32 computation of it may have (running error analysis: u = 2^-24 for each
+ * rounding, in any order of summation), so a comparison needs no tolerance of its own. */
 #ifndef TESTS_MHA_REFERENCE_H
 #define TESTS_MHA_REFERENCE_H
 

@@ -49,7 +49,8 @@ static void expect_row(const float *o, float lse, size_t row, const bool dead[PA
                 total[c] += weight * (double)element(n, row, c), size[c] += weight * fabs((double)element(n, row, c));
         }
     for (size_t c = 0; c < DV; c++) /* one rounding of the result; the sums are in double */
-        cr_expect_leq(fabs((double)o[c] - total[c] / sum), 0x1p-24 * fabs(total[c] / sum) + 0x1p-45 * size[c] / sum, "row %zu column %zu", row, c);
+        cr_expect_leq(fabs((double)o[c] - total[c] / sum), 0x1p-24 * fabs(total[c] / sum) + 0x1p-45 * size[c] / sum, "row %zu column %zu",
+                      row, c);
     cr_expect_leq(fabs((double)lse - log(sum)), 0x1p-24 * fabs(log(sum)) + 0x1p-45, "row %zu", row);
 }
 
@@ -185,11 +186,11 @@ Test(merge, bad_input)
     static float o[ROWS * DV], lse[ROWS];
     const AttnMerge good = attn_merge_of(PARTS, B, H, S, DV);
     AttnMerge m = good;
-#define REFUSED(status, says, call)                                                                                                       \
-    do {                                                                                                                                  \
-        cr_expect_eq(call, status);                                                                                                       \
-        cr_expect_not_null(strstr(attn_last_error(), says), "%s", attn_last_error());                                                     \
-        m = good;                                                                                                                         \
+#define REFUSED(status, says, call)                                                                                                        \
+    do {                                                                                                                                   \
+        cr_expect_eq(call, status);                                                                                                        \
+        cr_expect_not_null(strstr(attn_last_error(), says), "%s", attn_last_error());                                                      \
+        m = good;                                                                                                                          \
     } while (0)
     memset(o, 0xa5, sizeof o);
     REFUSED(ATTN_ERROR_NULL, "merge is NULL", attn_merge(NULL, x->o_at, x->lse_at, o, lse));

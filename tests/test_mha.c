@@ -1,5 +1,5 @@
-/* test_mha.c - multi-head attention against the reference of mha_reference.h: every argument, drawn at random and one by one; mistakes that must
- * show; caches, threads, memory, and bad input. Reference outputs of torch are in test_mha_torch.c. */
+/* test_mha.c - multi-head attention against the reference of mha_reference.h: every argument, drawn at random and one by one; mistakes that
+ * must show; caches, threads, memory, and bad input. Reference outputs of torch are in test_mha_torch.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,9 +53,9 @@ static void draw_weights(MhaCase *x, Draw *draw, bool biases)
 {
     const AttnMhaConfig *c = &x->c;
     const size_t q = c->q_heads * c->d, k = c->kv_heads * c->d, v = c->kv_heads * c->dv, o = c->q_heads * c->dv;
-    x->w = attn_mha_weights(numbers(draw, q * c->embed, 1.0 / sqrt((double)c->embed)), numbers(draw, k * c->kdim, 1.0 / sqrt((double)c->kdim)),
-                            numbers(draw, v * c->vdim, 1.0 / sqrt((double)c->vdim)),
-                            c->output ? numbers(draw, c->embed * o, 1.0 / sqrt((double)o)) : NULL);
+    x->w = attn_mha_weights(
+        numbers(draw, q * c->embed, 1.0 / sqrt((double)c->embed)), numbers(draw, k * c->kdim, 1.0 / sqrt((double)c->kdim)),
+        numbers(draw, v * c->vdim, 1.0 / sqrt((double)c->vdim)), c->output ? numbers(draw, c->embed * o, 1.0 / sqrt((double)o)) : NULL);
     if (biases) {
         x->w.bq = numbers(draw, q, 0.5);
         x->w.bk = coin(draw, 4) ? NULL : numbers(draw, k, 0.5);
@@ -85,7 +85,8 @@ static void draw_sources(MhaCase *x, Draw *draw, size_t gap)
         tensor[i].at->batch = (ptrdiff_t)(tensor[i].rows * (tensor[i].width + gap) + gap);
         data[i] = numbers(draw, s->batch * (size_t)tensor[i].at->batch, 1.0);
     }
-    x->t = attn_mha_tensors(data[0], c->sources == ATTN_MHA_SELF ? NULL : data[1], c->sources == ATTN_MHA_SEPARATE ? data[2] : NULL, data[3]);
+    x->t =
+        attn_mha_tensors(data[0], c->sources == ATTN_MHA_SELF ? NULL : data[1], c->sources == ATTN_MHA_SEPARATE ? data[2] : NULL, data[3]);
 }
 
 /* A layout over [B,Hq,Sq,keys] that broadcasts along some axes; *count receives how many elements it reaches. */
@@ -282,7 +283,8 @@ static double distance_cache(const MhaCase *x, const Reference *r)
                 const size_t at = (b * x->c.kv_heads + g) * x->s.k_len + j, row = (size_t)x->t.past[b] + j;
                 const AttnLayout *k = &x->s.k_cache, *v = &x->s.v_cache;
                 for (size_t c = 0; c < x->c.d; c++)
-                    worst = worse(worst, x->t.k_cache[b * (size_t)k->batch + g * (size_t)k->head + row * (size_t)k->row + c], r->k[at * x->c.d + c]);
+                    worst = worse(worst, x->t.k_cache[b * (size_t)k->batch + g * (size_t)k->head + row * (size_t)k->row + c],
+                                  r->k[at * x->c.d + c]);
                 for (size_t c = 0; c < x->c.dv; c++)
                     worst = worse(worst, x->t.v_cache[b * (size_t)v->batch + g * (size_t)v->head + row * (size_t)v->row + c],
                                   r->v[at * x->c.dv + c]);
@@ -344,9 +346,12 @@ Test(mha, mistakes_show)
     static const struct {
         Mistake mistake;
         const char *name;
-    } list[] = {{ROPE_PAIRS_SWAPPED, "RoPE pairs swapped"},   {BIAS_BEFORE_PROJECTION, "bias of q lost before the scores"},
-                {WRONG_HEAD_SPLIT, "wrong head split"},       {WRONG_KV_HEAD, "wrong KV head"},
-                {MASK_INVERTED, "mask inverted"},             {POSITIONS_RESTART, "positions restart after the past"},
+    } list[] = {{ROPE_PAIRS_SWAPPED, "RoPE pairs swapped"},
+                {BIAS_BEFORE_PROJECTION, "bias of q lost before the scores"},
+                {WRONG_HEAD_SPLIT, "wrong head split"},
+                {WRONG_KV_HEAD, "wrong KV head"},
+                {MASK_INVERTED, "mask inverted"},
+                {POSITIONS_RESTART, "positions restart after the past"},
                 {RESIDUAL_NORMED, "residual after the norm"}};
     for (size_t r = ATTN_ROPE_INTERLEAVED; r <= ATTN_ROPE_HALVES; r++) {
         MhaCase x = telling_case((AttnRope)r);
@@ -355,7 +360,8 @@ Test(mha, mistakes_show)
             wrong[i] = reference(&x, list[i].mistake);
         agree(&x, "telling case");
         for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-            cr_expect(distance_y(&x, &wrong[i]) > 10.0, "%s would pass: only %g of the bound away", list[i].name, distance_y(&x, &wrong[i]));
+            cr_expect(distance_y(&x, &wrong[i]) > 10.0, "%s would pass: only %g of the bound away", list[i].name,
+                      distance_y(&x, &wrong[i]));
     }
 }
 
@@ -618,7 +624,13 @@ Test(mha, bad_configs_and_weights)
 {
     MhaCase good = telling_case(ATTN_ROPE_HALVES), x = good;
     AttnMha *mha;
-#define REFUSED(status, words)                                                                                                                do {                                                                                                                                          cr_expect_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), status, words);                                                            cr_expect(says(words));                                                                                                                   cr_expect_null(mha);                                                                                                                      x = good;                                                                                                                             } while (0)
+#define REFUSED(status, words)                                                                                                             \
+    do {                                                                                                                                   \
+        cr_expect_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), status, words);                                                     \
+        cr_expect(says(words));                                                                                                            \
+        cr_expect_null(mha);                                                                                                               \
+        x = good;                                                                                                                          \
+    } while (0)
     x.c.size = 8;
     REFUSED(ATTN_ERROR_STRUCT, "config.size is 8");
     x.c.embed = 0;
@@ -687,7 +699,13 @@ Test(mha, bad_shapes)
     AttnMha *mha;
     AttnMhaPlan *plan;
     cr_assert_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), ATTN_OK);
-#define REFUSED(status, words)                                                                                                                do {                                                                                                                                          cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), status, words);                                                                cr_expect(says(words));                                                                                                                   cr_expect_null(plan);                                                                                                                     x = good;                                                                                                                             } while (0)
+#define REFUSED(status, words)                                                                                                             \
+    do {                                                                                                                                   \
+        cr_expect_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), status, words);                                                         \
+        cr_expect(says(words));                                                                                                            \
+        cr_expect_null(plan);                                                                                                              \
+        x = good;                                                                                                                          \
+    } while (0)
     x.s.size = 1;
     REFUSED(ATTN_ERROR_STRUCT, "shape.size is 1");
     x.s.batch = ATTN_MAX_SIZE + 1;
@@ -774,7 +792,12 @@ Test(mha, bad_tensors)
     cr_assert_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), ATTN_OK, "%s", attn_last_error());
     const size_t bytes = attn_mha_plan_workspace(plan);
     char *workspace = aligned_alloc(64, bytes + 64);
-#define REFUSED(status, words, space, size)                                                                                                   do {                                                                                                                                          cr_expect_eq(attn_mha_run(plan, &x.t, space, size), status, words);                                                                       cr_expect(says(words));                                                                                                                   x = good;                                                                                                                             } while (0)
+#define REFUSED(status, words, space, size)                                                                                                \
+    do {                                                                                                                                   \
+        cr_expect_eq(attn_mha_run(plan, &x.t, space, size), status, words);                                                                \
+        cr_expect(says(words));                                                                                                            \
+        x = good;                                                                                                                          \
+    } while (0)
     REFUSED(ATTN_ERROR_NULL, "workspace is NULL", NULL, bytes);
     REFUSED(ATTN_ERROR_WORKSPACE, "workspace_size is", workspace, bytes - 1);
     REFUSED(ATTN_ERROR_WORKSPACE, "workspace is at", workspace + 4, bytes);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """make_mha.py DIRECTORY - reference outputs of torch.nn.MultiheadAttention (2.13.0, CPU, float64, rounded once to float32).
 
-One folder a case: arguments.txt with `name value` lines, and one NPY file for each tensor: inputs (query, key, value), weights as the module
-keeps them, masks with torch's polarity (True = not allowed), outputs (y, weights). tests/test_mha.c reads them; nothing else needs torch."""
+One folder a case: arguments.txt with `name value` lines, and one NPY file for each tensor: inputs (query, key, value), weights as the
+module keeps them, masks with torch's polarity (True = not allowed), outputs (y, weights). tests/test_mha_torch.c reads them."""
 import os
 import sys
 
@@ -75,7 +75,8 @@ def make(folder, heads=HEADS, bias=True, average=True, batch_first=True, cross=F
     os.makedirs(folder, exist_ok=True)
     for name, tensor in tensors.items():
         array = tensor.detach().numpy()
-        numpy.save(os.path.join(folder, name + ".npy"), numpy.ascontiguousarray(array if array.dtype == bool else array.astype(numpy.float32)))
+        array = numpy.ascontiguousarray(array if array.dtype == bool else array.astype(numpy.float32))
+        numpy.save(os.path.join(folder, name + ".npy"), array)
     with open(os.path.join(folder, "arguments.txt"), "w", encoding="ascii") as file:
         for name, value in dict(heads=heads, zero_attn=zero_attn, average=average).items():
             file.write(f"{name} {int(value)}\n")
