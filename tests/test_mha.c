@@ -765,6 +765,7 @@ Test(mha, bad_shapes)
     attn_mha_destroy(mha);
     /* Extra rows have no place in a cache or for ALiBi; without RoPE there are no positions. */
     x.c = attn_mha_config(24, 4);
+    x.c.kv_heads = 2;
     x.c.zero_attn = true;
     x.w.norm_weight = x.w.norm_bias = NULL;
     cr_assert_eq(attn_mha_create(&x.c, &x.w, NULL, NULL, 0, &mha), ATTN_OK, "%s", attn_last_error());
