@@ -33,8 +33,9 @@ uint32_t attn_problem_needs(const AttnProblem *p)
 
 /* In the order of the bits of ATTN_HAS_*. */
 static const char *const need_names[] = {
-    "causal, window or lengths", "boolean mask", "additive bias",  "log-sum-exp output", "grouped heads", "dv != d",        "soft-cap", "ALiBi",
-    "sinks",                     "packed batch", "past keys apart", "scores output",      "dot scores",    "Gaussian scores", "additive scores"};
+    "causal, window or lengths", "boolean mask", "additive bias", "log-sum-exp output", "grouped heads",
+    "dv != d",                   "soft-cap",     "ALiBi",         "sinks",              "packed batch",
+    "past keys apart",           "scores output", "dot scores",   "Gaussian scores",    "additive scores"};
 
 static const char *dtype_name(AttnDtype dtype)
 {
@@ -66,7 +67,8 @@ static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cp
         const char *tensor;
         AttnDtype has;
         uint32_t takes;
-    } types[] = {{"q", p->q.dtype, k->dtypes.q}, {"k", p->k.dtype, k->dtypes.kv}, {"v", p->v.dtype, k->dtypes.kv}, {"o", p->o.dtype, k->dtypes.o}};
+    } types[] = {
+        {"q", p->q.dtype, k->dtypes.q}, {"k", p->k.dtype, k->dtypes.kv}, {"v", p->v.dtype, k->dtypes.kv}, {"o", p->o.dtype, k->dtypes.o}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!(types[i].takes & ATTN_DTYPE_BIT(types[i].has))) {
             snprintf(why, size, "does not take %s as %s", types[i].tensor, dtype_name(types[i].has));

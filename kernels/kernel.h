@@ -80,6 +80,8 @@ typedef struct AttnDtypes {
     uint32_t q, kv, o; /* storage types that the kernel takes */
 } AttnDtypes;
 
+#define ATTN_F32_TENSORS {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)}
+
 /* What a kernel promises about rounding; the tolerances of verify follow from it (docs/measuring.md). u is a unit roundoff: 2^-24 is f32. */
 typedef struct AttnAccuracy {
     double u_accumulate; /* sums in QK, PV and l                                               */
@@ -91,6 +93,7 @@ typedef struct AttnAccuracy {
     bool exp_exact_at_0; /* exp(0) == 1 exactly: the exact oracles may then demand equal bits  */
     bool chain_from_m;   /* sums of QK start at -m: each addition rounds on the scale of m too */
 } AttnAccuracy;
+#define ATTN_F32_ROUNDING .u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24
 
 /* Everything that a unit needs besides its own coordinates. Made by attn_run from plan and tensors; constant during a run. */
 typedef struct AttnArgs {
@@ -140,7 +143,8 @@ typedef struct AttnKernel {
     double (*cost)(const AttnProblem *);                            /* estimated core cycles of the whole problem   */
     void (*run)(const AttnArgs *, AttnSpan, void *scratch);         /* scratch is 64-byte aligned                   */
     const AttnLinearKernel *linear; /* not NULL: a matrix product, and the members from features down to run, panel and
-                                       unit_panels excepted, are unused. panel: outputs that are packed together    */
+                                       unit_panels excepted, are unused. panel: outputs that are packed together;
+                                       unit_panels: how many times 128 rows make a unit, 1 as a rule               */
 } AttnKernel;
 
 /* The descriptor's symbol: attn_kernel_<name>; meson passes ATTN_KERNEL_NAME for each file. */

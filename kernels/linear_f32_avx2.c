@@ -14,9 +14,9 @@ static const AttnLinearKernel linear = {.packed = linear_packed, .pack = linear_
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "y = x W^T + b, weights packed once, AVX2 and FMA",
-    .isa = ATTN_CPU(AVX2) | ATTN_CPU(FMA),
-    .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
-    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 0.0, .exp_exact_at_0 = true},
+    .isa = VF_NEEDS,
+    .dtypes = ATTN_F32_TENSORS,
+    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = OUTPUTS,
     .unit_panels = 1,
     .linear = &linear,

@@ -1,8 +1,8 @@
 /* naive_f32.c - attention as it is written down, one query row at a time, in plain C.
  *
  * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never
- * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar code
- * and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
+ * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar
+ * code and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
  * yardstick for speed and the kernel to read first; the truth is the oracle in harness/oracle.c, which is in double. */
 #include <math.h>
 
@@ -167,9 +167,9 @@ const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "textbook three passes, one row at a time, plain C",
     .isa = 0,
-    .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
+    .dtypes = ATTN_F32_TENSORS,
     .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE,
-    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 1.0, .tanh_ulp = 2.2,
+    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 1.0, .tanh_ulp = 2.2,
                  .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = 16,

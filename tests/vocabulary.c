@@ -5,19 +5,14 @@
 
 #if defined(ISA_avx512)
 #include "kernels/isa/avx512.h"
-#define NEEDS (ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL))
 #elif defined(ISA_avx2)
 #include "kernels/isa/avx2.h"
-#define NEEDS (ATTN_CPU(AVX2) | ATTN_CPU(FMA))
 #elif defined(ISA_sse2)
 #include "kernels/isa/sse2.h"
-#define NEEDS ATTN_CPU(SSE2)
 #elif defined(ISA_neon)
 #include "kernels/isa/neon.h"
-#define NEEDS ATTN_CPU(NEON)
 #else
 #include "kernels/isa/scalar.h"
-#define NEEDS UINT64_C(0)
 #endif
 #include "kernels/algo/exp.h"
 #include "kernels/algo/tanh.h"
@@ -201,5 +196,5 @@ static const char *check(float *fenced)
 
 extern const Vocabulary ATTN_CAT(vocabulary_, ISA);
 const Vocabulary ATTN_CAT(vocabulary_, ISA) = {
-    .name = STRING(ISA), .features = NEEDS, .lanes = VL, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP,
+    .name = STRING(ISA), .features = VF_NEEDS, .lanes = VL, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP,
     .exp2 = exp2_all, .tanh = tanh_all, .check = check};

@@ -1,7 +1,7 @@
 /* attend.h - softmax attention over panels of queries and blocks of keys, generic over the vector header. The skeleton of all tile kernels.
  *
- * A panel is up to NQ vectors of query rows, one row a lane. The keys pass by in blocks; each row keeps m, a reference for its scores, l, the
- * sum of 2^(s - m), and o, the sum of 2^(s - m) v, both relative to m (kernels/README.md section 2; scores are in log2 units because q is
+ * A panel is up to NQ vectors of query rows, one row a lane. The keys pass by in blocks; each row keeps m, a reference for its scores, l,
+ * the sum of 2^(s - m), and o, the sum of 2^(s - m) v, both relative to m (kernels/README.md section 2; scores are in log2 units because q is
  * multiplied by scale * log2(e) when it is packed; only with a bias they stay in natural units, since a bias near -FLT_MAX leaves the
  * range when multiplied, and are multiplied after m was taken off). Per block:
  *
@@ -13,20 +13,48 @@
  *
  * Then o += P V. Strips of scores that the structure, a mask or a bias touches pass through the score stage (mask.h) on their way.
  *
- * Each variant file sets, before it includes this: the vector header; EXP2(x, constants) and EXP2_CONSTANTS(constants), its declaration; SCORE_TILE (DOT_TILE or ADDITIVE_TILE) and TILE_KEYS,
- * the keys of its tile; EXP2_IS_CALL (1: a function call that clobbers every
- * register, so it works on memory), KEY_BLOCK (keys in a block; 0: all of them), SWIFT (0: always the careful way).
+ * A variant file includes the vector header, defines what shall differ from the defaults below, and includes this.
  * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
  * block of scores. Headroom: |v| times the number of key blocks <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
 #ifndef ATTN_ALGO_ATTEND_H
 #define ATTN_ALGO_ATTEND_H
 
+#include "kernels/fpenv.h"
+#include "kernels/kernel.h"
+#include "kernels/scratch.h"
+
+#include "kernels/algo/exp.h"
+#include "kernels/algo/tile.h"
+#include "kernels/algo/pack.h"
 #include "kernels/algo/mask.h"
+
+/* How a tile of scores is made, and the keys in it. */
+#define DOT_TILE(mr, nq, panel, k, stride, d, from, acc) tile_scores(mr, nq, (panel)->q, k, stride, d, from, acc)
+#define ADDITIVE_TILE(mr, nq, panel, k, stride, d, from, acc) tile_additive(mr, nq, (panel)->q, (panel)->w, k, stride, d, from, acc)
+#ifndef SCORE_TILE
+#define SCORE_TILE DOT_TILE
+#define TILE_KEYS MR
+#endif
+/* 2^x, the declaration of its constants, its error in units of 2^-23; whether it is a call, which clobbers every register and so works on
+ * memory. */
+#ifndef EXP2
+#define EXP2(x, constants) exp2_poly(x, constants)
+#define EXP2_CONSTANTS(constants) Exp2 *constants = exp2_constants()
+#define EXP_ULP EXP2_ULP
+#define EXP2_IS_CALL 0
+#endif
+/* Keys in a block; 0: all of them. */
+#ifndef KEY_BLOCK
+#define KEY_BLOCK 256
+#endif
+/* 0: always the careful way. */
+#ifndef SWIFT
+#define SWIFT 1
+#endif
 
 enum { UNIT_PANELS = 8, CHAIN = 256 }; /* CHAIN: terms that are summed one after another before they join a longer sum */
 
-#define DOT_TILE(mr, nq, panel, k, stride, d, from, acc) tile_scores(mr, nq, (panel)->q, k, stride, d, from, acc)
-#define ADDITIVE_TILE(mr, nq, panel, k, stride, d, from, acc) tile_additive(mr, nq, (panel)->q, (panel)->w, k, stride, d, from, acc)
+#define ATTEND_ACCURACY {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT}
 #define SWIFT_LIMIT 0x1p20f
 
 typedef struct Panel {
@@ -392,7 +420,8 @@ static void emit_scores(const Work *w, Panel *panel)
             const float m = panel->m[lane], l = panel->l[lane];
             for (size_t t = 0; t < n; t++) {
                 const float s = w->s[t * lanes + lane];
-                to[(ptrdiff_t)t * a->p->scores.col] = stage != ATTN_STAGE_WEIGHTS ? s * natural : s == -INFINITY ? 0.0f : exp2f((s - m) * w->to_log2) / l;
+                const float weight = s == -INFINITY ? 0.0f : exp2f((s - m) * w->to_log2) / l;
+                to[(ptrdiff_t)t * a->p->scores.col] = stage == ATTN_STAGE_WEIGHTS ? weight : s * natural;
             }
         }
     }

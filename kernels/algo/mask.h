@@ -118,7 +118,8 @@ static float key_norm(const float *k, size_t d)
 }
 
 /* s += -scale/2 (|q|^2 + |k|^2): makes of scale q.k the Gaussian's exponent. k: the strip's first key row. */
-static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const float *k, ptrdiff_t stride, float *s)
+static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const float *k, ptrdiff_t stride,
+                           float *s)
 {
     for (size_t t = 0; t < n; t++) {
         const vf key = vf_set1((float)(-0.5 * p->scale * (double)unit * (double)key_norm(k + (ptrdiff_t)t * stride, p->d)));
@@ -160,8 +161,8 @@ static inline float mask_number(unsigned char byte)
     return byte ? 0.0f : -INFINITY;
 }
 
-/* add[t][lane] = 0 or -inf, as the boolean mask says of key j + t. `step` is the mask's column stride. Rows of the mask lie along keys, lanes
- * across them, so whole blocks turn in registers; a mask without rows (key padding) is a broadcast. */
+/* add[t][lane] = 0 or -inf, as the boolean mask says of key j + t. `step` is the mask's column stride. Rows of the mask lie along keys,
+ * lanes across them, so whole blocks turn in registers; a mask without rows (key padding) is a broadcast. */
 static void strip_mask(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
     const ptrdiff_t at = (ptrdiff_t)j * step;

@@ -98,10 +98,10 @@ ALWAYS_INLINE void values_columns(const int nv, const int has_tail, size_t rows,
         tile_values(1, nv, has_tail, p + r, ldp, v, stride, n, tail, o + r * ldo, ldo);
 }
 
-/* o[rows][dv] += p^T v over n keys. Columns go in groups of nearly equal width: 5 vectors are 3 + 2, not 4 + 1, because a narrow tile has too
- * few independent sums to hide the latency of a multiply-add. */
-static inline void values_accumulate(size_t rows, const float *p, size_t ldp, const float *v, ptrdiff_t stride, size_t n, size_t dv, float *o,
-                              size_t ldo)
+/* o[rows][dv] += p^T v over n keys. Columns go in groups of nearly equal width: 5 vectors are 3 + 2, not 4 + 1, because a narrow tile has
+ * too few independent sums to hide the latency of a multiply-add. */
+static inline void values_accumulate(size_t rows, const float *p, size_t ldp, const float *v, ptrdiff_t stride, size_t n, size_t dv,
+                                     float *o, size_t ldo)
 {
     const size_t vectors = (dv + VL - 1) / VL, groups = (vectors + NV - 1) / NV, tail = dv % VL;
     for (size_t g = 0, done = 0; g < groups; g++) {
