@@ -8,7 +8,7 @@
 #include "dispatch/error.h"
 #include "dispatch/threads.h"
 
-/* Rows of a full unit: their x stays in a second-level cache up to a few thousand inputs. */
+/* Rows of a full unit, times the kernel's unit_panels: their x stays in a second-level cache up to a few thousand inputs. */
 #define UNIT_ROWS ((size_t)128)
 
 /* Multiply-adds that make a unit worth handing out, some 20 to 100 microseconds of one core; and how many of them take as long as fetching
@@ -83,7 +83,8 @@ void attn_linear_run(const AttnKernel *kernel, const AttnLinear *linear, const f
 {
     if (linear->rows == 0 || linear->outputs == 0)
         return;
-    const size_t down = (linear->rows + UNIT_ROWS - 1) / UNIT_ROWS, rows = (linear->rows + down - 1) / down;
+    const size_t most = UNIT_ROWS * kernel->unit_panels;
+    const size_t down = (linear->rows + most - 1) / most, rows = (linear->rows + down - 1) / down;
     const size_t panels = (linear->outputs + kernel->panel - 1) / kernel->panel;
     const size_t weight_work = rows > WEIGHT_WORK ? rows : WEIGHT_WORK;
     const size_t panel_work = weight_work * kernel->panel * (linear->inputs > 0 ? linear->inputs : 1);

@@ -9,6 +9,7 @@
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 /* On a busy machine a trial longer than the scheduler's slice (about 4 ms) always loses time to others, a short one mostly does not. So the
  * multiply-add peaks take as long as the fastest kernel, up to this many seconds: both bear the same. */
@@ -246,8 +247,9 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
 }
 
 bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                     const Topology *topology, RoofWork work, char *error, size_t error_size)
+                     const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size)
 {
+    const uint64_t features = attn_cpu_this()->features & settings->allowed;
     bench->op = op;
     bench->options = options;
     bench->work = work;
@@ -261,7 +263,7 @@ bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *
     }
     for (size_t i = 0; i < count; i++) {
         bench->kernels[i].kernel = kernels[i];
-        bench->kernels[i].isa = peaks_isa_of(kernels[i]->isa);
+        bench->kernels[i].isa = zoo_is_yardstick(kernels[i]) ? peaks_isa_best(features) : peaks_isa_of(kernels[i]->isa);
         bench->kernels[i].verify.status = VERIFY_SKIP;
     }
     return true;
@@ -297,7 +299,7 @@ bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *cons
                                .threads = options->threads};
     shape_name(shape, bench->shape, sizeof bench->shape);
     Data data;
-    if (!bench_case_open(bench, "sdpa", kernels, count, options, topology, roof_work(shape), error, error_size) ||
+    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, roof_work(shape), error, error_size) ||
         !case_data(&data, &bench->what, error, error_size))
         return false;
     for (size_t i = 0; i < count && !cli_interrupted; i++) {

@@ -72,7 +72,7 @@ void bench_case_free(BenchCase *bench);
 
 /* The parts of bench_case_run: room for `count` kernels, none ready yet, their work known; then the rounds, if a kernel is ready. */
 bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                     const Topology *topology, RoofWork work, char *error, size_t error_size);
+                     const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size);
 bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
 
 /* "<shape>: verifying <kernel>" as progress. */

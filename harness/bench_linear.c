@@ -55,7 +55,7 @@ bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKern
     const LinearCase c = {.rows = shape->rows, .inputs = shape->inputs, .outputs = shape->outputs, .bias = true, .fill = LINEAR_NORMAL,
                           .seed = options->seed, .fence = FENCE_NONE, .threads = options->threads};
     Operands operands = {.threads = options->threads};
-    if (!bench_case_open(bench, "linear", kernels, count, options, topology, work, error, error_size))
+    if (!bench_case_open(bench, "linear", kernels, count, options, settings, topology, work, error, error_size))
         return false;
     if (!linear_data_make(&operands.data, &c)) {
         snprintf(error, error_size, "%s: out of memory for %g bytes of operands", bench->shape, work.bytes);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch/registry.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 /* Sized so that all of them, verification included, take less than two minutes on two cores. Real models, real head counts. */
 static const struct {
@@ -106,13 +106,13 @@ static bool read_dist(const char *text, DataDist *dist)
 
 static bool read_baseline(const char *text, const AttnKernel **kernel)
 {
-    *kernel = attn_registry_find(text);
+    *kernel = zoo_find(text);
     if (*kernel)
         return true;
-    const char **names = calloc(attn_registry_count, sizeof *names);
-    for (size_t i = 0; names && i < attn_registry_count; i++)
-        names[i] = attn_registry[i]->name;
-    cli_unknown("kernel", text, names, names ? attn_registry_count : 0);
+    const char **names = calloc(zoo_count(), sizeof *names);
+    for (size_t i = 0; names && i < zoo_count(); i++)
+        names[i] = zoo_at(i)->name;
+    cli_unknown("kernel", text, names, names ? zoo_count() : 0);
     free(names);
     return false;
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/zoo.h"
+
 enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA, ERROR, NOTE, COLUMNS };
 
 RenderTable *bench_table(bool with_case)
@@ -29,7 +31,7 @@ static const char *thread_text(size_t threads)
 /* The highest ISA word that a kernel needs. */
 static const char *isa_text(const AttnKernel *kernel)
 {
-    return kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
+    return zoo_is_yardstick(kernel) ? "library" : kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
 }
 
 static const char *status_text(VerifyStatus status)

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch/registry.h"
 #include "harness/bench_linear.h"
 #include "harness/bench_options.h"
 #include "harness/bench_show.h"
 #include "harness/machine.h"
 #include "harness/whole.h"
+#include "harness/zoo.h"
 
 /* The worst that a case had to say. */
 static int case_code(const BenchCase *bench)
@@ -219,8 +219,8 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     int code = bench_options_read(&wanted, argc, argv);
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;
-    const AttnKernel **kernels = calloc(attn_registry_count + 1, sizeof *kernels);
-    Work work = {.kernels = calloc(attn_registry_count + 1, sizeof *work.kernels)};
+    const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
+    Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels)};
     char error[1024];
     size_t count = kernels && work.kernels ? cli_select_kernels(cli, wanted.kernels, true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX) {

@@ -5,11 +5,11 @@
 #include "dispatch/choose.h"
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
-#include "dispatch/registry.h"
 #include "harness/cli.h"
 #include "harness/folder.h"
 #include "harness/isolate.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -306,7 +306,7 @@ int cmd_conform(const Cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     }
     Paths paths = {0};
-    Loop loop = {.cli = cli, .paths = &paths, .kernels = calloc(attn_registry_count + 1, sizeof *loop.kernels)};
+    Loop loop = {.cli = cli, .paths = &paths, .kernels = calloc(zoo_count() + 1, sizeof *loop.kernels)};
     loop.kernel_count = loop.kernels ? cli_select_kernels(cli, patterns, true, loop.kernels) : SIZE_MAX;
     bool ok = loop.kernel_count != SIZE_MAX;
     for (int i = optind; ok && i < argc; i++)

@@ -1,10 +1,10 @@
 /* cmd_list.c - attnzoo list: what is in the zoo, and what dispatch would do with a shape. */
 #include "dispatch/cpu.h"
-#include "dispatch/registry.h"
 #include "harness/cli.h"
 #include "harness/linear_mutants.h"
 #include "harness/mutants.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <fnmatch.h>
 #include <getopt.h>
@@ -129,8 +129,8 @@ static int list_dtypes(const Cli *cli)
     RenderTable *table = headed(3, headings);
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
         size_t kernels = 0;
-        for (size_t k = 0; k < attn_registry_count; k++)
-            kernels += (attn_registry[k]->dtypes.q & ATTN_DTYPE_BIT(dtypes[i].dtype)) != 0;
+        for (size_t k = 0; k < zoo_count(); k++)
+            kernels += (zoo_at(k)->dtypes.q & ATTN_DTYPE_BIT(dtypes[i].dtype)) != 0;
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", dtypes[i].name);
         render_cell(table, STYLE_PLAIN, "%s", dtypes[i].meaning);
@@ -252,7 +252,7 @@ int cmd_list(const Cli *cli, int argc, char **argv)
     case 4: return list_mutants(cli);
     default: break;
     }
-    const AttnKernel **kernels = calloc(attn_registry_count + 1, sizeof *kernels);
+    const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
     const size_t count = kernels ? cli_select_kernels(cli, patterns, false, kernels) : SIZE_MAX;
     int code = count == SIZE_MAX ? EXIT_USAGE : EXIT_NOTHING;
     if (count == 0)

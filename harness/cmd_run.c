@@ -2,11 +2,11 @@
  *
  * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
  * are for that. */
-#include "dispatch/registry.h"
 #include "harness/case.h"
 #include "harness/cli.h"
 #include "harness/folder.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -226,7 +226,7 @@ int cmd_run(const Cli *cli, int argc, char **argv)
     }
     AttnOptions wanted = cli->options;
     if (strcmp(kernel, "auto") != 0) {
-        const AttnKernel **list = calloc(attn_registry_count + 1, sizeof *list);
+        const AttnKernel **list = calloc(zoo_count() + 1, sizeof *list);
         const size_t count = list && !strpbrk(kernel, "*?[,") ? cli_select_kernels(cli, kernel, false, list) : 0;
         free(list);
         if (count != 1) {

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "dispatch/cpu.h"
-#include "dispatch/registry.h"
 #include "harness/exact.h"
 #include "harness/isolate.h"
 #include "harness/linear_mutants.h"
@@ -19,6 +18,7 @@
 #include "harness/session.h"
 #include "harness/special.h"
 #include "harness/whole.h"
+#include "harness/zoo.h"
 
 static const char usage[] =
     "attnzoo verify [-k PAT] [-s SHAPES | --suite NAME] - prove kernels right\n"
@@ -287,7 +287,7 @@ static const AttnKernel *find_repro(const char *id, const char **job)
     }
     snprintf(name, sizeof name, "%.*s", (int)(colon - id - 3), id + 3);
     *job = colon + 1;
-    const AttnKernel *kernel = attn_registry_find(name);
+    const AttnKernel *kernel = zoo_find(name);
     for (size_t i = 0; !kernel && i < mutant_count; i++)
         if (strcmp(mutants[i]->name, name) == 0)
             kernel = mutants[i];
@@ -302,7 +302,7 @@ static const AttnKernel *find_repro(const char *id, const char **job)
 /* Fill the board with kernels. EXIT_OK or an exit code. */
 static int choose_kernels(const Cli *cli, const Request *request, Scoreboard *board)
 {
-    const AttnKernel **list = calloc(attn_registry_count + mutant_count + linear_mutant_count, sizeof *list);
+    const AttnKernel **list = calloc(zoo_count() + mutant_count + linear_mutant_count, sizeof *list);
     size_t count = 0;
     if (list && request->mode == MODE_MUTANTS)
         for (; count < mutant_count + linear_mutant_count; count++)

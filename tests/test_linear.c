@@ -118,7 +118,7 @@ static void see(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
 Test(linear, units_cover_once)
 {
     static const AttnLinearKernel seer = {.packed = no_bytes, .run = see};
-    const AttnKernel kernel = {.name = "seer", .panel = 48, .linear = &seer};
+    const AttnKernel kernel = {.name = "seer", .panel = 48, .unit_panels = 1, .linear = &seer};
     static const size_t sizes[][4] = {{1, 4096, 700, 2}, {300, 600, 700, 6}, {5, 5, 5, 1}, {129, 3000, 49, 2}, {1, 0, 1, 1}, {0, 5, 5, 0}};
     for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
         const AttnLinear l = {.rows = sizes[n][0], .inputs = sizes[n][1], .outputs = sizes[n][2]};
