@@ -10,7 +10,7 @@
  *     e1_j = cosh^-2((|s0| - e0) / C) (e0 + 3 u |s0|)  +  (3 + 2 t) u |s1|  +  C FLT_MIN,   at most 2 C.
  * Bias and ALiBi follow:
  *     delta_j = e1_j + u_s (3 |s_j| + 2 |bias_j| + 5 |alibi_j| + |s_j - m| + lag)
- * (2 |bias|: log2(e) and the product; 5 |alibi|: slope and distance times log2(e), their product, the sum, of which the |s1| part counts too;
+ * (2 |bias|: log2(e) and the product; 5 |alibi|: slope and distance times log2(e), their product, the sum, which rounds |s1| once more;
  * lag: the maximum that a kernel subtracts may lag behind the true one until l reaches 2^20, but never below the first visible score or the
  * sink). Where the chain of a score starts at minus that reference (accuracy.chain_from_m), gamma(d + 4) times its size is added; a bias
  * beyond FLT_MAX ln 2 may saturate there, as its log2(e)-fold is no float. A sink is a key with a score of its own and value 0. Softmax
@@ -29,8 +29,9 @@
  * The model adds the same terms as variances of independent roundings, u^2 / 3 each; what all keys share (scale and q are rounded once a
  * row) adds before squaring. A chain from -m to s - m has d partial sums between them, whose squares average m^2 - m s + s^2 / 3: the part
  * with m counts half, as a rounding is half as large on average. A weight below u times the sum of those before it is lost on l, always in
- * the same direction, and so are its followers while weights fall: they add before squaring. The model linearises, so rows with a mean
- * score error above 0.05 are left to the bound. */
+ * the same direction, and so are its followers while weights fall: they add before squaring. So do the roundings of a sum of k equal
+ * weights, half of them on the scale of the whole sum: (k / 2)^2; weights of 1 add without rounding. The model linearises, so rows with a
+ * mean score error above 0.05 are left to the bound. */
 #include "harness/agree.h"
 
 #include <float.h>
@@ -55,6 +56,7 @@ typedef struct RowError {
     double lag, rise;      /* how far behind the subtracted maximum may be; total rise of the running maximum  */
     double reference;      /* largest size of the subtracted maximum, where chains start at it; else 0         */
     double stagnant;       /* share of l in weights too small to change the sum of those before them           */
+    double repeated;       /* keys with the score of the key before them, but not the largest                  */
     double rescales;
     double mean_e, shrink; /* sum p E, sum p exp(-delta)                                                        */
     double largest;        /* largest delta of a key with p > 0                                                 */
@@ -104,7 +106,8 @@ static StageError capped_error(const AttnProblem *p, const AttnAccuracy *a, cons
     e.bound = e.slope * (e.bound + 3.0 * u * fabs(key->s0)) + (3.0 * u + tanh_error(a)) * s1 + p->softcap * (double)FLT_MIN;
     if (!(e.bound < 2.0 * p->softcap)) /* so written, NaN of 0 times infinity too */
         e.bound = 2.0 * p->softcap;
-    e.variance = e.slope * e.slope * (e.variance + u * u * key->s0 * key->s0) + (3.0 * u * u + tanh_error(a) * tanh_error(a)) / 3.0 * s1 * s1;
+    e.variance = e.slope * e.slope * (e.variance + u * u * key->s0 * key->s0);
+    e.variance += (3.0 * u * u + tanh_error(a) * tanh_error(a)) / 3.0 * s1 * s1;
     return e;
 }
 
@@ -143,7 +146,7 @@ static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const Ora
     e.lag = e.rise < LAG ? e.rise : LAG;
     if (a->chain_from_m && p->softcap == 0.0) /* a soft-cap acts on scores that have no m in them */
         e.reference = fabs(row->m) > fabs(row->m - e.lag) ? fabs(row->m) : fabs(row->m - e.lag);
-    double sum = 0.0;
+    double sum = 0.0, before = NAN;
     for (size_t j = 0; j < row->n; j++) {
         const OracleKey *key = &row->keys[j];
         errors[j] = (KeyError){0};
@@ -153,6 +156,8 @@ static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const Ora
             running = key->s;
             e.rescales += 1.0;
         }
+        e.repeated += key->s == before && key->s != row->m;
+        before = key->s;
         e.stagnant += key->p < a->u_accumulate * sum ? key->p : 0.0;
         sum += key->p;
         const StageError error = score_error(p, a, row, key, &e);
@@ -213,7 +218,8 @@ static AgreeNumber expect_o(const AttnAccuracy *a, const OracleRow *row, const R
     x.bound = moved + (2.0 * gamma_of(n, u) + 2.0 * e->rescales * u + a->u_prob + 2.0 * u) * abs_v + a->u_out * fabs(o) + x.lost;
     x.bound_exp = 2.0 * u * abs_v;
     x.variance = sums[SUM_MODEL * dv + c] + 4.0 * a->u_score * a->u_score / 3.0 * shared * shared +
-                 third * (n / 6.0 * square + (2.0 * n / 9.0 + 2.0 * e->rescales / 3.0 + 2.0) * o * o) + e->stagnant * e->stagnant * o * o +
+                 third * (n / 6.0 * square + (2.0 * n / 9.0 + 2.0 * e->rescales / 3.0 + e->repeated * e->repeated / 4.0 + 2.0) * o * o) +
+                 e->stagnant * e->stagnant * o * o +
                  a->u_prob * a->u_prob / 3.0 * square +
                  a->u_out * a->u_out / 3.0 * o * o;
     x.variance_exp = third * 4.0 * sums[SUM_EXP * dv + c];
@@ -233,7 +239,8 @@ static AgreeNumber expect_lse(const AttnAccuracy *a, const OracleRow *row, const
     x.bound_exp = (1.0 + r) * u;
     const double third = u * u / 3.0;
     x.variance = e->mean_variance + third * (4.0 * e->mean_s * e->mean_s + 2.0 * n / 9.0 + 2.0 * r + 16.0 * log_l * log_l + 4.0 * m * m +
-                                             2.0 * row->lse * row->lse + e->rise * e->rise + 2.0) + e->stagnant * e->stagnant;
+                                             2.0 * row->lse * row->lse + e->rise * e->rise + e->repeated * e->repeated / 4.0 + 2.0) +
+                 e->stagnant * e->stagnant;
     x.variance_exp = third * 4.0 * (1.0 + r);
     return x;
 }
@@ -259,7 +266,8 @@ static AgreeNumber expect_stage(const AttnProblem *p, const AttnAccuracy *a, con
 }
 
 /* After the softmax. */
-static AgreeNumber expect_weight(const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, const KeyError *error, const RowError *e)
+static AgreeNumber expect_weight(const AttnAccuracy *a, const OracleRow *row, const OracleKey *key, const KeyError *error,
+                                 const RowError *e)
 {
     const double u = a->u_accumulate, n = (double)row->n, r = e->rescales, p = key->p, third = u * u / 3.0;
     const double rounding = gamma_of(n, u) + 2.0 * r * u + 4.0 * u, grown = exp(error->delta) * (1.0 + e->mean_e) * (1.0 + rounding);

@@ -54,8 +54,9 @@ double random_normal(uint64_t seed, uint64_t index)
 
 const char *data_tensor_name(DataTensor tensor)
 {
-    static const char *const names[DATA_TENSORS] = {"q",      "k", "v",            "o",     "lse",     "scores",     "mask", "bias", "k_past",
-                                                    "v_past", "w", "alibi_slopes", "sinks", "offsets", "kv_lengths", "cu_q", "cu_k"};
+    static const char *const names[DATA_TENSORS] = {
+        "q", "k", "v", "o", "lse", "scores", "mask", "bias", "k_past", "v_past", "w", "alibi_slopes", "sinks", "offsets", "kv_lengths",
+        "cu_q", "cu_k"};
     return tensor < DATA_TENSORS ? names[tensor] : "unknown";
 }
 

@@ -223,8 +223,8 @@ static bool check_permuted_row(const AttnKernel *kernel, const Data *data, const
         const float due = target == SIZE_MAX ? 0.0f : permuted_v(b, g, class_of(codes, b, g, target), c);
         const float slack = exact || due == 0.0f ? 0.0f : fabsf(due) * 0x1p-23f;
         if (!(fabsf(o[c] - due) <= slack))
-            return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", entry->b, h,
-                              i, c, (double)o[c], (double)due, (ptrdiff_t)target);
+            return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", entry->b,
+                              h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
     }
     for (size_t j = 0; j < p->k_len && p->scores.dtype != ATTN_NONE && codes->bits; j++) {
         const float weight = data->tensors.scores[oracle_score_at(&p->scores, entry->b, h, i, j)];

@@ -40,7 +40,8 @@ Test(oracle, frontiers_by_hand)
         int64_t offset;
         size_t visible[3];
     } cases[] = {
-        {false, ATTN_ALIGN_TOP_LEFT, 0, {5, 5, 5}}, {true, ATTN_ALIGN_TOP_LEFT, 0, {1, 2, 3}},  {true, ATTN_ALIGN_BOTTOM_RIGHT, 0, {3, 4, 5}},
+        {false, ATTN_ALIGN_TOP_LEFT, 0, {5, 5, 5}}, {true, ATTN_ALIGN_TOP_LEFT, 0, {1, 2, 3}},
+        {true, ATTN_ALIGN_BOTTOM_RIGHT, 0, {3, 4, 5}},
         {true, ATTN_ALIGN_OFFSET, -2, {0, 0, 1}},   {true, ATTN_ALIGN_OFFSET, 3, {4, 5, 5}},    {true, ATTN_ALIGN_OFFSET, -100, {0, 0, 0}},
         {true, ATTN_ALIGN_OFFSET, 1000, {5, 5, 5}},
     };
@@ -195,8 +196,8 @@ Test(oracle, windows_are_inclusive)
         int64_t left, right, offset;
         size_t first[2], count[2]; /* of rows 0 and 3 */
     } cases[] = {
-        {1, 1, 0, {0, 2}, {2, 3}}, {0, 0, 2, {2, 5}, {1, 1}}, {2, -1, 1, {0, 2}, {6, 4}}, {-1, 0, -1, {0, 0}, {0, 3}}, {-1, -1, 9, {0, 0}, {6, 6}},
-        {1, 1, 4, {3, 0}, {3, 0}},
+        {1, 1, 0, {0, 2}, {2, 3}}, {0, 0, 2, {2, 5}, {1, 1}}, {2, -1, 1, {0, 2}, {6, 4}}, {-1, 0, -1, {0, 0}, {0, 3}},
+        {-1, -1, 9, {0, 0}, {6, 6}}, {1, 1, 4, {3, 0}, {3, 0}},
     };
     Hand x;
     by_hand(&x, 4, 6);
