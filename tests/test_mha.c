@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dispatch/registry.h"
 #include "harness/data.h"
 #include "tests/mha_reference.h"
 
@@ -564,6 +565,35 @@ Test(mha, bits_do_not_depend_on_threads)
         reference_release();
     }
     cr_expect_gt(calls, 0, "the caller's loop was never used");
+}
+
+/* Whichever kernel projects; the one that is asked for does. */
+Test(mha, every_linear_kernel_projects)
+{
+    size_t linear = 0;
+    for (size_t i = 0; i < attn_registry_count; i++) {
+        AttnKernelInfo info = {.size = sizeof info};
+        attn_kernel_query(i, &info);
+        if (!attn_registry[i]->linear || !info.runnable)
+            continue;
+        MhaCase x = telling_case(ATTN_ROPE_HALVES);
+        const Reference r = reference(&x, RIGHT);
+        AttnOptions options = attn_options();
+        options.kernel = info.name;
+        AttnMha *mha;
+        AttnMhaPlan *plan;
+        cr_assert_eq(attn_mha_create(&x.c, &x.w, &options, NULL, 0, &mha), ATTN_OK, "%s", attn_last_error());
+        cr_expect_str_eq(attn_mha_kernel(mha), info.name);
+        cr_assert_eq(attn_mha_plan_create(mha, &x.s, NULL, &plan), ATTN_OK, "%s", attn_last_error());
+        void *workspace = aligned_alloc(64, attn_mha_plan_workspace(plan));
+        cr_assert_eq(attn_mha_run(plan, &x.t, workspace, attn_mha_plan_workspace(plan)), ATTN_OK, "%s", attn_last_error());
+        cr_expect(distance_y(&x, &r) <= 1.0, "%s: y is %g of its bound away", info.name, distance_y(&x, &r));
+        free(workspace);
+        attn_mha_plan_destroy(plan);
+        attn_mha_destroy(mha);
+        linear++;
+    }
+    cr_expect_geq(linear, 1);
 }
 
 /* The caller's memory, and its weights gone after creation. */
