@@ -1,6 +1,7 @@
 /* folder.h - a conformance case: a folder with meta.json and one NPY file per tensor (docs/semantics.md, part 2, section 8).
  *
- * Reading checks everything: what is read is a well-formed ONNX Attention node with its expected outputs. Binding turns it into a problem with f32 operands, judging compares an output with the expected one. */
+ * Reading checks everything: what is read is a well-formed ONNX Attention node with its expected outputs. Binding turns it into a problem
+ * with f32 operands, judging compares what a run wrote with what is expected. */
 #ifndef HARNESS_FOLDER_H
 #define HARNESS_FOLDER_H
 
@@ -46,7 +47,7 @@ bool folder_bind(const Folder *folder, FolderCall *call, char *error, size_t err
 void folder_release(FolderCall *call);
 void folder_poison(FolderCall *call); /* outputs to NaN: what a kernel forgets to write is seen */
 
-/* Compare what a run wrote with Y and qk_matmul_output, or, for present_key and present_value, what the call was given as keys and values, bit by bit.
+/* Compare what a run wrote with Y and qk_matmul_output, or, for present_key and present_value, what the call was given, bit by bit.
  * *worst is the largest error in units of what is allowed; false: why[] names the element. */
 bool folder_judge(const Folder *folder, const FolderCall *call, double *worst, char *why, size_t why_size);
 bool folder_judge_present(const Folder *folder, const FolderCall *call, char *why, size_t why_size);

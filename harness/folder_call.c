@@ -4,8 +4,8 @@
  * heads inside rows become strides, lengths beyond the keys are cut (their offsets are not). All else - grouping, broadcasting, frontier,
  * windows, past and new keys, dead rows - is the kernel's.
  *
- * Tolerance: the expected outputs are exact mathematics rounded once, so an f32 kernel is held to 2e-6 of the largest expected magnitude, plus
- * half a unit of float16 where that is what they were rounded to. The official bar (1e-3) would let most mistakes of meaning through on
+ * Tolerance: the expected outputs are exact mathematics rounded once, so an f32 kernel is held to 2e-6 of the largest expected magnitude,
+ * plus half a unit of float16 where that is what they were rounded to. The official bar (1e-3) would let most mistakes of meaning through on
  * these nearly flat softmaxes. A sharp row is given more, because f32 cannot do better: its scores are rounded by about u * sum |q_c k_c|,
  * and what is added to a score multiplies its weight. */
 #include "harness/folder.h"
@@ -22,7 +22,8 @@
 
 const char *folder_converted(const Folder *f, char *buffer, size_t size)
 {
-    const char *type = NULL, *softmax = f->softmax_precision == 11 ? "f64" : f->softmax_precision == 10 ? "f16" : f->softmax_precision == 16 ? "bf16" : NULL;
+    const int precision = f->softmax_precision;
+    const char *type = NULL, *softmax = precision == 11 ? "f64" : precision == 10 ? "f16" : precision == 16 ? "bf16" : NULL;
     for (size_t i = 0; i <= FOLDER_V && !type; i++)
         if (f->in[i].type != NPY_F4)
             type = npy_type_name(f->in[i].type);
@@ -255,8 +256,8 @@ static size_t row_of(const Folder *f, const Npy *npy, size_t index)
 }
 
 /* One output; a larger error than *worst becomes *worst, and why[] names it. false: beyond what is allowed. */
-static bool judge(const Folder *f, const FolderCall *call, const Npy *expected, const char *name, const float *data, double *worst, char *why,
-                  size_t why_size)
+static bool judge(const Folder *f, const FolderCall *call, const Npy *expected, const char *name, const float *data, double *worst,
+                  char *why, size_t why_size)
 {
     double largest = 0;
     for (size_t i = 0; i < expected->count; i++)
@@ -277,8 +278,8 @@ static bool judge(const Folder *f, const FolderCall *call, const Npy *expected, 
         const double share = allowed > 0 ? off / allowed : INFINITY;
         if (share > *worst) {
             *worst = share;
-            snprintf(why, why_size, "%s is %.9g, expected %.9g: off by %.2e, allowed %.2e", element(name, expected, i, where, sizeof where), have,
-                     want, off, allowed);
+            snprintf(why, why_size, "%s is %.9g, expected %.9g: off by %.2e, allowed %.2e",
+                     element(name, expected, i, where, sizeof where), have, want, off, allowed);
         }
     }
     return *worst <= 1;

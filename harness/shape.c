@@ -26,8 +26,8 @@ static bool fail(char *error, size_t error_size, const char *format, ...)
 /* Options in the order in which a name holds them. Words of the same rank exclude each other. */
 typedef enum Word {
     WORD_CAUSAL, WORD_CAUSAL_TL, WORD_CAUSAL_OFFS, WORD_CAUSAL_OFF, WORD_BR, WORD_OFFS, WORD_OFF, WORD_WINDOW, WORD_GAUSS, WORD_ADDITIVE,
-    WORD_CAP, WORD_ALIBI, WORD_SINK, WORD_MASK, WORD_BIAS, WORD_PAD, WORD_VARLEN, WORD_PAST, WORD_BHLD, WORD_BLHD, WORD_PACKED, WORD_VK, WORD_LSE,
-    WORD_RAW, WORD_CAPPED, WORD_BIASED, WORD_WEIGHTS, WORDS
+    WORD_CAP, WORD_ALIBI, WORD_SINK, WORD_MASK, WORD_BIAS, WORD_PAD, WORD_VARLEN, WORD_PAST, WORD_BHLD, WORD_BLHD, WORD_PACKED, WORD_VK,
+    WORD_LSE, WORD_RAW, WORD_CAPPED, WORD_BIASED, WORD_WEIGHTS, WORDS
 } Word;
 static const struct {
     const char *text;
@@ -44,8 +44,8 @@ static const struct {
     [WORD_VK] = {"vk", 11, false},              [WORD_LSE] = {"lse", 12, false},            [WORD_RAW] = {"scoresraw", 13, false},
     [WORD_CAPPED] = {"scorescapped", 13, false}, [WORD_BIASED] = {"scoresbiased", 13, false}, [WORD_WEIGHTS] = {"scoresweights", 13, false},
 };
-static const char order[] = "causal[-tl|-off<N>|-offs] or br, off<N>, offs; win[<L>][r<R>]; gauss or additive; cap<C>; alibi; sink; maskbool; "
-                            "bias; pad<F> or varlen; past<N>; bhld, blhd or packed; vk; lse; scores{raw,capped,biased,weights}";
+static const char order[] = "causal[-tl|-off<N>|-offs] or br, off<N>, offs; win[<L>][r<R>]; gauss or additive; cap<C>; alibi; sink; "
+                            "maskbool; bias; pad<F> or varlen; past<N>; bhld, blhd or packed; vk; lse; scores{raw,capped,biased,weights}";
 
 /* Parts of the grammar that the public interface cannot express yet. */
 static const struct {
@@ -118,8 +118,9 @@ static bool window_of(Shape *shape, const char *text, const char *digits, size_t
     at += has_right;
     ok = ok && (!has_right || number(&at, ATTN_MAX_SIZE, &right)) && at == digits + length;
     if (!ok)
-        return fail(error, error_size, "shape '%s': window is '%.*s'; allowed: <left>, r<right> or <left>r<right>, whole numbers from 0 to %zu",
-                    text, (int)length, digits, ATTN_MAX_SIZE);
+        return fail(error, error_size,
+                    "shape '%s': window is '%.*s'; allowed: <left>, r<right> or <left>r<right>, whole numbers from 0 to %zu", text, (int)length,
+                    digits, ATTN_MAX_SIZE);
     shape->window = true;
     shape->window_left = has_left ? (int64_t)left : -1;
     shape->window_right = has_right ? (int64_t)right : -1;
@@ -144,8 +145,9 @@ static bool past_of(Shape *shape, const char *text, const char *digits, size_t l
     const char *at = digits;
     uint64_t value = 0;
     if (!number(&at, shape->k_len, &value) || at != digits + length || value == 0)
-        return fail(error, error_size, "shape '%s': past is '%.*s'; allowed: a whole number from 1 to %zu, the key length, which counts the past",
-                    text, (int)length, digits, shape->k_len);
+        return fail(error, error_size,
+                    "shape '%s': past is '%.*s'; allowed: a whole number from 1 to %zu, the key length, which counts the past", text,
+                    (int)length, digits, shape->k_len);
     shape->past_len = (size_t)value;
     return true;
 }
@@ -240,8 +242,11 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
     int rank = -1;
     if (strchr(text, '='))
         return fail(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
+    if (strncmp(text, "linear:", 7) == 0 || strncmp(text, "mha:", 4) == 0)
+        return fail(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
     if (colon && (colon - text != 3 || strncmp(text, "f32", 3) != 0))
-        return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text), text);
+        return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text),
+                    text);
     at = colon ? colon + 1 : text;
     if (!size_at(&at, text, "b", "batch", 0, &s.batch, error, error_size))
         return false;

@@ -152,7 +152,8 @@ static void poison(Node *n)
 static void answer_row(Node *n, size_t b, size_t h, size_t i)
 {
     const size_t g = h / (n->q_heads / n->kv_heads), row = (b * n->q_heads + h) * n->q_len + i;
-    const double *q = n->q + row * n->d, *k = n->k + (b * n->kv_heads + g) * n->total * n->d, *v = n->v + (b * n->kv_heads + g) * n->total * n->dv;
+    const size_t first = (b * n->kv_heads + g) * n->total;
+    const double *q = n->q + row * n->d, *k = n->k + first * n->d, *v = n->v + first * n->dv;
     const double scale = n->scale > 0 ? n->scale : 1 / sqrt((double)n->d);
     double *stage[4], top = -INFINITY, sum = 0;
     for (size_t s = 0; s < 4; s++)

@@ -517,7 +517,8 @@ Test(folder, lengths_give_positions)
         {{5, 1}, ATTN_ALIGN_BOTTOM_RIGHT, {5, 1}},
         {{0, 7}, ATTN_ALIGN_OFFSETS, {0, 5}}, /* 7 of 5 keys: no padding, but rows stand 2 further right */
     };
-    const char *empty = "null, {\"file\": null}, null, null]", *entry = "null, null, null, {\"file\": \"in_6.npy\", \"shape\": [2], \"dtype\": \"int64\"}]";
+    const char *empty = "null, {\"file\": null}, null, null]";
+    const char *entry = "null, null, null, {\"file\": \"in_6.npy\", \"shape\": [2], \"dtype\": \"int64\"}]";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         FolderCall call;
         put_plain();

@@ -179,6 +179,7 @@ Test(shape, refuses_bad_options)
     refused("b1_h8_q1_k1_d8_br_causal", "causal", "contradicts");
     refused("b1_h8_q9_k9_d8_past2_packed", "packed", "equal");
     refused("b1_h8_q1_k1_d8_paged", "paged", "not in the interface yet");
+    refused("linear:5x4x3", "attention", "b<batch>");
     refused("bf16:b1_h8_q1_k1_d8", "'bf16'", "not in the interface yet");
 }
 
