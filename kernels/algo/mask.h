@@ -109,9 +109,12 @@ static float key_norm(const float *k, size_t d)
     size_t c = 0;
     for (; c + VL <= d; c += VL)
         sum = vf_fma(vf_load(k + c), vf_load(k + c), sum);
-    const vf rest = vf_load_tail(k + c, d - c);
+    if (c < d) {
+        const vf rest = vf_load_tail(k + c, d - c);
+        sum = vf_fma(rest, rest, sum);
+    }
     float lane[VL], total = 0.0f;
-    vf_store(lane, vf_fma(rest, rest, sum));
+    vf_store(lane, sum);
     for (int i = 0; i < VL; i++)
         total += lane[i];
     return total;
