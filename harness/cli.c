@@ -253,7 +253,7 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
         return SIZE_MAX;
     for (size_t i = 0; i < zoo_count(); i++) {
         const AttnKernel *kernel = zoo_at(i);
-        const int found = selected(kernel->name, patterns);
+        const int found = !patterns && zoo_is_yardstick(kernel) ? 0 : selected(kernel->name, patterns);
         const uint64_t missing = kernel->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
         if (found && missing && runnable_only) {
             char names[256];

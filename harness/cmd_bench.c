@@ -222,7 +222,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
     Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels)};
     char error[1024];
-    size_t count = kernels && work.kernels ? cli_select_kernels(cli, wanted.kernels, true, kernels) : SIZE_MAX;
+    size_t count = kernels && work.kernels ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX) {
         code = EXIT_USAGE;
     } else if (!linear_shapes_split(&work.attention, &work.products, wanted.shapes, error, sizeof error)) {

@@ -253,7 +253,7 @@ int cmd_list(const Cli *cli, int argc, char **argv)
     default: break;
     }
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
-    const size_t count = kernels ? cli_select_kernels(cli, patterns, false, kernels) : SIZE_MAX;
+    const size_t count = kernels ? cli_select_kernels(cli, patterns ? patterns : "*", false, kernels) : SIZE_MAX;
     int code = count == SIZE_MAX ? EXIT_USAGE : EXIT_NOTHING;
     if (count == 0)
         render_error("no kernel matches '%s'", patterns ? patterns : "*");
