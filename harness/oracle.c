@@ -207,13 +207,14 @@ static void sum_tanh(const float *q, const float *k, const float *w, size_t d, S
 {
     for (size_t c = 0; c < d; c++) {
         const double argument = (double)q[c] + (double)k[c], t = tanh(argument), term = (double)w[c] * t;
-        const double near = tanh(fabs(argument) * (1.0 - 0x1p-22)), moved = fabs((double)w[c] * argument) * (1.0 - near * near);
+        /* the derivative, 1 - t^2, at its largest within a rounding of the argument */
+        const double moved = fabs((double)w[c] * argument) * ((1.0 - t * t) * (1.0 + 0x1p-20 * fabs(argument)) + 0x1p-52);
         x->lane[TERM][c % 8] += term;
         x->lane[SIZE][c % 8] += fabs(term);
         x->lane[SQUARE][c % 8] += term * term;
         x->lane[ABS][c % 8] += 3.0 * fabs((double)w[c]);
-        x->lane[ARGUMENT][c % 8] += isnan(moved) ? 0.0 : moved; /* infinite arguments do not move tanh */
-        x->lane[ARGUMENT2][c % 8] += isnan(moved) ? 0.0 : moved * moved;
+        x->lane[ARGUMENT][c % 8] += !isfinite(moved) ? 0.0 : moved; /* infinite arguments do not move tanh */
+        x->lane[ARGUMENT2][c % 8] += !isfinite(moved) ? 0.0 : moved * moved;
     }
 }
 
