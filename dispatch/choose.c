@@ -5,12 +5,37 @@
 
 uint32_t attn_problem_needs(const AttnProblem *p)
 {
-    return (p->causal != ATTN_CAUSAL_NONE ? ATTN_HAS_CAUSAL : 0) | (p->mask.dtype != ATTN_NONE ? ATTN_HAS_MASK : 0) |
-           (p->bias.dtype != ATTN_NONE ? ATTN_HAS_BIAS : 0) | (p->lse.dtype != ATTN_NONE ? ATTN_HAS_LSE : 0) |
-           (p->q_heads != p->kv_heads ? ATTN_HAS_GQA : 0) | (p->d != p->dv ? ATTN_HAS_DV : 0);
+    const struct {
+        bool wants;
+        uint32_t need;
+    } table[] = {
+        {p->causal || p->window || p->kv_lengths, ATTN_HAS_BAND},
+        {p->mask.dtype != ATTN_NONE, ATTN_HAS_MASK},
+        {p->bias.dtype != ATTN_NONE, ATTN_HAS_BIAS},
+        {p->lse.dtype != ATTN_NONE, ATTN_HAS_LSE},
+        {p->q_heads != p->kv_heads, ATTN_HAS_GQA},
+        {p->d != p->dv, ATTN_HAS_DV},
+        {p->softcap > 0.0, ATTN_HAS_SOFTCAP},
+        {p->alibi, ATTN_HAS_ALIBI},
+        {p->sinks, ATTN_HAS_SINKS},
+        {p->varlen, ATTN_HAS_VARLEN},
+        {p->past_len > 0, ATTN_HAS_PAST},
+        {p->scores.dtype != ATTN_NONE, ATTN_HAS_SCORES},
+        {p->score == ATTN_SCORE_DOT, ATTN_HAS_DOT},
+        {p->score == ATTN_SCORE_GAUSSIAN, ATTN_HAS_GAUSSIAN},
+        {p->score == ATTN_SCORE_ADDITIVE, ATTN_HAS_ADDITIVE},
+    };
+    uint32_t needs = 0;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        needs |= table[i].wants ? table[i].need : 0;
+    return needs;
 }
 
-static const char *const need_names[] = {"causal", "boolean mask", "additive bias", "log-sum-exp output", "grouped heads", "dv != d"};
+/* In the order of the bits of ATTN_HAS_*. */
+static const char *const need_names[] = {
+    "causal, window or lengths", "boolean mask", "additive bias", "log-sum-exp output", "grouped heads",
+    "dv != d",                   "soft-cap",     "ALiBi",         "sinks",              "packed batch",
+    "past keys apart",           "scores output", "dot scores",   "Gaussian scores",    "additive scores"};
 
 static const char *dtype_name(AttnDtype dtype)
 {
@@ -22,6 +47,10 @@ static const char *dtype_name(AttnDtype dtype)
 static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cpu, const AttnSettings *settings, char *why, size_t size)
 {
     char names[96];
+    if (k->linear) {
+        snprintf(why, size, "computes a matrix product, not attention");
+        return false;
+    }
     if (settings && settings->kernel && settings->kernel != k) {
         snprintf(why, size, "%s asks for %s", settings->kernel_from, settings->kernel->name);
         return false;
@@ -38,7 +67,8 @@ static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cp
         const char *tensor;
         AttnDtype has;
         uint32_t takes;
-    } types[] = {{"q", p->q.dtype, k->dtypes.q}, {"k", p->k.dtype, k->dtypes.kv}, {"v", p->v.dtype, k->dtypes.kv}, {"o", p->o.dtype, k->dtypes.o}};
+    } types[] = {
+        {"q", p->q.dtype, k->dtypes.q}, {"k", p->k.dtype, k->dtypes.kv}, {"v", p->v.dtype, k->dtypes.kv}, {"o", p->o.dtype, k->dtypes.o}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!(types[i].takes & ATTN_DTYPE_BIT(types[i].has))) {
             snprintf(why, size, "does not take %s as %s", types[i].tensor, dtype_name(types[i].has));

@@ -20,7 +20,6 @@
 struct AttnPlan {
     AttnProblem problem;       /* checked copy                                              */
     const AttnKernel *kernel;  /* who computes                                              */
-    int64_t offset, right;     /* the band of visible keys, see AttnArgs                    */
     size_t group;              /* query heads per KV head                                   */
     size_t unit_rows;          /* rows of a full unit, a multiple of kernel->panel          */
     size_t stretch;            /* rows that units divide among themselves: one head, or the
@@ -62,15 +61,6 @@ static void fix_units(AttnPlan *plan)
     plan->units = p->batch * p->kv_heads * (stacked ? 1 : plan->group) * plan->stretch_units;
 }
 
-static void fix_band(AttnPlan *plan)
-{
-    const AttnProblem *p = &plan->problem;
-    plan->right = p->causal == ATTN_CAUSAL_NONE ? ATTN_UNBOUNDED : 0;
-    plan->offset = p->causal == ATTN_CAUSAL_OFFSET         ? p->causal_offset
-                   : p->causal == ATTN_CAUSAL_BOTTOM_RIGHT ? (int64_t)p->k_len - (int64_t)p->q_len
-                                                           : 0;
-}
-
 /* Bind kernel, units, workers and scratch. problem is already checked and the kernel accepted. */
 static AttnStatus bind(const AttnProblem *problem, const AttnKernel *kernel, size_t threads, AttnParallelFor parallel_for, void *context,
                        AttnPlan **out)
@@ -82,7 +72,6 @@ static AttnStatus bind(const AttnProblem *problem, const AttnKernel *kernel, siz
     plan->kernel = kernel;
     plan->parallel_for = parallel_for;
     plan->parallel_context = context;
-    fix_band(plan);
     fix_units(plan);
     plan->workers = threads < plan->units ? threads : plan->units;
     if (plan->workers == 0)
@@ -271,8 +260,7 @@ AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *work
         return attn_fail(ATTN_ERROR_WORKSPACE, "workspace is at %p; allowed: an address divisible by 64", workspace);
     const Run run = {
         .plan = plan,
-        .args = {.p = &plan->problem, .t = &t, .group = plan->group, .offset = plan->offset, .right = plan->right,
-                 .scale = plan->problem.scale},
+        .args = {.p = &plan->problem, .t = &t, .group = plan->group},
         .workspace = workspace,
     };
     attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, (void *)&run);

@@ -3,24 +3,20 @@
  * Whatever passes here can be computed: sizes are in range, every element has an address, no two results share a place, and no output
  * touches another tensor. Kernels rely on all of it and check none of it. What passes may still find no kernel (dispatch/choose.c). */
 #include "dispatch/problem.h"
-#include "dispatch/overlap.h"
 #include "dispatch/structs.h"
+#include "dispatch/view.h"
 
 #include <inttypes.h>
 
 /* The largest |scale|: 2^126, so that scale and scale * log2(e) are finite in f32, in which most kernels hold them. */
 #define MOST_SCALE 0x1p126
 
-/* One tensor of a problem as numbers: [batch, head, row, column], a column stride of 1 except over scores. */
-typedef struct View {
-    const char *name;
-    const char *letters; /* its axes, for sentences */
-    AttnDtype dtype;
-    size_t count[4];
-    ptrdiff_t stride[4];
-} View;
+/* Soft-caps whose inverse, in log2 units, is an ordinary f32. */
+#define LEAST_SOFTCAP 0x1p-60
+#define MOST_SOFTCAP 0x1p60
 
-enum { Q, K, V, O, LSE, MASK, BIAS, VIEWS };
+/* Outputs are O to SCORES; what comes before K_PAST has its dtype in the problem. */
+enum { Q, K, V, O, LSE, SCORES, MASK, BIAS, K_PAST, V_PAST, W, OFFSETS, KV_LENGTHS, SLOPES, SINKS, CU_Q, CU_K, VIEWS };
 
 static size_t dtype_bytes(AttnDtype dtype)
 {
@@ -35,30 +31,55 @@ static size_t dtype_bytes(AttnDtype dtype)
     return 0;
 }
 
-static View layout_view(const char *name, const char *letters, const AttnLayout *l, size_t batch, size_t heads, size_t rows, size_t cols)
+static AttnView layout_view(const char *name, const char *letters, const AttnLayout *l, size_t batch, size_t heads, size_t rows, size_t cols)
 {
-    return (View){name, letters, l->dtype, {batch, heads, rows, cols}, {l->batch, l->head, l->row, 1}};
+    return (AttnView){name, letters, dtype_bytes(l->dtype), {batch, heads, rows, cols}, {l->batch, l->head, l->row, 1}};
 }
 
-static View score_view(const char *name, const AttnScoreLayout *l, const AttnProblem *p)
+static AttnView score_view(const char *name, const AttnScoreLayout *l, const AttnProblem *p)
 {
-    return (View){name, "[B,Hq,Sq,Sk]", l->dtype, {p->batch, p->q_heads, p->q_len, p->k_len}, {l->batch, l->head, l->row, l->col}};
+    const size_t element = dtype_bytes(l->dtype);
+    return (AttnView){name, "[B,Hq,Sq,Sk]", element, {p->batch, p->q_heads, p->q_len, p->k_len}, {l->batch, l->head, l->row, l->col}};
 }
 
-static void views_of(const AttnProblem *p, View view[VIEWS])
+/* A plain array [rows, cols] of `element` bytes, there if wanted. */
+static AttnView array_view(const char *name, const char *letters, bool wanted, size_t element, size_t rows, size_t cols)
 {
-    view[Q] = layout_view("q", "[B,Hq,Sq,d]", &p->q, p->batch, p->q_heads, p->q_len, p->d);
-    view[K] = layout_view("k", "[B,Hkv,Sk,d]", &p->k, p->batch, p->kv_heads, p->k_len, p->d);
-    view[V] = layout_view("v", "[B,Hkv,Sk,dv]", &p->v, p->batch, p->kv_heads, p->k_len, p->dv);
-    view[O] = layout_view("o", "[B,Hq,Sq,dv]", &p->o, p->batch, p->q_heads, p->q_len, p->dv);
-    view[LSE] = layout_view("lse", "[B,Hq,Sq]", &p->lse, p->batch, p->q_heads, p->q_len, 1);
+    return (AttnView){name, letters, wanted ? element : 0, {1, 1, rows, cols}, {0, 0, (ptrdiff_t)cols, 1}};
+}
+
+/* Rows that a packed tensor has: the last of the cumulative lengths, or, before they are known, the most there can be. */
+static size_t packed_rows(const int64_t *cumulative, size_t batch, size_t longest)
+{
+    size_t most;
+    if (cumulative)
+        return (size_t)cumulative[batch];
+    return __builtin_mul_overflow(batch, longest, &most) ? SIZE_MAX : most;
+}
+
+/* t may be NULL: a problem without its tensors. */
+static void views_of(const AttnProblem *p, const AttnTensors *t, AttnView view[VIEWS])
+{
+    const size_t batch = p->varlen ? 1 : p->batch;
+    const size_t q_rows = p->varlen ? packed_rows(t ? t->cu_q : NULL, p->batch, p->q_len) : p->q_len;
+    const size_t k_rows = p->varlen ? packed_rows(t ? t->cu_k : NULL, p->batch, p->k_len) : p->k_len - p->past_len;
+    view[Q] = layout_view("q", "[B,Hq,Sq,d]", &p->q, batch, p->q_heads, q_rows, p->d);
+    view[K] = layout_view("k", "[B,Hkv,Sk,d]", &p->k, batch, p->kv_heads, k_rows, p->d);
+    view[V] = layout_view("v", "[B,Hkv,Sk,dv]", &p->v, batch, p->kv_heads, k_rows, p->dv);
+    view[O] = layout_view("o", "[B,Hq,Sq,dv]", &p->o, batch, p->q_heads, q_rows, p->dv);
+    view[LSE] = layout_view("lse", "[B,Hq,Sq]", &p->lse, batch, p->q_heads, q_rows, 1);
+    view[SCORES] = score_view("scores", &p->scores, p);
     view[MASK] = score_view("mask", &p->mask, p);
     view[BIAS] = score_view("bias", &p->bias, p);
-}
-
-static bool is_empty(const View *view)
-{
-    return view->count[0] == 0 || view->count[1] == 0 || view->count[2] == 0 || view->count[3] == 0;
+    view[K_PAST] = layout_view("k_past", "[B,Hkv,past,d]", &p->k_past, p->batch, p->kv_heads, p->past_len, p->d);
+    view[V_PAST] = layout_view("v_past", "[B,Hkv,past,dv]", &p->v_past, p->batch, p->kv_heads, p->past_len, p->dv);
+    view[W] = array_view("w", "[Hq,d]", p->score == ATTN_SCORE_ADDITIVE, sizeof(float), p->q_heads, p->d);
+    view[OFFSETS] = array_view("offsets", "[B]", p->align == ATTN_ALIGN_OFFSETS, sizeof(int64_t), 1, p->batch);
+    view[KV_LENGTHS] = array_view("kv_lengths", "[B]", p->kv_lengths, sizeof(int64_t), 1, p->batch);
+    view[SLOPES] = array_view("alibi_slopes", "[Hq]", p->alibi, sizeof(float), 1, p->q_heads);
+    view[SINKS] = array_view("sinks", "[Hq]", p->sinks, sizeof(float), 1, p->q_heads);
+    view[CU_Q] = array_view("cu_q", "[B+1]", p->varlen, sizeof(int64_t), 1, p->batch + 1);
+    view[CU_K] = array_view("cu_k", "[B+1]", p->varlen, sizeof(int64_t), 1, p->batch + 1);
 }
 
 /* ---- Problem --------------------------------------------------------------------------------------------------------------------- */
@@ -80,120 +101,126 @@ static AttnStatus check_sizes(const AttnProblem *p)
     return ATTN_OK;
 }
 
-static AttnStatus check_dtypes(const View view[VIEWS])
+/* One dtype field against what it may be: numbers (NONE too if optional), f32, or bool. */
+static AttnStatus check_dtype(const char *name, AttnDtype dtype, bool optional, bool f32_only)
 {
-    for (size_t i = 0; i < VIEWS; i++) {
-        const AttnDtype dtype = view[i].dtype;
-        const bool number = dtype == ATTN_F32 || dtype == ATTN_F64 || dtype == ATTN_F16 || dtype == ATTN_BF16;
-        if (i <= O && !number)
-            return attn_fail(ATTN_ERROR_VALUE,
-                             "problem.%s.dtype is %d; allowed: ATTN_F32 (%d), ATTN_F64 (%d), ATTN_F16 (%d), ATTN_BF16 (%d)", view[i].name,
-                             (int)dtype, ATTN_F32, ATTN_F64, ATTN_F16, ATTN_BF16);
-        if (i == MASK && dtype != ATTN_NONE && dtype != ATTN_BOOL)
-            return attn_fail(ATTN_ERROR_VALUE,
-                             "problem.mask.dtype is %d; allowed: ATTN_NONE (%d), ATTN_BOOL (%d); a mask of numbers is a bias",
-                             (int)dtype, ATTN_NONE, ATTN_BOOL);
-        if ((i == LSE || i == BIAS) && dtype != ATTN_NONE && dtype != ATTN_F32)
-            return attn_fail(ATTN_ERROR_VALUE, "problem.%s.dtype is %d; allowed: ATTN_NONE (%d), ATTN_F32 (%d)", view[i].name, (int)dtype,
-                             ATTN_NONE, ATTN_F32);
+    const bool number = dtype == ATTN_F32 || (!f32_only && (dtype == ATTN_F64 || dtype == ATTN_F16 || dtype == ATTN_BF16));
+    if (number || (optional && dtype == ATTN_NONE))
+        return ATTN_OK;
+    return attn_fail(ATTN_ERROR_VALUE, "problem.%s.dtype is %d; allowed: %sATTN_F32 (%d)%s", name, (int)dtype, optional ? "ATTN_NONE (0), " : "",
+                     ATTN_F32, f32_only ? "" : ", ATTN_F64 (2), ATTN_F16 (3), ATTN_BF16 (4)");
+}
+_Static_assert(ATTN_NONE == 0 && ATTN_F64 == 2 && ATTN_F16 == 3 && ATTN_BF16 == 4, "the sentence above says these numbers");
+
+static AttnStatus check_dtypes(const AttnProblem *p)
+{
+    const struct {
+        const char *name;
+        AttnDtype dtype;
+        bool optional, f32_only;
+    } field[] = {{"q", p->q.dtype, false, false}, {"k", p->k.dtype, false, false},  {"v", p->v.dtype, false, false},
+                 {"o", p->o.dtype, false, false}, {"lse", p->lse.dtype, true, true}, {"bias", p->bias.dtype, true, true},
+                 {"scores", p->scores.dtype, true, true}};
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        const AttnStatus status = check_dtype(field[i].name, field[i].dtype, field[i].optional, field[i].f32_only);
+        if (status != ATTN_OK)
+            return status;
     }
+    if (p->mask.dtype != ATTN_NONE && p->mask.dtype != ATTN_BOOL)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.mask.dtype is %d; allowed: ATTN_NONE (%d), ATTN_BOOL (%d); a mask of numbers is a bias",
+                         (int)p->mask.dtype, ATTN_NONE, ATTN_BOOL);
+    const AttnDtype past[] = {p->k_past.dtype, p->v_past.dtype}, now[] = {p->k.dtype, p->v.dtype};
+    for (size_t i = 0; i < 2; i++)
+        if (past[i] != (p->past_len > 0 ? now[i] : ATTN_NONE))
+            return attn_fail(ATTN_ERROR_VALUE, "problem.%s_past.dtype is %d; allowed: %d, %s", i ? "v" : "k", (int)past[i],
+                             p->past_len > 0 ? (int)now[i] : ATTN_NONE,
+                             p->past_len > 0 ? "that of the new rows" : "ATTN_NONE, because problem.past_len is 0");
+    return ATTN_OK;
+}
+
+static AttnStatus check_position(const AttnProblem *p)
+{
+    const int64_t most = (int64_t)ATTN_MAX_SIZE;
+    if ((unsigned)p->align > ATTN_ALIGN_OFFSETS)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.align is %d; allowed: 0 to %d, one of ATTN_ALIGN_*", (int)p->align, ATTN_ALIGN_OFFSETS);
+    if (p->align != ATTN_ALIGN_OFFSET && p->offset != 0)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.offset is %" PRId64 "; allowed: 0 unless problem.align is ATTN_ALIGN_OFFSET", p->offset);
+    if (p->offset < -most || p->offset > most)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.offset is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, p->offset, -most, most);
+    const int64_t width[] = {p->window_left, p->window_right};
+    for (size_t i = 0; i < 2; i++) {
+        const char *side = i ? "right" : "left";
+        if (!p->window && width[i] != 0)
+            return attn_fail(ATTN_ERROR_VALUE, "problem.window_%s is %" PRId64 ", but problem.window is false; allowed: 0, or window = true",
+                             side, width[i]);
+        if (width[i] < -1 || width[i] > most)
+            return attn_fail(ATTN_ERROR_VALUE, "problem.window_%s is %" PRId64 "; allowed: -1 (unbounded) to %" PRId64, side, width[i], most);
+    }
+    return ATTN_OK;
+}
+
+/* Options that contradict each other. */
+static AttnStatus check_combinations(const AttnProblem *p)
+{
+    if (p->past_len > p->k_len)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.past_len is %zu; allowed: 0 to problem.k_len, which is %zu and counts the past", p->past_len,
+                         p->k_len);
+    const struct {
+        const char *name;
+        bool on;
+    } against_varlen[] = {{"kv_lengths", p->kv_lengths}, {"past_len", p->past_len > 0}, {"scores", p->scores.dtype != ATTN_NONE}};
+    for (size_t i = 0; p->varlen && i < sizeof against_varlen / sizeof *against_varlen; i++)
+        if (against_varlen[i].on)
+            return attn_fail(ATTN_ERROR_VALUE, "problem.%s is set together with problem.varlen; allowed: one of the two", against_varlen[i].name);
+    const ptrdiff_t stride[] = {p->q.batch, p->k.batch, p->v.batch, p->o.batch, p->lse.batch};
+    static const char *const name[] = {"q", "k", "v", "o", "lse"};
+    for (size_t i = 0; p->varlen && i < sizeof name / sizeof *name; i++)
+        if (stride[i] != 0)
+            return attn_fail(ATTN_ERROR_VALUE, "problem.%s.batch is %td; allowed: 0, because problem.varlen packs all entries into one", name[i],
+                             stride[i]);
+    if (p->scores.dtype == ATTN_NONE && p->scores_stage != 0)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.scores_stage is %d, but problem.scores.dtype is ATTN_NONE; allowed: 0", (int)p->scores_stage);
     return ATTN_OK;
 }
 
 static AttnStatus check_semantics(const AttnProblem *p)
 {
-    const int64_t most = (int64_t)ATTN_MAX_SIZE;
     if (!(p->scale >= -MOST_SCALE && p->scale <= MOST_SCALE)) /* so written, NaN fails too */
         return attn_fail(ATTN_ERROR_VALUE, "problem.scale is %g; allowed: finite, from -2^126 to 2^126", p->scale);
-    switch (p->causal) {
-    case ATTN_CAUSAL_NONE:
-    case ATTN_CAUSAL_TOP_LEFT:
-    case ATTN_CAUSAL_BOTTOM_RIGHT:
-        if (p->causal_offset != 0)
-            return attn_fail(ATTN_ERROR_VALUE,
-                             "problem.causal_offset is %" PRId64 "; allowed: 0 unless problem.causal is ATTN_CAUSAL_OFFSET",
-                             p->causal_offset);
-        return ATTN_OK;
-    case ATTN_CAUSAL_OFFSET:
-        if (p->causal_offset < -most || p->causal_offset > most)
-            return attn_fail(ATTN_ERROR_VALUE, "problem.causal_offset is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, p->causal_offset,
-                             -most, most);
-        return ATTN_OK;
-    }
-    return attn_fail(ATTN_ERROR_VALUE, "problem.causal is %d; allowed: %d to %d, one of ATTN_CAUSAL_*", (int)p->causal, ATTN_CAUSAL_NONE,
-                     ATTN_CAUSAL_OFFSET);
-}
-
-/* "problem.o" and its numbers, for the two checks below. */
-#define SHAPE_FORMAT "problem.%s is %s = [%zu,%zu,%zu,%zu] with strides %td, %td, %td, %td; allowed: "
-#define SHAPE(view)                                                                                                                       \
-    (view)->name, (view)->letters, (view)->count[0], (view)->count[1], (view)->count[2], (view)->count[3], (view)->stride[0],             \
-        (view)->stride[1], (view)->stride[2], (view)->stride[3]
-
-/* Every element has an address, and (dense) the tensor without gaps would fit too, which it must even where a stride of 0 repeats rows:
- * where it does not, the products from which attn_problem() made the strides have wrapped around. */
-static AttnStatus check_address_space(const View *view, bool dense)
-{
-    const size_t element = dtype_bytes(view->dtype);
-    size_t bytes = element;
-    ptrdiff_t low, high;
-    bool fits = attn_span(view->count, view->stride, element, &low, &high);
-    for (size_t k = 0; k < 4 && dense && !is_empty(view); k++)
-        fits = fits && !__builtin_mul_overflow(bytes, view->count[k], &bytes) && bytes <= ATTN_MOST_SPAN;
-    if (fits)
-        return ATTN_OK;
-    return attn_fail(ATTN_ERROR_OVERFLOW, SHAPE_FORMAT "%td bytes from the first to the last", SHAPE(view), (ptrdiff_t)ATTN_MOST_SPAN);
-}
-
-/* Do all elements of an output lie apart? They do if, from the smallest stride to the largest, each step clears all that the smaller ones
- * reach. Outputs woven more finely than that are refused, though some would do. */
-static AttnStatus check_distinct(const View *view)
-{
-    size_t reach = 1, order[4], axes = 0;
-    if (is_empty(view))
-        return ATTN_OK;
-    for (size_t k = 0; k < 4; k++) {
-        if (view->count[k] == 1)
-            continue;
-        size_t at = axes++;
-        for (; at > 0 && ATTN_ABS(view->stride[order[at - 1]]) > ATTN_ABS(view->stride[k]); at--)
-            order[at] = order[at - 1];
-        order[at] = k;
-    }
-    for (size_t i = 0; i < axes; i++) {
-        const size_t step = ATTN_ABS(view->stride[order[i]]);
-        if (step < reach)
-            return attn_fail(ATTN_ERROR_OVERLAP,
-                             SHAPE_FORMAT "strides of which each larger one steps over all that the smaller ones reach (%td does not step "
-                             "over %zu elements), so that no two results share a place",
-                             SHAPE(view), view->stride[order[i]], reach);
-        reach += (view->count[order[i]] - 1) * step;
-    }
-    return ATTN_OK;
+    if (!(p->softcap == 0.0 || (p->softcap >= LEAST_SOFTCAP && p->softcap <= MOST_SOFTCAP)))
+        return attn_fail(ATTN_ERROR_VALUE, "problem.softcap is %g; allowed: 0 (off), or 2^-60 to 2^60", p->softcap);
+    if ((unsigned)p->score > ATTN_SCORE_ADDITIVE)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.score is %d; allowed: 0 to %d, one of ATTN_SCORE_*", (int)p->score, ATTN_SCORE_ADDITIVE);
+    if ((unsigned)p->scores_stage > ATTN_STAGE_WEIGHTS)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.scores_stage is %d; allowed: 0 to %d, one of ATTN_STAGE_*", (int)p->scores_stage,
+                         ATTN_STAGE_WEIGHTS);
+    const AttnStatus status = check_position(p);
+    return status == ATTN_OK ? check_combinations(p) : status;
 }
 
 AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
 {
     if (!problem)
         return attn_fail(ATTN_ERROR_NULL, "problem is NULL; allowed: a problem made by attn_problem()");
-    View view[VIEWS];
+    AttnView view[VIEWS];
     AttnStatus status =
         attn_struct_read("problem", "attn_problem()", problem, ATTN_STRUCT_UP_TO(AttnProblem, bias), out, sizeof *out);
     if (status == ATTN_OK)
         status = check_sizes(out);
     if (status != ATTN_OK)
         return status;
-    views_of(out, view);
-    status = check_dtypes(view);
+    status = check_dtypes(out);
     if (status == ATTN_OK)
         status = check_semantics(out);
+    if (status != ATTN_OK)
+        return status;
+    views_of(out, NULL, view);
     for (size_t i = 0; i < VIEWS && status == ATTN_OK; i++)
-        if (view[i].dtype != ATTN_NONE)
-            status = check_address_space(&view[i], i < MASK); /* over scores, broadcasting is the purpose */
-    if (status == ATTN_OK)
-        status = check_distinct(&view[O]);
-    if (status == ATTN_OK && out->lse.dtype != ATTN_NONE)
-        status = check_distinct(&view[LSE]);
+        if (view[i].element > 0)
+            status = attn_view_check_addresses("problem", &view[i], i != MASK && i != BIAS); /* there, broadcasting is the purpose */
+    for (size_t i = O; i <= SCORES && status == ATTN_OK; i++)
+        if (view[i].element > 0)
+            status = attn_view_check_distinct("problem", &view[i]);
     return status;
 }
 
@@ -213,53 +240,70 @@ bool attn_layout_extent(const AttnLayout *layout, size_t batch, size_t heads, si
 
 /* ---- Tensors --------------------------------------------------------------------------------------------------------------------- */
 
-static AttnStatus check_pointer(const View *view, const void *pointer, AttnRegion *region)
+/* Cumulative lengths: B + 1 of them, from 0, no entry longer than the problem says. */
+static AttnStatus check_cumulative(const char *name, const int64_t *cu, size_t batch, const char *longest_name, size_t longest)
 {
-    const size_t element = dtype_bytes(view->dtype);
-    if (view->dtype == ATTN_NONE) {
-        if (pointer)
-            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s is %p, but problem.%s.dtype is ATTN_NONE; allowed: NULL", view->name, pointer,
-                             view->name);
-        return ATTN_OK;
-    }
-    if (is_empty(view))
-        return ATTN_OK;
-    if (!pointer)
-        return attn_fail(ATTN_ERROR_NULL, "tensors.%s is NULL; allowed: the address of %s = [%zu,%zu,%zu,%zu]", view->name, view->letters,
-                         view->count[0], view->count[1], view->count[2], view->count[3]);
-    if ((uintptr_t)pointer % element != 0)
-        return attn_fail(ATTN_ERROR_VALUE, "tensors.%s is %p; allowed: multiples of %zu, the bytes of an element", view->name, pointer,
-                         element);
-    if (!attn_region(pointer, view->count, view->stride, element, region))
-        return attn_fail(ATTN_ERROR_OVERFLOW, "tensors.%s is %p; allowed: a place from which its strides stay in the address space",
-                         view->name, pointer);
+    if (!cu)
+        return attn_fail(ATTN_ERROR_NULL, "tensors.%s is NULL; allowed: the address of %zu cumulative lengths", name, batch + 1);
+    if (cu[0] != 0)
+        return attn_fail(ATTN_ERROR_VALUE, "tensors.%s[0] is %" PRId64 "; allowed: 0", name, cu[0]);
+    for (size_t b = 0; b < batch; b++)
+        if (cu[b + 1] < cu[b] || (uint64_t)(cu[b + 1] - cu[b]) > longest)
+            return attn_fail(ATTN_ERROR_VALUE,
+                             "tensors.%s[%zu] is %" PRId64 " after %" PRId64 "; allowed: ascending, by at most problem.%s, which is %zu", name,
+                             b + 1, cu[b + 1], cu[b], longest_name, longest);
     return ATTN_OK;
+}
+
+/* One number for each batch entry, from least to most. */
+static AttnStatus check_each(const char *name, const int64_t *value, size_t batch, int64_t least, int64_t most)
+{
+    if (!value && batch > 0)
+        return attn_fail(ATTN_ERROR_NULL, "tensors.%s is NULL; allowed: the address of %zu numbers", name, batch);
+    for (size_t b = 0; b < batch; b++)
+        if (value[b] < least || value[b] > most)
+            return attn_fail(ATTN_ERROR_VALUE, "tensors.%s[%zu] is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, name, b, value[b], least,
+                             most);
+    return ATTN_OK;
+}
+
+/* The numbers among the tensors that other checks and kernels rely on. */
+static AttnStatus check_numbers(const AttnProblem *p, const AttnTensors *t)
+{
+    const int64_t most = (int64_t)ATTN_MAX_SIZE;
+    AttnStatus status = ATTN_OK;
+    if (p->varlen)
+        status = check_cumulative("cu_q", t->cu_q, p->batch, "q_len", p->q_len);
+    if (p->varlen && status == ATTN_OK)
+        status = check_cumulative("cu_k", t->cu_k, p->batch, "k_len", p->k_len);
+    if (p->kv_lengths && status == ATTN_OK)
+        status = check_each("kv_lengths", t->kv_lengths, p->batch, 0, (int64_t)p->k_len);
+    if (p->align == ATTN_ALIGN_OFFSETS && status == ATTN_OK)
+        status = check_each("offsets", t->offsets, p->batch, -most, most);
+    return status;
 }
 
 AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tensors, AttnTensors *out)
 {
     if (!tensors)
         return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_tensors()");
-    const AttnStatus status =
-        attn_struct_read("tensors", "attn_tensors()", tensors, ATTN_STRUCT_UP_TO(AttnTensors, bias), out, sizeof *out);
+    AttnStatus status = attn_struct_read("tensors", "attn_tensors()", tensors, ATTN_STRUCT_UP_TO(AttnTensors, bias), out, sizeof *out);
+    if (status == ATTN_OK)
+        status = check_numbers(problem, out);
     if (status != ATTN_OK)
         return status;
-    View view[VIEWS];
+    AttnView view[VIEWS];
     AttnRegion region[VIEWS];
-    const void *const pointer[VIEWS] = {out->q, out->k, out->v, out->o, out->lse, out->mask, out->bias};
-    views_of(problem, view);
+    const void *const pointer[VIEWS] = {out->q,      out->k,      out->v, out->o,       out->lse,        out->scores,       out->mask,  out->bias, out->k_past,
+                                        out->v_past, out->w, out->offsets, out->kv_lengths, out->alibi_slopes, out->sinks, out->cu_q, out->cu_k};
+    views_of(problem, out, view);
     memset(region, 0, sizeof region); /* an absent or empty tensor is an empty region */
     for (size_t i = 0; i < VIEWS; i++) {
-        const AttnStatus checked = check_pointer(&view[i], pointer[i], &region[i]);
+        const AttnStatus checked = attn_view_check_pointer("problem", &view[i], pointer[i], &region[i]);
         if (checked != ATTN_OK)
             return checked;
     }
-    for (size_t output = O; output <= LSE; output++)
-        for (size_t i = 0; i < VIEWS; i++)
-            if (i != output && attn_regions_overlap(&region[output], &region[i]))
-                return attn_fail(ATTN_ERROR_OVERLAP,
-                                 "tensors.%s (from %p to %p) overlaps tensors.%s (from %p to %p); allowed: an output that shares no byte "
-                                 "with another tensor", view[output].name, (void *)region[output].low, (void *)region[output].end,
-                                 view[i].name, (void *)region[i].low, (void *)region[i].end);
-    return ATTN_OK;
+    for (size_t output = O; output <= SCORES && status == ATTN_OK; output++)
+        status = attn_view_check_apart(view, region, VIEWS, output);
+    return status;
 }

@@ -26,6 +26,7 @@ typedef struct Agree {
     bool *linear;          /* [count] score errors small enough for the model, which linearises */
     AgreeNumber *o;        /* [count][dv]                                                       */
     AgreeNumber *lse;      /* [count]                                                           */
+    AgreeNumber *scores;   /* [count][k_len], of the optional scores; NULL without them         */
 } Agree;
 
 /* Compute the truth, bounds and models of the rows that oracle_pick_rows chooses. false: no memory. */
@@ -33,8 +34,8 @@ bool agree_expect(Agree *agree, const AttnProblem *problem, const AttnTensors *t
                   double flop_limit, bool longdouble);
 void agree_free(Agree *agree);
 
-/* Same rounding class? Then one Agree serves both kernels. */
-bool agree_same_class(const AttnAccuracy *a, const AttnAccuracy *b);
+/* Is the kernel of the rounding class that was expected? Then this Agree serves it too. */
+bool agree_serves(const Agree *agree, const AttnAccuracy *accuracy);
 
 /* Compare outputs; fills the metrics, and on disagreement status, judge and why. exp_ulp: of the kernel at hand. */
 void agree_judge(const Agree *agree, double exp_ulp, const AttnTensors *tensors, VerifyResult *result);

@@ -9,6 +9,7 @@
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 /* On a busy machine a trial longer than the scheduler's slice (about 4 ms) always loses time to others, a short one mostly does not. So the
  * multiply-add peaks take as long as the fastest kernel, up to this many seconds: both bear the same. */
@@ -18,7 +19,12 @@ static void run_kernel(void *context, size_t iterations)
 {
     BenchKernel *k = context;
     for (size_t i = 0; i < iterations && k->status == ATTN_OK; i++)
-        k->status = attn_run(k->plan, k->tensors, k->workspace, k->workspace_size);
+        k->status = k->call(k);
+}
+
+static AttnStatus call_plan(BenchKernel *k)
+{
+    return attn_run(k->plan, k->operands, k->workspace, k->workspace_size);
 }
 
 static void show_progress(void *context, size_t done, size_t total)
@@ -29,6 +35,8 @@ static void show_progress(void *context, size_t done, size_t total)
 /* Judge and verify one kernel; on success it has a plan and a workspace. */
 static void prepare(BenchCase *bench, BenchKernel *k, const Data *data, const AttnSettings *settings)
 {
+    k->call = call_plan;
+    k->operands = &data->tensors;
     const AttnVerdict verdict = attn_choose_judge(k->kernel, &data->problem, attn_cpu_this(), settings);
     if (!verdict.accepted) {
         k->verify.status = VERIFY_SKIP;
@@ -106,7 +114,8 @@ static void add_peaks(BenchCase *bench, const PairedConfig *config, uint64_t fea
             used |= bench->kernels[k].timed && bench->kernels[k].isa == peak_isas[i];
         if (used && (features & peak_isas[i]->needs) == peak_isas[i]->needs) {
             add_peak(bench, config, PEAK_FMA, peak_isas[i], 0, topology);
-            add_exp(bench, config, peak_isas[i], topology);
+            if (bench->work.exp > 0)
+                add_exp(bench, config, peak_isas[i], topology);
         }
     }
     add_peak(bench, config, PEAK_READ, peaks_isa_best(features), bench->level, topology);
@@ -190,7 +199,7 @@ static size_t find_baseline(const BenchCase *bench)
 static bool measure(BenchCase *bench, uint64_t features, const Topology *topology)
 {
     const BenchOptions *options = bench->options;
-    char what[200];
+    char what[SHAPE_NAME + 20];
     snprintf(what, sizeof what, "%s: measuring", bench->shape);
     PairedConfig config = paired_config();
     config.min_trial = options->min_trial;
@@ -237,16 +246,14 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     return true;
 }
 
-bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                    const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
+bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
+                     const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size)
 {
-    memset(bench, 0, sizeof *bench);
+    const uint64_t features = attn_cpu_this()->features & settings->allowed;
+    bench->op = op;
     bench->options = options;
-    bench->what = (VerifyCase){.shape = *shape, .dist = options->dist, .seed = options->seed, .fence = FENCE_NONE,
-                               .threads = options->threads};
-    shape_name(shape, bench->shape, sizeof bench->shape);
-    bench->work = roof_work(shape);
-    bench->level = peaks_level_of(topology, options->threads, bench->work.bytes);
+    bench->work = work;
+    bench->level = peaks_level_of(topology, options->threads, work.bytes);
     bench->count = bench->baseline = bench->fastest = count;
     bench->kernels = calloc(count, sizeof *bench->kernels);
     bench->arms = calloc(count + BENCH_CONTROL_ARMS + BENCH_PEAK_ARMS, sizeof *bench->arms);
@@ -254,33 +261,53 @@ bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *cons
         snprintf(error, error_size, "%s: out of memory", bench->shape);
         return false;
     }
-    Data data;
-    if (!case_data(&data, &bench->what, error, error_size))
-        return false;
-    const uint64_t features = attn_cpu_this()->features & settings->allowed;
-    char what[200];
     for (size_t i = 0; i < count; i++) {
-        BenchKernel *k = &bench->kernels[i];
-        snprintf(what, sizeof what, "%s: verifying %s", bench->shape, kernels[i]->name);
-        render_progress(i, count, what);
-        k->kernel = kernels[i];
-        k->isa = peaks_isa_of(kernels[i]->isa);
-        k->tensors = &data.tensors;
-        k->verify.status = VERIFY_SKIP;
-        if (!cli_interrupted)
-            prepare(bench, k, &data, settings);
-        bench->timed += k->timed;
+        bench->kernels[i].kernel = kernels[i];
+        bench->kernels[i].isa = zoo_is_yardstick(kernels[i]) ? peaks_isa_best(features) : peaks_isa_of(kernels[i]->isa);
+        bench->kernels[i].verify.status = VERIFY_SKIP;
     }
+    return true;
+}
+
+void bench_case_verifying(const BenchCase *bench, size_t kernel)
+{
+    char what[SHAPE_NAME + 80];
+    snprintf(what, sizeof what, "%s: verifying %s", bench->shape, bench->kernels[kernel].kernel->name);
+    render_progress(kernel, bench->count, what);
+}
+
+bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
+{
     render_progress_end();
-    bool measured = true;
-    if (bench->timed > 0 && !cli_interrupted)
-        measured = measure(bench, features, topology);
+    for (size_t i = 0; i < bench->count; i++)
+        bench->timed += bench->kernels[i].timed;
+    const bool measured =
+        bench->timed == 0 || cli_interrupted || measure(bench, attn_cpu_this()->features & settings->allowed, topology);
     render_progress_end();
-    for (size_t i = 0; i < count; i++)
-        bench->kernels[i].tensors = NULL;
-    data_free(&data);
+    for (size_t i = 0; i < bench->count; i++)
+        bench->kernels[i].operands = NULL; /* they end now */
     if (!measured)
         snprintf(error, error_size, "%s: out of memory", bench->shape);
+    return measured;
+}
+
+bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
+                    const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
+{
+    memset(bench, 0, sizeof *bench);
+    bench->what = (VerifyCase){.shape = *shape, .dist = options->dist, .seed = options->seed, .fence = FENCE_NONE,
+                               .threads = options->threads};
+    shape_name(shape, bench->shape, sizeof bench->shape);
+    Data data;
+    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, roof_work(shape), error, error_size) ||
+        !case_data(&data, &bench->what, error, error_size))
+        return false;
+    for (size_t i = 0; i < count && !cli_interrupted; i++) {
+        bench_case_verifying(bench, i);
+        prepare(bench, &bench->kernels[i], &data, settings);
+    }
+    const bool measured = bench_case_measure(bench, settings, topology, error, error_size);
+    data_free(&data);
     return measured;
 }
 

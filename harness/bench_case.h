@@ -1,4 +1,7 @@
-/* bench_case.h - one problem, all kernels: verified, then measured side by side with the machine's own peaks. */
+/* bench_case.h - one problem, all kernels: verified, then measured side by side with the machine's own peaks.
+ *
+ * What is measured is attention (bench_case_run) or a matrix product (bench_linear.h): both open a case, ready its kernels and hand over to
+ * bench_case_measure. */
 #ifndef HARNESS_BENCH_CASE_H
 #define HARNESS_BENCH_CASE_H
 
@@ -27,10 +30,11 @@ typedef struct BenchKernel {
     VerifyResult verify;
     bool timed;
     char why[240];            /* why not                                                    */
-    AttnPlan *plan;
-    void *workspace;
+    AttnStatus (*call)(struct BenchKernel *k); /* one run, on                               */
+    const void *operands;     /* AttnTensors; of a product bench_linear.c's                 */
+    AttnPlan *plan;           /* attention                                                  */
+    void *workspace;          /* of the plan; or packed weights                             */
     size_t workspace_size;
-    const AttnTensors *tensors;
     AttnStatus status;        /* of the last run                                            */
     size_t arm;               /* index into arms, if timed                                  */
     StatsSummary time;
@@ -42,8 +46,9 @@ typedef struct BenchKernel {
 } BenchKernel;
 
 typedef struct BenchCase {
-    VerifyCase what;
-    char shape[128];          /* canonical name                                             */
+    const char *op;           /* "sdpa", "linear"                                           */
+    VerifyCase what;          /* of a product only dist, seed, fence and threads            */
+    char shape[SHAPE_NAME];   /* canonical name                                             */
     const BenchOptions *options;
     RoofWork work;
     PeakLevel level;          /* the smallest cache that holds the operands                 */
@@ -64,5 +69,13 @@ typedef struct BenchCase {
 bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
                     const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
 void bench_case_free(BenchCase *bench);
+
+/* The parts of bench_case_run: room for `count` kernels, none ready yet, their work known; then the rounds, if a kernel is ready. */
+bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
+                     const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size);
+bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
+
+/* "<shape>: verifying <kernel>" as progress. */
+void bench_case_verifying(const BenchCase *bench, size_t kernel);
 
 #endif

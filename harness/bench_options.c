@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch/registry.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 /* Sized so that all of them, verification included, take less than two minutes on two cores. Real models, real head counts. */
 static const struct {
@@ -28,7 +28,7 @@ static const char usage[] = "usage: attnzoo bench [options]\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
 static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
-    {'s', "shapes", "SHAPES", "shapes or presets, for example b1_h8_q512_k512_d64 or llama3-8b/decode@4096"},
+    {'s', "shapes", "SHAPES", "shapes, presets or products: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024"},
     {SUITE, "suite", "NAME", "a set of shapes: default or speed"},
     {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
     {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
@@ -106,13 +106,13 @@ static bool read_dist(const char *text, DataDist *dist)
 
 static bool read_baseline(const char *text, const AttnKernel **kernel)
 {
-    *kernel = attn_registry_find(text);
+    *kernel = zoo_find(text);
     if (*kernel)
         return true;
-    const char **names = calloc(attn_registry_count, sizeof *names);
-    for (size_t i = 0; names && i < attn_registry_count; i++)
-        names[i] = attn_registry[i]->name;
-    cli_unknown("kernel", text, names, names ? attn_registry_count : 0);
+    const char **names = calloc(zoo_count(), sizeof *names);
+    for (size_t i = 0; names && i < zoo_count(); i++)
+        names[i] = zoo_at(i)->name;
+    cli_unknown("kernel", text, names, names ? zoo_count() : 0);
     free(names);
     return false;
 }

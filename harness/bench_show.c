@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/zoo.h"
+
 enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA, ERROR, NOTE, COLUMNS };
 
 RenderTable *bench_table(bool with_case)
@@ -29,7 +31,7 @@ static const char *thread_text(size_t threads)
 /* The highest ISA word that a kernel needs. */
 static const char *isa_text(const AttnKernel *kernel)
 {
-    return kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
+    return zoo_is_yardstick(kernel) ? "library" : kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
 }
 
 static const char *status_text(VerifyStatus status)
@@ -119,9 +121,10 @@ void bench_heading(const BenchCase *bench)
     char bytes[32];
     printf("\n");
     render_text(STYLE_BOLD, "%s%sf32:%s", shape->name, shape->name[0] ? "  " : "", bench->shape);
-    printf("  %zu %s, %.4g MFLOP, %.4g Mexp, %s of operands in %s", bench->what.threads, thread_text(bench->what.threads),
-           bench->work.flop * 1e-6, bench->work.exp * 1e-6, render_bytes(bench->work.bytes, bytes, sizeof bytes),
-           peaks_level_name(bench->level));
+    printf("  %zu %s, %.4g MFLOP, ", bench->what.threads, thread_text(bench->what.threads), bench->work.flop * 1e-6);
+    if (bench->work.exp > 0)
+        printf("%.4g Mexp, ", bench->work.exp * 1e-6);
+    printf("%s of operands in %s", render_bytes(bench->work.bytes, bytes, sizeof bytes), peaks_level_name(bench->level));
     if (bench->run.rounds > 0)
         printf("; %zu rounds in %.1f s", bench->run.rounds, bench->run.elapsed);
     printf("\n");
@@ -185,7 +188,7 @@ static json_t *case_json(const BenchCase *bench, const char *id)
     json_t *noise = json_pack("{s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged, "steal",
                               records_real(run->steal), "warmup", records_real(run->warmup), "settled", run->settled, "probe_ghz",
                               records_real((double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median * 1e-9));
-    return json_pack("{s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "shape", bench->shape,
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "op", bench->op, "shape", bench->shape,
                      "name", c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads,
                      "cache", "hot", "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop,
                      "exp", bench->work.exp, "bytes", bench->work.bytes, "level", peaks_level_name(bench->level),

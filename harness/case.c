@@ -31,11 +31,14 @@ AttnProblem case_problem(const VerifyCase *c)
 {
     AttnProblem p = shape_problem(&c->shape);
     const ptrdiff_t factor = c->twist.stretch > 1 ? (ptrdiff_t)c->twist.stretch : 1;
-    AttnLayout *const layouts[] = {&p.q, &p.k, &p.v, &p.o, &p.lse};
+    AttnLayout *const layouts[] = {&p.q, &p.k, &p.v, &p.o, &p.lse, &p.k_past, &p.v_past};
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
         stretch(layouts[i], factor, c->twist.reversed);
+    p.scores.batch *= factor;
+    p.scores.head *= factor;
+    p.scores.row *= factor;
     if (c->twist.shared_kv)
-        p.k.batch = p.v.batch = 0;
+        p.k.batch = p.v.batch = p.k_past.batch = p.v_past.batch = 0;
     repeat(&p.mask, c->twist.mask_repeat);
     repeat(&p.bias, c->twist.bias_repeat);
     if (c->twist.has_scale)
@@ -46,7 +49,7 @@ AttnProblem case_problem(const VerifyCase *c)
 bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size)
 {
     const AttnProblem p = case_problem(c);
-    return (c->shape.v_in_k ? data_make_v_in_k : data_make)(data, &p, c->dist, c->seed, c->fence, error, error_size);
+    return data_make(data, &c->shape, &p, c->dist, c->seed, c->fence, error, error_size);
 }
 
 static void twist_name(const Twist *t, char *out, size_t size)
@@ -66,7 +69,7 @@ static void twist_name(const Twist *t, char *out, size_t size)
 
 const char *case_name(const VerifyCase *c, char *buffer, size_t size)
 {
-    char shape[128], twist[80];
+    char shape[SHAPE_NAME], twist[80];
     twist_name(&c->twist, twist, sizeof twist);
     if (twist[0] == '-')
         twist[0] = ':';

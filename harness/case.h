@@ -8,8 +8,8 @@
 typedef struct Twist {
     unsigned mask_repeat; /* bits 1 batch, 2 head, 4 row, 8 column: stride 0 in the mask along that axis */
     unsigned bias_repeat; /* the same for the bias                                                       */
-    unsigned stretch;     /* > 1: strides of q, k, v, o, lse times this, so that there are gaps          */
-    bool reversed;        /* rows of q, k, v, o, lse from the last to the first: negative strides        */
+    unsigned stretch;     /* > 1: strides of q, k, v, past, outputs times this, so that there are gaps   */
+    bool reversed;        /* rows of q, k, v, past, o, lse from the last to the first: negative strides  */
     bool shared_kv;       /* all batch entries read the same k and v: stride 0                           */
     bool has_scale;       /* scale instead of 1/sqrt(d)                                                  */
     double scale;
@@ -28,7 +28,7 @@ AttnProblem case_problem(const VerifyCase *c);
 bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size);
 
 /* "shape:dist:seed:fence:threads[:twist]" and back; the twist is a word such as m5-b8-x2-r-z-s0.5. case_name returns buffer. */
-enum { CASE_NAME = 200 };
+enum { CASE_NAME = SHAPE_NAME + 140 };
 const char *case_name(const VerifyCase *c, char *buffer, size_t size);
 bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size);
 

@@ -3,9 +3,9 @@
  * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
 #include "harness/cli.h"
 #include "dispatch/cpu.h"
-#include "dispatch/registry.h"
 #include "harness/render.h"
 #include "harness/whole.h"
+#include "harness/zoo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,9 +91,9 @@ static void print_build_info(void)
     printf("optimised  no (timings of this build say little)\n");
 #endif
     printf("machine    %s\n", attn_cpu_this()->arch);
-    printf("kernels    %zu:", attn_registry_count);
-    for (size_t i = 0; i < attn_registry_count; i++)
-        printf(" %s", attn_registry[i]->name);
+    printf("kernels    %zu:", zoo_count());
+    for (size_t i = 0; i < zoo_count(); i++)
+        printf(" %s", zoo_at(i)->name);
     putchar('\n');
 }
 
@@ -215,11 +215,11 @@ static bool check_patterns(const char *patterns)
             return false;
         }
         snprintf(name, sizeof name, "%.*s", (int)length, at);
-        if (!strpbrk(name, "*?[") && !attn_registry_find(name)) {
+        if (!strpbrk(name, "*?[") && !zoo_find(name)) {
             const char *known[256];
-            const size_t count = attn_registry_count < 256 ? attn_registry_count : 256;
+            const size_t count = zoo_count() < 256 ? zoo_count() : 256;
             for (size_t i = 0; i < count; i++)
-                known[i] = attn_registry[i]->name;
+                known[i] = zoo_at(i)->name;
             cli_unknown("kernel", name, known, count);
             return false;
         }
@@ -251,9 +251,9 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
     size_t count = 0;
     if (patterns && !check_patterns(patterns))
         return SIZE_MAX;
-    for (size_t i = 0; i < attn_registry_count; i++) {
-        const AttnKernel *kernel = attn_registry[i];
-        const int found = selected(kernel->name, patterns);
+    for (size_t i = 0; i < zoo_count(); i++) {
+        const AttnKernel *kernel = zoo_at(i);
+        const int found = !patterns && zoo_is_yardstick(kernel) ? 0 : selected(kernel->name, patterns);
         const uint64_t missing = kernel->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
         if (found && missing && runnable_only) {
             char names[256];

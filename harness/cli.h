@@ -30,9 +30,9 @@ int cmd_verify(const Cli *cli, int argc, char **argv);
 int cmd_bench(const Cli *cli, int argc, char **argv);
 int cmd_conform(const Cli *cli, int argc, char **argv);
 
-/* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all), in registry order; a pattern without
- * wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under cli->settings if
- * runnable_only. Returns the count, or SIZE_MAX after printing the error. `list` has room for attn_registry_count entries. */
+/* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all of the library, "*" = yardsticks too), in
+ * order; a pattern without wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under
+ * cli->settings if runnable_only. Returns the count, or SIZE_MAX after printing the error. `list` has room for zoo_count() entries. */
 size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_only, const AttnKernel **list);
 
 /* One option of a subcommand. The same rows drive the parser, the help text and the list in the message about an unknown option. */

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch/registry.h"
+#include "harness/bench_linear.h"
 #include "harness/bench_options.h"
 #include "harness/bench_show.h"
 #include "harness/machine.h"
 #include "harness/whole.h"
+#include "harness/zoo.h"
 
 /* The worst that a case had to say. */
 static int case_code(const BenchCase *bench)
@@ -95,37 +96,57 @@ static int close_outputs(Outputs *out, const Cli *cli, int code)
     return code;
 }
 
-static int run_cases(const Cli *cli, const BenchOptions *bench, const Shapes *shapes, const AttnKernel *const *kernels, size_t count,
-                     Outputs *out)
+/* Show and keep a measured case. Returns its code. */
+static int finish_case(Outputs *out, BenchCase *measured, const char *id)
+{
+    const bool complete = measured->run.rounds > 0 || !cli_interrupted;
+    if (complete && out->tables) {
+        RenderTable *table = bench_table(false);
+        bench_table_add(table, measured, false);
+        bench_heading(measured);
+        render_table_print(table, stdout);
+        bench_footer(measured);
+        render_table_free(table);
+        fflush(stdout);
+    }
+    if (complete && out->all)
+        bench_table_add(out->all, measured, true);
+    if (complete)
+        bench_record(out->records, measured, id); /* records_close reports what went wrong */
+    return measured->timed > 0 ? worse(EXIT_OK, case_code(measured)) : case_code(measured) != EXIT_OK ? case_code(measured) : EXIT_NOTHING;
+}
+
+/* What is to be measured: attention by kernels of attention, products by kernels of products. */
+typedef struct Work {
+    Shapes attention;
+    LinearShapes products;
+    const AttnKernel **kernels; /* attention first, then products */
+    size_t attention_kernels, product_kernels;
+} Work;
+
+static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
 {
     int code = EXIT_NOTHING;
-    for (size_t i = 0; i < shapes->count && !cli_interrupted; i++) {
+    const size_t first = work->attention.count, count = first + work->products.count;
+    for (size_t i = 0; i < count && !cli_interrupted; i++) {
         BenchCase measured;
         char error[300], id[32];
+        const Topology *topology = &out->machine.topology;
+        const AttnKernel **products = work->kernels + work->attention_kernels;
         snprintf(id, sizeof id, "c%zu", i + 1);
-        if (!bench_case_run(&measured, &shapes->at[i], kernels, count, bench, &cli->settings, &out->machine.topology, error,
-                            sizeof error)) {
+        if ((i < first ? work->attention_kernels : work->product_kernels) == 0)
+            continue;
+        const bool ok = i < first ? bench_case_run(&measured, &work->attention.at[i], work->kernels, work->attention_kernels, bench,
+                                                   &cli->settings, topology, error, sizeof error)
+                                  : bench_linear_run(&measured, &work->products.at[i - first], products, work->product_kernels, bench,
+                                                     &cli->settings, topology, error, sizeof error);
+        if (!ok) {
             render_error("%s", error);
             bench_case_free(&measured);
             return EXIT_USAGE;
         }
-        if (measured.timed > 0)
-            code = code == EXIT_NOTHING ? EXIT_OK : code;
-        code = case_code(&measured) != EXIT_OK ? worse(code == EXIT_NOTHING ? EXIT_OK : code, case_code(&measured)) : code;
-        const bool complete = measured.run.rounds > 0 || !cli_interrupted;
-        if (complete && out->tables) {
-            RenderTable *table = bench_table(false);
-            bench_table_add(table, &measured, false);
-            bench_heading(&measured);
-            render_table_print(table, stdout);
-            bench_footer(&measured);
-            render_table_free(table);
-            fflush(stdout);
-        }
-        if (complete && out->all)
-            bench_table_add(out->all, &measured, true);
-        if (complete)
-            bench_record(out->records, &measured, id); /* records_close reports what went wrong */
+        const int one = finish_case(out, &measured, id);
+        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
         bench_case_free(&measured);
     }
     return cli_interrupted ? EXIT_INTERRUPTED : code;
@@ -156,6 +177,41 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
     return EXIT_OK;
 }
 
+/* The baseline takes part even if -k leaves it out. */
+static void add_baseline(const Cli *cli, const AttnKernel *baseline, const AttnKernel **kernels, size_t *count)
+{
+    bool there = !baseline || (baseline->isa & ~(attn_cpu_this()->features & cli->settings.allowed)) != 0;
+    for (size_t i = 0; i < *count; i++)
+        there |= kernels[i] == baseline;
+    if (!there)
+        kernels[(*count)++] = baseline;
+}
+
+/* Attention first, each kind in its order. */
+static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!kernels[i]->linear)
+            work->kernels[work->attention_kernels++] = kernels[i];
+    for (size_t i = 0; i < count; i++)
+        if (kernels[i]->linear)
+            work->kernels[work->attention_kernels + work->product_kernels++] = kernels[i];
+}
+
+static int measure_all(const Cli *cli, const BenchOptions *bench, const Work *work)
+{
+    Outputs out;
+    if (!open_outputs(&out, cli))
+        return EXIT_USAGE;
+    int code = start(cli, bench, &out);
+    if (code == EXIT_OK)
+        code = run_cases(cli, bench, work, &out);
+    code = close_outputs(&out, cli, code);
+    if (code == EXIT_NOTHING)
+        render_error("nothing was measured: no kernel takes these shapes");
+    return code;
+}
+
 int cmd_bench(const Cli *cli, int argc, char **argv)
 {
     BenchWanted wanted = {.bench = {.budget = 8, .min_trial = 300e-6, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL,
@@ -163,37 +219,25 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     int code = bench_options_read(&wanted, argc, argv);
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;
-    const AttnKernel **kernels = calloc(attn_registry_count + 1, sizeof *kernels);
-    Shapes shapes = {NULL, 0};
+    const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
+    Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels)};
     char error[1024];
-    size_t count = kernels ? cli_select_kernels(cli, wanted.kernels, true, kernels) : 0;
-    if (count == SIZE_MAX || !kernels) {
-        free(kernels);
-        return EXIT_USAGE;
-    }
-    bool has_baseline = !wanted.bench.baseline;
-    for (size_t i = 0; i < count; i++)
-        has_baseline |= kernels[i] == wanted.bench.baseline;
-    if (!has_baseline && !(wanted.bench.baseline->isa & ~(attn_cpu_this()->features & cli->settings.allowed)))
-        kernels[count++] = wanted.bench.baseline;
-    Outputs out;
-    if (!shapes_parse(&shapes, wanted.shapes, error, sizeof error)) {
+    size_t count = kernels && work.kernels ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
+    if (count == SIZE_MAX) {
+        code = EXIT_USAGE;
+    } else if (!linear_shapes_split(&work.attention, &work.products, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
-    } else if (count == 0) {
-        render_error("nothing to measure: no kernel that was asked for runs on this CPU");
-        code = EXIT_NOTHING;
-    } else if (!open_outputs(&out, cli)) {
-        code = EXIT_USAGE;
     } else {
-        code = start(cli, &wanted.bench, &out);
-        if (code == EXIT_OK)
-            code = run_cases(cli, &wanted.bench, &shapes, kernels, count, &out);
-        code = close_outputs(&out, cli, code);
-        if (code == EXIT_NOTHING)
-            render_error("nothing was measured: no kernel takes these shapes");
+        add_baseline(cli, wanted.bench.baseline, kernels, &count);
+        part_kernels(&work, kernels, count);
+        if (count == 0)
+            render_error("nothing to measure: no kernel that was asked for runs on this CPU");
+        code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted.bench, &work);
     }
-    shapes_free(&shapes);
+    shapes_free(&work.attention);
+    linear_shapes_free(&work.products);
+    free(work.kernels);
     free(kernels);
     return code;
 }

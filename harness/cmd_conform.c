@@ -1,15 +1,15 @@
 /* cmd_conform.c - attnzoo conform: cases with known answers through every kernel that takes them.
  *
- * A case is a folder with meta.json. Each kernel runs it in a child process; the case passes if all agree with the expected outputs.
- * What the interface cannot express yet is skipped by name, never counted as a pass. */
+ * A case is a folder with meta.json. Each kernel that takes dot-product attention runs it in a child process; the case passes if all agree
+ * with the expected outputs. A case that no kernel takes is skipped, never counted as a pass. */
 #include "dispatch/choose.h"
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
-#include "dispatch/registry.h"
 #include "harness/cli.h"
 #include "harness/folder.h"
 #include "harness/isolate.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -98,11 +98,10 @@ static bool find_cases(const char *directory, int depth, Paths *paths)
 typedef enum Outcome { PASSED, FAILED, SKIPPED } Outcome;
 
 /* The output of one kernel judged; false: why[] says what disagrees. */
-static bool run_kernel(const AttnKernel *kernel, size_t threads, const Folder *folder, const FolderCall *call, double *worst, char *why, size_t size)
+static bool run_kernel(const AttnKernel *kernel, size_t threads, const Folder *folder, FolderCall *call, double *worst, char *why, size_t size)
 {
     AttnPlan *plan = NULL;
-    for (size_t i = 0; i < call->outputs; i++)
-        call->o[i] = NAN; /* what a kernel forgets to write is seen */
+    folder_poison(call);
     bool ok = attn_plan_create_with(kernel, &call->problem, threads, NULL, NULL, &plan) == ATTN_OK;
     void *workspace = ok ? aligned_alloc(64, attn_plan_workspace(plan)) : NULL;
     if (ok && !workspace) {
@@ -134,7 +133,7 @@ typedef struct Loop {
     /* Here: what the kernels said of the case so far. */
     size_t ran, wrong, crashed;
     double worst;
-    char first[1400], refused[1400], converted[16];
+    char first[1400], refused[1400], converted[64];
     size_t counts[3], crashes;
     RenderTable *table;           /* NULL: lines as they come */
 } Loop;
@@ -144,27 +143,22 @@ typedef struct Answer {
     Outcome outcome;
     bool whole;         /* it holds for the case, whatever the kernel */
     double share;       /* largest error in units of what is allowed  */
-    char converted[16]; /* "float16": operands were converted         */
+    char converted[64]; /* what is not done as the case has it        */
     char say[1200];
 } Answer;
 
-/* Read and bind a case; what is wrong with it, or missing in the interface, is its verdict. */
+/* Read and bind a case; what is wrong with it is its verdict. */
 static void load(Loop *loop, size_t index)
 {
-    char missing[200];
     folder_release(&loop->call);
     folder_free(&loop->folder);
     loop->loaded = index + 1;
     loop->state = FAILED;
     if (!folder_read(loop->paths->at[index], &loop->folder, loop->said, sizeof loop->said))
         return;
-    if (*folder_missing(&loop->folder, missing, sizeof missing)) {
-        snprintf(loop->said, sizeof loop->said, "not in the interface yet: %s", missing);
-        loop->state = SKIPPED;
-    } else if (folder_bind(&loop->folder, &loop->call, loop->said, sizeof loop->said) &&
-               folder_judge_present(&loop->folder, &loop->call, loop->said, sizeof loop->said)) {
+    if (folder_bind(&loop->folder, &loop->call, loop->said, sizeof loop->said) &&
+        folder_judge_present(&loop->folder, &loop->call, loop->said, sizeof loop->said))
         loop->state = PASSED;
-    }
 }
 
 static void work(void *context, size_t item, void *result)
@@ -181,10 +175,9 @@ static void work(void *context, size_t item, void *result)
         snprintf(answer->say, sizeof answer->say, "%s", loop->said);
         return;
     }
-    const char *converted = folder_converted(&loop->folder);
     const AttnVerdict verdict = attn_choose_judge(kernel, &loop->call.problem, attn_cpu_this(), &loop->cli->settings);
     answer->whole = false;
-    snprintf(answer->converted, sizeof answer->converted, "%s", converted ? converted : "");
+    folder_converted(&loop->folder, answer->converted, sizeof answer->converted);
     if (!verdict.accepted) {
         answer->outcome = SKIPPED;
         snprintf(answer->say, sizeof answer->say, "%s", verdict.why);
@@ -227,8 +220,8 @@ static void close_case(Loop *loop, const char *path)
     else if (loop->wrong)
         snprintf(say, sizeof say, "%zu of %zu kernels; %s; repeat: attnzoo conform -v '%s'", loop->wrong, loop->ran, loop->first, path);
     else
-        snprintf(say, sizeof say, "%zu kernel%s, worst error %.3f of what is allowed%s%s%s", loop->ran, loop->ran == 1 ? "" : "s", loop->worst,
-                 *loop->converted ? "; " : "", loop->converted, *loop->converted ? " by conversion" : "");
+        snprintf(say, sizeof say, "%zu kernel%s, worst error %.3f of what is allowed%s%s", loop->ran, loop->ran == 1 ? "" : "s", loop->worst,
+                 *loop->converted ? "; " : "", loop->converted);
     print_case(loop, path, loop->ran == 0 ? SKIPPED : loop->wrong ? FAILED : PASSED, say);
     loop->ran = loop->wrong = 0;
     loop->worst = 0;
@@ -313,7 +306,7 @@ int cmd_conform(const Cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     }
     Paths paths = {0};
-    Loop loop = {.cli = cli, .paths = &paths, .kernels = calloc(attn_registry_count + 1, sizeof *loop.kernels)};
+    Loop loop = {.cli = cli, .paths = &paths, .kernels = calloc(zoo_count() + 1, sizeof *loop.kernels)};
     loop.kernel_count = loop.kernels ? cli_select_kernels(cli, patterns, true, loop.kernels) : SIZE_MAX;
     bool ok = loop.kernel_count != SIZE_MAX;
     for (int i = optind; ok && i < argc; i++)

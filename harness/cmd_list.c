@@ -1,9 +1,10 @@
 /* cmd_list.c - attnzoo list: what is in the zoo, and what dispatch would do with a shape. */
 #include "dispatch/cpu.h"
-#include "dispatch/registry.h"
 #include "harness/cli.h"
+#include "harness/linear_mutants.h"
 #include "harness/mutants.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <fnmatch.h>
 #include <getopt.h>
@@ -88,12 +89,22 @@ static int list_shapes(const Cli *cli)
         {"_d128v64", "width of a query and key row, width of a value row; without v: the same"},
         {"_causal", "row i sees keys up to i + k - q: the last row sees all (bottom-right)"},
         {"_causal-tl", "row i sees keys up to i (top-left)"},
-        {"_causal-off7", "row i sees keys up to i + 7; may be negative"},
+        {"_causal-off7", "row i sees keys up to i + 7; may be negative; _causal-offs: an offset of its own for each batch entry"},
+        {"_br", "without a frontier: row i stands at key i + k - q, where window and ALiBi measure; _off7, _offs; none of them: at key i"},
+        {"_win128r64", "a window: 128 keys to the left, 64 to the right, and the row's own; _win128 or _winr64: the other side unbounded"},
+        {"_gauss", "the score is -scale/2 |q - k|^2; _additive: scale w . tanh(q + k)"},
+        {"_cap50", "soft-cap: 50 tanh(score / 50)"},
+        {"_alibi", "a slope for each head times the distance is taken off the score"},
+        {"_sink", "a score for each head that takes weight and gives no value"},
         {"_maskbool", "a boolean mask of its own for each head and row, with random holes"},
         {"_bias", "a number added to each score"},
+        {"_pad0.5", "batch entries have from half to all of the keys"},
+        {"_varlen", "entries of different lengths packed one after another; q and k are the longest"},
+        {"_past512", "the first 512 keys lie in a segment of their own"},
         {"_blhd", "heads side by side in a row; _packed: q, k and v in one tensor; neither: each head by itself"},
         {"_vk", "v is a view of the first columns of k"},
         {"_lse", "the log-sum-exp of each row is wanted too"},
+        {"_scoresraw", "scores are wanted too: raw, capped (after the soft-cap), biased, or weights: _scoresweights"},
         {"q{1,64}", "a list: one shape for each"},
         {"k{512..4096*2}", "a range: 512, 1024, 2048, 4096; {1..65+8}: 1, 9, 17, ..."},
         {"llama3-8b/decode@777", "a model's shape (attnzoo list presets), here with a length of its own; globs match several"},
@@ -118,8 +129,8 @@ static int list_dtypes(const Cli *cli)
     RenderTable *table = headed(3, headings);
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
         size_t kernels = 0;
-        for (size_t k = 0; k < attn_registry_count; k++)
-            kernels += (attn_registry[k]->dtypes.q & ATTN_DTYPE_BIT(dtypes[i].dtype)) != 0;
+        for (size_t k = 0; k < zoo_count(); k++)
+            kernels += (zoo_at(k)->dtypes.q & ATTN_DTYPE_BIT(dtypes[i].dtype)) != 0;
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", dtypes[i].name);
         render_cell(table, STYLE_PLAIN, "%s", dtypes[i].meaning);
@@ -136,6 +147,11 @@ static int list_mutants(const Cli *cli)
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", mutants[i]->name);
         render_cell(table, STYLE_PLAIN, "%s", mutant_bug(i));
+    }
+    for (size_t i = 1; i < linear_mutant_count; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", linear_mutants[i]->name);
+        render_cell(table, STYLE_PLAIN, "%s", linear_mutants[i]->summary);
     }
     return finish(cli, table);
 }
@@ -156,7 +172,7 @@ static void add_verdicts(RenderTable *table, const Cli *cli, const Shape *shape,
 {
     AttnVerdict *verdicts = calloc(count, sizeof *verdicts);
     const AttnProblem problem = shape_problem(shape);
-    char name[200];
+    char name[SHAPE_NAME];
     if (!verdicts) {
         render_error("out of memory for %zu verdicts", count);
         return;
@@ -236,8 +252,8 @@ int cmd_list(const Cli *cli, int argc, char **argv)
     case 4: return list_mutants(cli);
     default: break;
     }
-    const AttnKernel **kernels = calloc(attn_registry_count + 1, sizeof *kernels);
-    const size_t count = kernels ? cli_select_kernels(cli, patterns, false, kernels) : SIZE_MAX;
+    const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
+    const size_t count = kernels ? cli_select_kernels(cli, patterns ? patterns : "*", false, kernels) : SIZE_MAX;
     int code = count == SIZE_MAX ? EXIT_USAGE : EXIT_NOTHING;
     if (count == 0)
         render_error("no kernel matches '%s'", patterns ? patterns : "*");

@@ -2,11 +2,11 @@
  *
  * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
  * are for that. */
-#include "dispatch/registry.h"
+#include "harness/case.h"
 #include "harness/cli.h"
-#include "harness/data.h"
 #include "harness/folder.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -28,14 +28,14 @@ static const CliOption options[] = {
     {KEY_ITERS, "iters", "N", "calls; default 1; 0: all but the calls"},
     {KEY_DIST, "dist", "D", "what fills q, k and v; default normal"},
     {KEY_INPUT, "input", "DIR", "operands from a conformance case"},
-    {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]"},
+    {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]; packed entries as one"},
 };
 
 /* Operands from a seed or from a folder. */
 typedef struct Operands {
     AttnProblem problem;
     AttnTensors tensors;
-    char name[200];
+    char name[SHAPE_NAME];
     Data data;
     Folder folder;
     FolderCall call;
@@ -56,12 +56,13 @@ static bool from_shape(const Cli *cli, Operands *operands, const char *text, Dat
         render_error("'%s' stands for %zu shapes; run takes one", text, count);
         return false;
     }
-    const AttnProblem problem = shape_problem(&shape);
+    const VerifyCase c = {.shape = shape, .dist = dist, .seed = cli->seed, .fence = FENCE_NONE, .threads = 1};
+    const AttnProblem problem = case_problem(&c);
     if (attn_problem_check(&problem) != ATTN_OK) {
         render_error("shape '%s': %s", text, attn_last_error());
         return false;
     }
-    if (!data_make(&operands->data, &problem, dist, cli->seed, FENCE_NONE, error, sizeof error)) {
+    if (!case_data(&operands->data, &c, error, sizeof error)) {
         render_error("shape '%s': %s", text, error);
         return false;
     }
@@ -73,13 +74,9 @@ static bool from_shape(const Cli *cli, Operands *operands, const char *text, Dat
 
 static bool from_folder(Operands *operands, const char *directory)
 {
-    char error[1024], missing[200];
+    char error[1024];
     if (!folder_read(directory, &operands->folder, error, sizeof error)) {
         render_error("%s", error);
-        return false;
-    }
-    if (*folder_missing(&operands->folder, missing, sizeof missing)) {
-        render_error("%s: not in the interface yet: %s", directory, missing);
         return false;
     }
     if (!folder_bind(&operands->folder, &operands->call, error, sizeof error)) {
@@ -92,15 +89,19 @@ static bool from_folder(Operands *operands, const char *directory)
     return true;
 }
 
-/* The output in the order [batch, head, row, column], whatever its strides; malloc'ed. */
-static float *gather(const Operands *operands, size_t *count)
+/* The output in the order [batch, head, row, column], whatever its strides, malloc'ed, and its sizes; packed entries are one batch entry. */
+static float *gather(const Operands *operands, size_t shape[4])
 {
     const AttnProblem *p = &operands->problem;
-    *count = p->batch * p->q_heads * p->q_len * p->dv;
-    float *out = malloc((*count ? *count : 1) * sizeof *out), *to = out;
-    for (size_t b = 0; out && b < p->batch; b++)
-        for (size_t h = 0; h < p->q_heads; h++)
-            for (size_t i = 0; i < p->q_len; i++, to += p->dv)
+    shape[0] = p->varlen ? 1 : p->batch;
+    shape[1] = p->q_heads;
+    shape[2] = p->varlen ? (size_t)operands->tensors.cu_q[p->batch] : p->q_len;
+    shape[3] = p->dv;
+    const size_t count = shape[0] * shape[1] * shape[2] * shape[3];
+    float *out = malloc((count ? count : 1) * sizeof *out), *to = out;
+    for (size_t b = 0; out && b < shape[0]; b++)
+        for (size_t h = 0; h < shape[1]; h++)
+            for (size_t i = 0; i < shape[2]; i++, to += p->dv)
                 memcpy(to, (const float *)operands->tensors.o + (ptrdiff_t)b * p->o.batch + (ptrdiff_t)h * p->o.head + (ptrdiff_t)i * p->o.row,
                        p->dv * sizeof *to);
     return out;
@@ -155,7 +156,6 @@ static int report(const Cli *cli, const char *kernel, const char *name, uint64_t
 /* Call, look at the output, print. */
 static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operands, uint64_t calls, const char *dump)
 {
-    const AttnProblem *p = &operands->problem;
     const size_t size = attn_plan_workspace(plan);
     void *workspace = aligned_alloc(64, size);
     uint64_t done = 0;
@@ -172,15 +172,14 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     free(workspace);
     if (!ok)
         return EXIT_USAGE;
-    size_t count;
-    float *out = gather(operands, &count);
+    size_t shape[4];
+    float *out = gather(operands, shape);
     char error[600] = "out of memory for the output";
-    const size_t shape[] = {p->batch, p->q_heads, p->q_len, p->dv};
     int code = EXIT_USAGE;
     if (!out || (dump && done > 0 && !npy_write_f32(dump, out, 4, shape, error, sizeof error)))
         render_error("%s", error);
     else
-        code = report(cli, attn_plan_kernel(plan), operands->name, done, each, hash(out, count));
+        code = report(cli, attn_plan_kernel(plan), operands->name, done, each, hash(out, shape[0] * shape[1] * shape[2] * shape[3]));
     free(out);
     return cli_interrupted && code == EXIT_OK ? EXIT_INTERRUPTED : code;
 }
@@ -227,7 +226,7 @@ int cmd_run(const Cli *cli, int argc, char **argv)
     }
     AttnOptions wanted = cli->options;
     if (strcmp(kernel, "auto") != 0) {
-        const AttnKernel **list = calloc(attn_registry_count + 1, sizeof *list);
+        const AttnKernel **list = calloc(zoo_count() + 1, sizeof *list);
         const size_t count = list && !strpbrk(kernel, "*?[,") ? cli_select_kernels(cli, kernel, false, list) : 0;
         free(list);
         if (count != 1) {

@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "dispatch/cpu.h"
-#include "dispatch/registry.h"
 #include "harness/exact.h"
 #include "harness/isolate.h"
+#include "harness/linear_mutants.h"
 #include "harness/machine.h"
 #include "harness/mutants.h"
 #include "harness/render.h"
@@ -18,8 +18,9 @@
 #include "harness/special.h"
 #include "harness/verify_request.h"
 #include "harness/whole.h"
+#include "harness/zoo.h"
 
-enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48 };
+enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48, FUZZ_PRODUCTS = 12 };
 
 /* One call of isolate_run. */
 typedef struct Loop {
@@ -56,7 +57,11 @@ static void work(void *context, size_t item, void *result)
     const Job *job = &loop->suite->at[item / loop->kernels];
     const AttnKernel *kernel = loop->board->scores[loop->runnable[item % loop->kernels]].kernel;
     mutants_arm(kernel);
-    if (job->kind == JOB_CASE)
+    if (!suite_concerns(job, kernel))
+        return; /* done() passes it over too */
+    if (job->product)
+        linear_case_judge(kernel, &job->linear, result);
+    else if (job->kind == JOB_CASE)
         work_case(loop, item / loop->kernels, kernel, result);
     else if (job->kind == JOB_EXACT)
         exact_run(kernel, job->index, result);
@@ -71,6 +76,9 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
     const size_t number = loop->runnable[item % loop->kernels];
     VerifyResult r = {0};
     char name[CASE_NAME];
+    loop->done++;
+    if (!suite_concerns(job, loop->board->scores[number].kernel))
+        return true;
     if (answer)
         r = *(const VerifyResult *)answer;
     else {
@@ -83,7 +91,7 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
                  loop->request->session.longdouble ? " --ref longdouble" : "", loop->board->scores[number].kernel->name,
                  suite_job_name(job, name, sizeof name));
     scoreboard_add(loop->board, number, job, &r);
-    render_progress(++loop->done, loop->items, loop->what);
+    render_progress(loop->done, loop->items, loop->what);
     return !(loop->request->fail_fast && r.status != VERIFY_PASS && r.status != VERIFY_SKIP) && !loop->board->broken;
 }
 
@@ -132,7 +140,10 @@ static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board
     const double end = now() + (double)request->fuzz_seconds;
     for (uint64_t batch = 0; now() < end; batch++) {
         Suite suite = {0};
-        const bool ok = suite_add_random(&suite, FUZZ_BATCH, random_bits(cli->seed, batch)) && run_suite(request, &suite, board, "fuzz");
+        const uint64_t seed = random_bits(cli->seed, batch);
+        const bool ok = suite_add_random(&suite, FUZZ_BATCH, seed) &&
+                        suite_add_products(&suite, true, linear_case_count(true) - FUZZ_PRODUCTS, FUZZ_PRODUCTS, seed) &&
+                        run_suite(request, &suite, board, "fuzz");
         suite_free(&suite);
         if (!ok)
             return false;
@@ -153,10 +164,13 @@ static const AttnKernel *find_repro(const char *id, const char **job)
     }
     snprintf(name, sizeof name, "%.*s", (int)(colon - id - 3), id + 3);
     *job = colon + 1;
-    const AttnKernel *kernel = attn_registry_find(name);
+    const AttnKernel *kernel = zoo_find(name);
     for (size_t i = 0; !kernel && i < mutant_count; i++)
         if (strcmp(mutants[i]->name, name) == 0)
             kernel = mutants[i];
+    for (size_t i = 0; !kernel && i < linear_mutant_count; i++)
+        if (strcmp(linear_mutants[i]->name, name) == 0)
+            kernel = linear_mutants[i];
     if (!kernel)
         render_error("--repro names kernel '%s', which is not built in; attnzoo list names those that are", name);
     return kernel;
@@ -165,11 +179,11 @@ static const AttnKernel *find_repro(const char *id, const char **job)
 /* Fill the board with kernels. EXIT_OK or an exit code. */
 static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
-    const AttnKernel **list = calloc(attn_registry_count + mutant_count, sizeof *list);
+    const AttnKernel **list = calloc(zoo_count() + mutant_count + linear_mutant_count, sizeof *list);
     size_t count = 0;
     if (list && request->mode == MODE_MUTANTS)
-        for (; count < mutant_count; count++)
-            list[count] = mutants[count];
+        for (; count < mutant_count + linear_mutant_count; count++)
+            list[count] = count < mutant_count ? mutants[count] : linear_mutants[count - mutant_count];
     else if (list && request->mode == MODE_REPRO) {
         const char *job;
         list[0] = find_repro(request->repro, &job);
@@ -192,6 +206,7 @@ static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboa
         const uint64_t missing = list[k]->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
         s->kernel = list[k];
         s->runnable = missing == 0;
+        snprintf(s->why, sizeof s->why, "no case here is for it, which computes %s", list[k]->linear ? "a matrix product" : "attention");
         if (missing)
             snprintf(s->why, sizeof s->why, "needs %s", attn_cpu_feature_names(missing, names, sizeof names));
     }
@@ -205,17 +220,21 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
     char error[400] = "out of memory for a list of cases";
     const char *text;
     Shapes shapes = {0};
+    LinearShapes products = {0};
+    const size_t threads = cli->threads ? cli->threads : 1;
     bool ok = true;
     switch (request->mode) {
-    case MODE_FULL: ok = suite_add_full(suite, cli->seed); break;
-    case MODE_SMOKE: ok = suite_add_smoke(suite, cli->seed); break;
-    case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed); break;
-    case MODE_MUTANTS: ok = suite_add_smoke(suite, cli->seed); break;
+    case MODE_FULL: ok = suite_add_full(suite, cli->seed) && suite_add_products(suite, true, 0, SIZE_MAX, cli->seed); break;
+    case MODE_SMOKE:
+    case MODE_MUTANTS: ok = suite_add_smoke(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
+    case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
     case MODE_FUZZ: break;
     case MODE_SHAPES:
-        ok = shapes_parse(&shapes, request->shapes, error, sizeof error) &&
-             suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, cli->threads ? cli->threads : 1);
+        ok = linear_shapes_split(&shapes, &products, request->shapes, error, sizeof error) &&
+             suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, threads) &&
+             suite_add_product_shapes(suite, &products, cli->seed, threads);
         shapes_free(&shapes);
+        linear_shapes_free(&products);
         break;
     case MODE_REPRO:
         ok = find_repro(request->repro, &text) && suite_add_job(suite, text, error, sizeof error);
@@ -226,6 +245,20 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
     return ok ? EXIT_OK : EXIT_USAGE;
 }
 
+/* Nobody named kernels, so those without a job need no line. */
+static void drop_unconcerned(const Suite *suite, Scoreboard *board)
+{
+    size_t kept = 0;
+    for (size_t k = 0; k < board->count; k++) {
+        bool concerned = false;
+        for (size_t n = 0; n < suite->count && !concerned; n++)
+            concerned = suite_concerns(&suite->at[n], board->scores[k].kernel);
+        if (concerned)
+            board->scores[kept++] = board->scores[k];
+    }
+    board->count = kept;
+}
+
 /* ---- The command ------------------------------------------------------------------------------------------------------------------ */
 
 static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
@@ -234,6 +267,8 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
     const char *const names[] = {"full", "smoke", "adversarial", "fuzz", "shapes", "mutants", "repro"};
     int code = choose_jobs(cli, request, &suite);
     if (code == EXIT_OK) {
+        if (request->mode == MODE_SHAPES && !request->patterns)
+            drop_unconcerned(&suite, board);
         const double start = now();
         const bool finished =
             request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);

@@ -27,6 +27,15 @@ typedef enum DataDist {
 const char *data_dist_name(DataDist dist);
 bool data_dist_find(const char *name, DataDist *dist);
 
+/* Which tensor an arena holds. Outputs stand together. */
+typedef enum DataTensor {
+    DATA_Q, DATA_K, DATA_V, DATA_O, DATA_LSE, DATA_SCORES, DATA_MASK, DATA_BIAS, DATA_K_PAST, DATA_V_PAST,
+    DATA_W, DATA_SLOPES, DATA_SINKS, DATA_OFFSETS, DATA_KV_LENGTHS, DATA_CU_Q, DATA_CU_K,
+    DATA_TENSORS
+} DataTensor;
+enum { DATA_FIRST_OUTPUT = DATA_O, DATA_LAST_OUTPUT = DATA_SCORES };
+const char *data_tensor_name(DataTensor tensor);
+
 typedef struct Data {
     AttnProblem problem;  /* strides as stored                                                                         */
     AttnTensors tensors;  /* pointers into the arenas                                                                  */
@@ -38,18 +47,17 @@ typedef struct Data {
         void *at;         /* the block inside: all that a stride reaches  */
         size_t bytes;     /* its bytes                                    */
         DataFence fence;
-    } arena[8];           /* q k v o lse mask bias                        */
-    size_t arenas;
+    } arena[DATA_TENSORS];
 } Data;
 
-/* Allocate and fill. false: error[] says why (usually memory). Stride gaps and margins are NaN / 0xA5 canaries. */
-bool data_make(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error, size_t error_size);
-/* The same, where v is the first dv columns of k (MLA): v shares k's arena. */
-bool data_make_v_in_k(Data *data, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
-                      size_t error_size);
+/* Allocate and fill. The shape is the problem's: lengths, offsets and cumulative lengths come from it (shape.h), and whether v is the first
+ * dv columns of k (MLA), so that it shares k's arena. Stride gaps and margins are NaN / 0xA5 canaries, and so are k and v of keys that no
+ * row may look at. false: error[] says why (usually memory). */
+bool data_make(Data *data, const Shape *shape, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
+               size_t error_size);
 void data_lock_inputs(Data *data);           /* fenced inputs: from now on a write to them is a crash */
-bool data_canaries_intact(const Data *data); /* o and lse margins and gaps untouched                    */
-void data_poison_output(Data *data);         /* before a run: o and lse to NaN, canaries as new         */
+bool data_canaries_intact(const Data *data); /* margins and gaps of outputs untouched                  */
+void data_poison_output(Data *data);         /* before a run: outputs to NaN, canaries as new           */
 void data_free(Data *data);
 
 /* Counter-based random numbers (SplitMix64 of seed and index): uniform bits, uniform in [0,1), standard normal. */

@@ -15,6 +15,7 @@
 
 #include "harness/agree.h"
 #include "harness/case.h"
+#include "harness/oracle.h"
 #include "harness/trial.h"
 
 typedef struct Setting {
@@ -24,12 +25,18 @@ typedef struct Setting {
 
 #define SHAPE(b, hq, hkv, q, k, width, width_v) .shape.batch = b, .shape.q_heads = hq, .shape.kv_heads = hkv, .shape.q_len = q, \
     .shape.k_len = k, .shape.d = width, .shape.dv = width_v
-#define TOP .shape.causal = ATTN_CAUSAL_TOP_LEFT
-#define BOTTOM .shape.causal = ATTN_CAUSAL_BOTTOM_RIGHT
-#define OFFSET(n) .shape.causal = ATTN_CAUSAL_OFFSET, .shape.causal_offset = n
+#define TOP .shape.causal = true
+#define BOTTOM .shape.causal = true, .shape.align = ATTN_ALIGN_BOTTOM_RIGHT
+#define OFFSET(n) .shape.causal = true, .shape.align = ATTN_ALIGN_OFFSET, .shape.offset = n
 #define MASK .shape.mask = true
 #define BIAS .shape.bias = true
 #define LSE .shape.lse = true
+#define WINDOW(l, r) .shape.window = true, .shape.window_left = l, .shape.window_right = r
+#define OFFSETS .shape.align = ATTN_ALIGN_OFFSETS
+#define PAD .shape.kv_lengths = true, .shape.pad = 1.0
+#define VARLEN .shape.varlen = true
+#define PAST(n) .shape.past_len = n
+#define WEIGHTS .shape.scores = true, .shape.scores_stage = ATTN_STAGE_WEIGHTS
 
 /* clang-format off */
 static const Setting settings[] = {
@@ -55,6 +62,21 @@ static const Setting settings[] = {
     {"shared-kv",   {SHAPE(3, 2, 2, 11, 23, 12, 12), TOP, .twist.shared_kv = true}},
     {"scaled-up",   {SHAPE(1, 2, 1, 21, 43, 16, 16), LSE, .twist.has_scale = true, .twist.scale = 3.0}},
     {"negated",     {SHAPE(1, 2, 1, 21, 43, 16, 16), BOTTOM, .twist.has_scale = true, .twist.scale = -0.7}},
+    {"window",      {SHAPE(1, 4, 2, 67, 67, 16, 16), WINDOW(7, 3), LSE, WEIGHTS}},
+    {"window-0",    {SHAPE(1, 2, 1, 20, 40, 12, 8), WINDOW(0, 0), .shape.align = ATTN_ALIGN_BOTTOM_RIGHT}},
+    {"window-left", {SHAPE(2, 2, 2, 50, 90, 20, 24), WINDOW(33, -1), BOTTOM, LSE}},
+    {"window-right",{SHAPE(1, 2, 2, 70, 70, 20, 24), WINDOW(-1, 2), .shape.align = ATTN_ALIGN_OFFSET, .shape.offset = -30, LSE}},
+    {"lengths",     {SHAPE(5, 4, 2, 18, 66, 16, 20), PAD, LSE, WEIGHTS}},
+    {"lengths-top", {SHAPE(5, 2, 2, 60, 50, 16, 20), PAD, TOP}},
+    {"lengths-end", {SHAPE(5, 2, 1, 7, 66, 16, 20), PAD, BOTTOM, WINDOW(9, -1)}},
+    {"offsets",     {SHAPE(4, 2, 2, 19, 47, 24, 16), OFFSETS, .shape.causal = true, LSE}},
+    {"varlen",      {SHAPE(6, 4, 2, 34, 66, 16, 16), VARLEN, LSE}},
+    {"varlen-band", {SHAPE(6, 6, 2, 40, 50, 24, 20), VARLEN, BOTTOM, WINDOW(12, -1), LSE, .shape.layout = SHAPE_BLHD}},
+    {"sinks",       {SHAPE(2, 4, 2, 12, 40, 16, 16), BOTTOM, .shape.sinks = true, WEIGHTS}},
+    {"segments",    {SHAPE(2, 4, 2, 9, 75, 16, 24), PAST(66), BOTTOM, LSE, WEIGHTS}},
+    {"segments-odd",{SHAPE(2, 2, 1, 21, 60, 33, 17), PAST(13), PAD, LSE, .shape.layout = SHAPE_BLHD}},
+    {"past-only",   {SHAPE(1, 4, 1, 3, 40, 16, 16), PAST(40), .twist.stretch = 2}},
+    {"all",         {SHAPE(4, 4, 2, 26, 70, 16, 16), PAST(31), PAD, BOTTOM, WINDOW(20, -1), MASK, BIAS, LSE, WEIGHTS, .twist.stretch = 2}},
     {"long",        {SHAPE(1, 1, 1, 2, 1031, 12, 7), LSE}},
 };
 /* clang-format on */
@@ -77,26 +99,34 @@ const char *exact_name(size_t index)
 
 /* ---- Writing and reading operands ------------------------------------------------------------------------------------------------- */
 
-static float *at(const void *base, const AttnLayout *l, size_t b, size_t h, size_t i)
+/* A row of an input, to be written. */
+static float *writable(const float *row)
 {
-    return (float *)(uintptr_t)base + (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row;
+    return (float *)(uintptr_t)row;
 }
 
-/* Does row (b, h, i) see key j? Bias counts by its -inf. */
-static bool sees(const Data *data, size_t b, size_t h, size_t i, size_t j)
+/* The entry whose k and v batch entry b reads: entry 0 where all share them. */
+static size_t owner(const AttnProblem *p, size_t b)
+{
+    return p->k.batch == 0 && !p->varlen ? 0 : b;
+}
+
+/* Call visit for each key row of k and v that may be looked at; NaN marks the others. */
+typedef void (*VisitKey)(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v);
+
+static void each_key(Data *data, VisitKey visit, const void *context)
 {
     const AttnProblem *p = &data->problem;
-    const int64_t offset = p->causal == ATTN_CAUSAL_BOTTOM_RIGHT ? (int64_t)p->k_len - (int64_t)p->q_len
-                           : p->causal == ATTN_CAUSAL_OFFSET     ? p->causal_offset
-                                                                 : 0;
-    if (p->causal != ATTN_CAUSAL_NONE && (int64_t)j > (int64_t)i + offset)
-        return false;
-    if (p->mask.dtype != ATTN_NONE &&
-        !((const unsigned char *)data->tensors.mask)[(ptrdiff_t)b * p->mask.batch + (ptrdiff_t)h * p->mask.head +
-                                                     (ptrdiff_t)i * p->mask.row + (ptrdiff_t)j * p->mask.col])
-        return false;
-    return p->bias.dtype == ATTN_NONE || data->tensors.bias[(ptrdiff_t)b * p->bias.batch + (ptrdiff_t)h * p->bias.head +
-                                                            (ptrdiff_t)i * p->bias.row + (ptrdiff_t)j * p->bias.col] != -INFINITY;
+    for (size_t b = 0; b < p->batch; b++) {
+        const OracleEntry entry = oracle_entry(p, &data->tensors, b);
+        const size_t rows = p->varlen ? entry.k_len : p->k_len;
+        for (size_t g = 0; g < p->kv_heads; g++)
+            for (size_t j = 0; j < rows; j++) {
+                float *v = writable(oracle_v_row(p, &data->tensors, &entry, g, j));
+                if (!isnan(v[0]))
+                    visit(p, context, owner(p, b), g, j, writable(oracle_k_row(p, &data->tensors, &entry, g, j)), v);
+            }
+    }
 }
 
 /* Keep the -inf of a bias, make the rest 4: a constant that shifts every score of a row alike. */
@@ -104,8 +134,8 @@ static void flatten_bias(Data *data)
 {
     if (data->problem.bias.dtype == ATTN_NONE)
         return;
-    float *x = data->arena[6].at;
-    for (size_t n = 0; n < data->arena[6].bytes / sizeof *x; n++)
+    float *x = data->arena[DATA_BIAS].at;
+    for (size_t n = 0; n < data->arena[DATA_BIAS].bytes / sizeof *x; n++)
         if (x[n] != -INFINITY && !isnan(x[n])) /* NaN: a gap */
             x[n] = 4.0f;
 }
@@ -146,13 +176,22 @@ static float permuted_v(size_t b, size_t g, size_t class, size_t c)
 }
 
 /* Some key that the row sees, or SIZE_MAX. */
-static size_t target_of(const Data *data, size_t b, size_t h, size_t i)
+static size_t target_of(const Data *data, const OracleEntry *entry, size_t h, size_t i)
 {
-    const size_t n = data->problem.k_len, start = (i * 13 + h * 7 + b * 3 + 5) % n;
+    const size_t n = data->problem.k_len, start = (i * 13 + h * 7 + entry->b * 3 + 5) % n;
     for (size_t k = 0; k < n; k++)
-        if (sees(data, b, h, i, (start + k) % n))
+        if (oracle_sees(&data->problem, &data->tensors, entry, h, i, (start + k) % n))
             return (start + k) % n;
     return SIZE_MAX;
+}
+
+static void permute_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
+{
+    const Codes *codes = context;
+    const size_t class = class_of(codes, b, g, j);
+    write_code(codes, class, 1.0f, k, p->d);
+    for (size_t c = 0; c < p->dv; c++)
+        v[c] = permuted_v(b, g, class, c);
 }
 
 static void fill_permutation(Data *data, const Codes *codes)
@@ -161,43 +200,51 @@ static void fill_permutation(Data *data, const Codes *codes)
     const size_t group = p->q_heads / p->kv_heads;
     /* neighbouring codes differ by at least 2 * size * |scale| in score: 256 nats, e^-256 is 0 in f32 */
     const float size = (float)(exp2(ceil(log2(128.0 / fabs(p->scale)))) * (codes->bits ? 1.0 : 2.0)) * (p->scale < 0.0 ? -1.0f : 1.0f);
+    each_key(data, permute_key, codes);
     for (size_t b = 0; b < p->batch; b++) {
-        const size_t entry = p->k.batch == 0 ? 0 : b; /* shared k and v belong to entry 0 */
-        for (size_t g = 0; g < p->kv_heads; g++)
-            for (size_t j = 0; j < p->k_len; j++) {
-                const size_t class = class_of(codes, entry, g, j);
-                write_code(codes, class, 1.0f, at(data->tensors.k, &p->k, b, g, j), p->d);
-                for (size_t c = 0; c < p->dv; c++)
-                    at(data->tensors.v, &p->v, b, g, j)[c] = permuted_v(entry, g, class, c);
-            }
+        const OracleEntry entry = oracle_entry(p, &data->tensors, b);
         for (size_t h = 0; h < p->q_heads; h++)
-            for (size_t i = 0; i < p->q_len; i++) {
-                const size_t target = target_of(data, b, h, i);
-                write_code(codes, class_of(codes, entry, h / group, target == SIZE_MAX ? 0 : target), size,
-                           at(data->tensors.q, &p->q, b, h, i), p->d);
+            for (size_t i = 0; i < entry.q_len; i++) {
+                const size_t target = target_of(data, &entry, h, i);
+                write_code(codes, class_of(codes, owner(p, b), h / group, target == SIZE_MAX ? 0 : target), size,
+                           writable(oracle_q_row(p, &data->tensors, &entry, h, i)), p->d);
             }
     }
 }
 
-static bool check_permutation(const AttnKernel *kernel, const Data *data, const Codes *codes, VerifyResult *result)
+static bool check_permuted_row(const AttnKernel *kernel, const Data *data, const Codes *codes, const OracleEntry *entry, size_t h, size_t i,
+                               VerifyResult *result)
 {
     const AttnProblem *p = &data->problem;
-    const size_t group = p->q_heads / p->kv_heads;
     const bool exact = codes->bits && kernel->accuracy.exp_exact_at_0;
-    for (size_t b = 0; b < p->batch; b++)
-        for (size_t h = 0; h < p->q_heads; h++)
-            for (size_t i = 0; i < p->q_len; i++) {
-                const size_t target = target_of(data, b, h, i), g = h / group, entry = p->k.batch == 0 ? 0 : b;
-                const float *o = at(data->tensors.o, &p->o, b, h, i);
-                for (size_t c = 0; c < p->dv; c++) {
-                    const float due = target == SIZE_MAX ? 0.0f : permuted_v(entry, g, class_of(codes, entry, g, target), c);
-                    const float slack = exact || due == 0.0f ? 0.0f : fabsf(due) * 0x1p-23f;
-                    if (!(fabsf(o[c] - due) <= slack))
-                        return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone",
-                                          b, h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
-                }
-            }
+    const size_t target = target_of(data, entry, h, i), g = h / (p->q_heads / p->kv_heads), b = owner(p, entry->b);
+    const float *o = oracle_o_row(p, &data->tensors, entry, h, i);
+    for (size_t c = 0; c < p->dv; c++) {
+        const float due = target == SIZE_MAX ? 0.0f : permuted_v(b, g, class_of(codes, b, g, target), c);
+        const float slack = exact || due == 0.0f ? 0.0f : fabsf(due) * 0x1p-23f;
+        if (!(fabsf(o[c] - due) <= slack))
+            return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", entry->b,
+                              h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
+    }
+    for (size_t j = 0; j < p->k_len && p->scores.dtype != ATTN_NONE && codes->bits; j++) {
+        const float weight = data->tensors.scores[oracle_score_at(&p->scores, entry->b, h, i, j)];
+        if (weight != (j == target ? 1.0f : 0.0f))
+            return trial_fail(result, JUDGE_EXACT, "weight batch %zu head %zu row %zu key %zu is %.9g, must be %d", entry->b, h, i, j,
+                              (double)weight, j == target);
+    }
     return true;
+}
+
+static bool check_permutation(const AttnKernel *kernel, const Data *data, const Codes *codes, VerifyResult *result)
+{
+    bool ok = true;
+    for (size_t b = 0; b < data->problem.batch; b++) {
+        const OracleEntry entry = oracle_entry(&data->problem, &data->tensors, b);
+        for (size_t h = 0; h < data->problem.q_heads; h++)
+            for (size_t i = 0; ok && i < entry.q_len; i++)
+                ok = check_permuted_row(kernel, data, codes, &entry, h, i, result);
+    }
+    return ok;
 }
 
 /* ---- Count ------------------------------------------------------------------------------------------------------------------------ */
@@ -207,14 +254,29 @@ static size_t modulus(const AttnProblem *p)
     return p->dv > 1 ? p->dv : 2;
 }
 
-static void fill_count(Data *data)
+static void count_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
+{
+    (void)context, (void)b, (void)g, (void)k;
+    for (size_t c = 0; c < p->dv; c++)
+        v[c] = j % modulus(p) == c ? 1.0f : 0.0f;
+}
+
+static bool check_counted_row(const Data *data, const OracleEntry *entry, size_t h, size_t i, size_t *due, VerifyResult *result)
 {
     const AttnProblem *p = &data->problem;
-    for (size_t b = 0; b < p->batch; b++)
-        for (size_t g = 0; g < p->kv_heads; g++)
-            for (size_t j = 0; j < p->k_len; j++)
-                for (size_t c = 0; c < p->dv; c++)
-                    at(data->tensors.v, &p->v, b, g, j)[c] = j % modulus(p) == c ? 1.0f : 0.0f;
+    size_t n = 0;
+    memset(due, 0, modulus(p) * sizeof *due);
+    for (size_t j = 0; j < p->k_len; j++)
+        if (oracle_sees(p, &data->tensors, entry, h, i, j)) {
+            due[j % modulus(p)]++;
+            n++;
+        }
+    const float *o = oracle_o_row(p, &data->tensors, entry, h, i);
+    for (size_t c = 0; c < p->dv; c++)
+        if (!(fabs((double)o[c] * (double)n - (double)due[c]) < 0.01) || (n == 0 && o[c] != 0.0f))
+            return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f keys j mod %zu = %zu, must be %zu of %zu",
+                              entry->b, h, i, (double)o[c] * (double)n, modulus(p), c, due[c], n);
+    return true;
 }
 
 static bool check_count(const Data *data, VerifyResult *result)
@@ -222,35 +284,33 @@ static bool check_count(const Data *data, VerifyResult *result)
     const AttnProblem *p = &data->problem;
     size_t *due = calloc(modulus(p), sizeof *due);
     bool ok = due || trial_fail(result, JUDGE_ERROR, "no memory for %zu counts", modulus(p));
-    for (size_t row = 0; ok && row < p->batch * p->q_heads * p->q_len; row++) {
-        const size_t i = row % p->q_len, h = row / p->q_len % p->q_heads, b = row / p->q_len / p->q_heads;
-        size_t n = 0;
-        memset(due, 0, modulus(p) * sizeof *due);
-        for (size_t j = 0; j < p->k_len; j++)
-            if (sees(data, b, h, i, j)) {
-                due[j % modulus(p)]++;
-                n++;
-            }
-        const float *o = at(data->tensors.o, &p->o, b, h, i);
-        for (size_t c = 0; ok && c < p->dv; c++)
-            if (!(fabs((double)o[c] * (double)n - (double)due[c]) < 0.01) || (n == 0 && o[c] != 0.0f))
-                ok = trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f keys j mod %zu = %zu, must be %zu of %zu",
-                                b, h, i, (double)o[c] * (double)n, modulus(p), c, due[c], n);
+    for (size_t b = 0; b < p->batch; b++) {
+        const OracleEntry entry = oracle_entry(p, &data->tensors, b);
+        for (size_t h = 0; h < p->q_heads; h++)
+            for (size_t i = 0; ok && i < entry.q_len; i++)
+                ok = check_counted_row(data, &entry, h, i, due, result);
     }
     free(due);
     return ok;
 }
 
+/* Additive scores are equal where their weights are 0; a sink of -inf takes nothing away from the count. */
+static void flatten_scores(Data *data)
+{
+    float *sinks = data->arena[DATA_SINKS].at;
+    if (data->problem.score == ATTN_SCORE_ADDITIVE)
+        memset(data->arena[DATA_W].at, 0, data->arena[DATA_W].bytes);
+    for (size_t h = 0; h < data->problem.q_heads && data->problem.sinks; h++)
+        sinks[h] = -INFINITY;
+}
+
 /* ---- Equal V, stairs -------------------------------------------------------------------------------------------------------------- */
 
-static void fill_equal_v(Data *data)
+static void equal_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
 {
-    const AttnProblem *p = &data->problem;
-    for (size_t b = 0; b < p->batch; b++)
-        for (size_t g = 0; g < p->kv_heads; g++)
-            for (size_t j = 0; j < p->k_len; j++)
-                for (size_t c = 0; c < p->dv; c++)
-                    at(data->tensors.v, &p->v, b, g, j)[c] = (float)(c + 1) * 0.7f - (float)(g + 2 * (p->v.batch ? b : 0));
+    (void)context, (void)j, (void)k;
+    for (size_t c = 0; c < p->dv; c++)
+        v[c] = (float)(c + 1) * 0.7f - (float)(g + 2 * b);
 }
 
 static bool check_agree(const AttnKernel *kernel, const Data *data, VerifyResult *result)
@@ -274,7 +334,14 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
     c.seed = 0xe8ac7 + index;
     c.fence = index % 2 ? FENCE_AFTER : FENCE_BEFORE;
     memset(result, 0, sizeof *result);
+    if (!(kernel->features & ATTN_HAS_DOT))
+        c.shape.score = ATTN_SCORE_ADDITIVE; /* a kernel for these alone */
     const AttnProblem p = case_problem(&c);
+    if (oracle == PERMUTATION && p.score != ATTN_SCORE_DOT) {
+        result->status = VERIFY_SKIP;
+        snprintf(result->why, sizeof result->why, "no permutation with additive scores");
+        return;
+    }
     if (!trial_fits(kernel, &p, result->why, sizeof result->why)) {
         result->status = VERIFY_SKIP;
         return;
@@ -290,10 +357,11 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
         flatten_bias(&data);
     if (oracle == PERMUTATION)
         fill_permutation(&data, &codes);
-    else if (oracle == COUNT)
-        fill_count(&data);
-    else if (oracle == EQUAL_V)
-        fill_equal_v(&data);
+    else if (oracle == COUNT) {
+        flatten_scores(&data);
+        each_key(&data, count_key, NULL);
+    } else if (oracle == EQUAL_V)
+        each_key(&data, equal_key, NULL);
     data_lock_inputs(&data);
     const Trial trial = {.threads = 1, .dirt = 0xff};
     if (trial_run(kernel, &data, &trial, result)) {

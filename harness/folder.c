@@ -309,6 +309,11 @@ static bool check_presence(const Reader *r)
         return fail(r, "past_key and past_value come together, and so do present_key and present_value");
     if (in[FOLDER_KV_LENGTHS].data && (in[FOLDER_PAST_KEY].data || out[FOLDER_PRESENT_KEY].data || r->opset < 24))
         return fail(r, "nonpad_kv_seqlen needs opset 24 and excludes past and present");
+    for (size_t b = 0; in[FOLDER_KV_LENGTHS].data && b < in[FOLDER_KV_LENGTHS].count; b++) {
+        const double length = npy_at(&in[FOLDER_KV_LENGTHS], b);
+        if (!(length >= 0 && length <= (double)(ATTN_MAX_SIZE / 2))) /* the offset length - Sq must stay in range */
+            return fail(r, "nonpad_kv_seqlen[%zu] is %.0f; allowed: 0 to %zu", b, length, ATTN_MAX_SIZE / 2);
+    }
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* folder.h - a conformance case: a folder with meta.json and one NPY file per tensor (docs/semantics.md, part 2, section 8).
  *
- * Reading checks everything: what is read is a well-formed ONNX Attention node with its expected outputs, whatever the interface can express
- * of it. Binding turns it into a problem with f32 operands, judging compares an output with the expected one. */
+ * Reading checks everything: what is read is a well-formed ONNX Attention node with its expected outputs. Binding turns it into a problem
+ * with f32 operands, judging compares what a run wrote with what is expected. */
 #ifndef HARNESS_FOLDER_H
 #define HARNESS_FOLDER_H
 
@@ -27,26 +27,27 @@ typedef struct Folder {
 bool folder_read(const char *directory, Folder *folder, char *error, size_t error_size);
 void folder_free(Folder *folder);
 
-/* Options of the case that the interface cannot express yet, separated by commas; "" if it can express all of it. Returns buffer. */
-const char *folder_missing(const Folder *folder, char *buffer, size_t size);
-
-/* The storage type that was converted to f32 to run here, for example "float16"; NULL if all is f32 already. */
-const char *folder_converted(const Folder *folder);
+/* What is not done as the case has it, because kernels compute in f32: "float16 by conversion", "f16 softmax done in f32"; "" if all is.
+ * Returns buffer. */
+const char *folder_converted(const Folder *folder, char *buffer, size_t size);
 
 /* A case as the library takes it. Memory is owned. */
 typedef struct FolderCall {
     AttnProblem problem;
     AttnTensors tensors;
-    size_t outputs;                 /* elements of tensors.o, in the order of the expected output */
-    float *q, *k, *v, *o, *bias;
+    size_t outputs, scores_count;   /* elements of tensors.o and .scores, in the order of the expected outputs */
+    float *q, *k, *v, *k_past, *v_past, *o, *scores, *bias;
     unsigned char *mask;
+    int64_t *lengths;               /* kv_lengths, then offsets                                               */
+    double *sharpness;              /* for each row [b,h,i]: the largest scale * sum |q_c k_c| that it sees   */
 } FolderCall;
 
 /* false: error[] says why (memory, or a value that f32 cannot hold). */
 bool folder_bind(const Folder *folder, FolderCall *call, char *error, size_t error_size);
 void folder_release(FolderCall *call);
+void folder_poison(FolderCall *call); /* outputs to NaN: what a kernel forgets to write is seen */
 
-/* Compare call->o with Y, or, for present_key and present_value, what the call was given as keys and values, bit by bit.
+/* Compare what a run wrote with Y and qk_matmul_output, or, for present_key and present_value, what the call was given, bit by bit.
  * *worst is the largest error in units of what is allowed; false: why[] names the element. */
 bool folder_judge(const Folder *folder, const FolderCall *call, double *worst, char *why, size_t why_size);
 bool folder_judge_present(const Folder *folder, const FolderCall *call, char *why, size_t why_size);

@@ -1,7 +1,7 @@
 /* oracle.c - attention in double precision behind oracle.h.
  *
  * Products of two floats are exact in double; sums run pairwise, so the relative error is a few 2^-53, nine digits below what it judges.
- * NaN and infinities go through the same arithmetic as everything else, hence propagate. Needs 56 bytes a key and dv * 24 of scratch. */
+ * NaN and infinities go through the same arithmetic as everything else, hence propagate. Needs 112 bytes a key and dv * 24 of scratch. */
 #include "harness/oracle.h"
 
 #include <math.h>
@@ -57,7 +57,7 @@ bool oracle_open(Oracle *oracle, const AttnProblem *problem, const AttnTensors *
     oracle->p = problem;
     oracle->t = tensors;
     oracle->longdouble = longdouble;
-    oracle->row.keys = malloc((problem->k_len + 1) * sizeof *oracle->row.keys);
+    oracle->row.keys = malloc((problem->k_len + 2) * sizeof *oracle->row.keys);
     oracle->row.o = malloc(problem->dv * sizeof *oracle->row.o);
     oracle->work = malloc((LEVELS + 1) * problem->dv * sizeof *oracle->work);
     if (oracle->row.keys && oracle->row.o && oracle->work)
@@ -74,79 +74,202 @@ void oracle_close(Oracle *oracle)
     memset(oracle, 0, sizeof *oracle);
 }
 
+/* ---- Structure -------------------------------------------------------------------------------------------------------------------- */
+
+OracleEntry oracle_entry(const AttnProblem *p, const AttnTensors *t, size_t b)
+{
+    OracleEntry e = {.b = b, .q_len = p->q_len, .k_len = p->k_len};
+    if (p->varlen) {
+        e.q_first = (size_t)t->cu_q[b];
+        e.k_first = (size_t)t->cu_k[b];
+        e.q_len = (size_t)t->cu_q[b + 1] - e.q_first;
+        e.k_len = (size_t)t->cu_k[b + 1] - e.k_first;
+    } else if (p->kv_lengths)
+        e.k_len = (size_t)t->kv_lengths[b];
+    switch (p->align) {
+    case ATTN_ALIGN_TOP_LEFT: e.offset = 0; break;
+    case ATTN_ALIGN_BOTTOM_RIGHT: e.offset = (int64_t)e.k_len - (int64_t)e.q_len; break;
+    case ATTN_ALIGN_OFFSET: e.offset = p->offset; break;
+    case ATTN_ALIGN_OFFSETS: e.offset = t->offsets[b]; break;
+    }
+    return e;
+}
+
+void oracle_range(const AttnProblem *p, const OracleEntry *e, size_t i, size_t *low, size_t *high)
+{
+    const int64_t at = (int64_t)i + e->offset;
+    int64_t first = 0, last = (int64_t)e->k_len - 1; /* inclusive */
+    if (p->causal)
+        last = last < at ? last : at;
+    if (p->window && p->window_left != -1)
+        first = first > at - p->window_left ? first : at - p->window_left;
+    if (p->window && p->window_right != -1)
+        last = last < at + p->window_right ? last : at + p->window_right;
+    *low = first <= last ? (size_t)first : 0;
+    *high = first <= last ? (size_t)last + 1 : 0;
+}
+
+ptrdiff_t oracle_score_at(const AttnScoreLayout *l, size_t b, size_t h, size_t i, size_t j)
+{
+    return (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row + (ptrdiff_t)j * l->col;
+}
+
+static double bias_of(const AttnProblem *p, const AttnTensors *t, size_t b, size_t h, size_t i, size_t j)
+{
+    return p->bias.dtype != ATTN_NONE ? (double)t->bias[oracle_score_at(&p->bias, b, h, i, j)] : 0.0;
+}
+
+bool oracle_sees(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i, size_t j)
+{
+    size_t low, high;
+    oracle_range(p, e, i, &low, &high);
+    if (j < low || j >= high)
+        return false;
+    if (p->mask.dtype != ATTN_NONE && !((const unsigned char *)t->mask)[oracle_score_at(&p->mask, e->b, h, i, j)])
+        return false;
+    return bias_of(p, t, e->b, h, i, j) != -INFINITY;
+}
+
 static const float *row_at(const void *base, const AttnLayout *l, size_t b, size_t h, size_t i)
 {
     return (const float *)base + (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row;
 }
 
-static ptrdiff_t score_at(const AttnScoreLayout *l, size_t b, size_t h, size_t i, size_t j)
+const float *oracle_q_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
-    return (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row + (ptrdiff_t)j * l->col;
+    return row_at(t->q, &p->q, e->b, h, e->q_first + i);
 }
 
-/* Does the causal frontier let row i see key j? */
-static bool before_frontier(const AttnProblem *p, size_t i, size_t j)
+const float *oracle_k_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
 {
-    switch (p->causal) {
-    case ATTN_CAUSAL_TOP_LEFT:
-        return j <= i;
-    case ATTN_CAUSAL_BOTTOM_RIGHT:
-        return (int64_t)j <= (int64_t)i + (int64_t)p->k_len - (int64_t)p->q_len;
-    case ATTN_CAUSAL_OFFSET:
-        return (int64_t)j <= (int64_t)i + p->causal_offset;
-    default:
-        return true;
-    }
+    return j < p->past_len ? row_at(t->k_past, &p->k_past, e->b, g, j) : row_at(t->k, &p->k, e->b, g, e->k_first + j - p->past_len);
 }
 
-/* q.k, its absolute and its square sums, in eight lanes that are added as a tree. */
-static void score(const float *q, const float *k, size_t d, double scale, OracleKey *key)
+const float *oracle_v_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
 {
-    double dot[8] = {0}, mag[8] = {0}, sq[8] = {0}, len[8] = {0};
-    for (size_t c = 0; c < d; c++) {
-        const double x = (double)q[c] * (double)k[c];
-        dot[c % 8] += x;
-        mag[c % 8] += fabs(x);
-        sq[c % 8] += x * x;
-        len[c % 8] += fabs((double)k[c]);
-    }
+    return j < p->past_len ? row_at(t->v_past, &p->v_past, e->b, g, j) : row_at(t->v, &p->v, e->b, g, e->k_first + j - p->past_len);
+}
+
+const float *oracle_o_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
+{
+    return row_at(t->o, &p->o, e->b, h, e->q_first + i);
+}
+
+const float *oracle_lse_at(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
+{
+    return row_at(t->lse, &p->lse, e->b, h, e->q_first + i);
+}
+
+/* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Sums over c in eight lanes that are added as a tree. */
+enum { TERM, SIZE, SQUARE, Q2, K2, Q4, K4, ABS, ARGUMENT, ARGUMENT2, SUMS };
+typedef struct Sums {
+    double lane[SUMS][8];
+} Sums;
+
+static void fold(Sums *x)
+{
     for (size_t half = 4; half > 0; half /= 2)
-        for (size_t c = 0; c < half; c++) {
-            dot[c] += dot[c + half];
-            mag[c] += mag[c + half];
-            sq[c] += sq[c + half];
-            len[c] += len[c + half];
-        }
-    key->s = scale * dot[0];
-    key->abs_qk = fabs(scale) * mag[0];
-    key->sq_qk = scale * scale * sq[0];
-    key->abs_k = len[0];
+        for (size_t n = 0; n < SUMS; n++)
+            for (size_t c = 0; c < half; c++)
+                x->lane[n][c] += x->lane[n][c + half];
 }
 
-/* The scores of the visible keys. */
-static void find_keys(Oracle *oracle, OracleRow *row)
+static void sum_products(const float *q, const float *k, size_t d, Sums *x)
+{
+    for (size_t c = 0; c < d; c++) {
+        const double a = (double)q[c], b = (double)k[c], term = a * b;
+        x->lane[TERM][c % 8] += term;
+        x->lane[SIZE][c % 8] += fabs(term);
+        x->lane[SQUARE][c % 8] += term * term;
+        x->lane[ABS][c % 8] += fabs(a) + fabs(b);
+    }
+}
+
+/* The distance itself, not by way of q.k, which would cancel. */
+static void sum_differences(const float *q, const float *k, size_t d, Sums *x)
+{
+    for (size_t c = 0; c < d; c++) {
+        const double a = (double)q[c], b = (double)k[c];
+        x->lane[TERM][c % 8] += (a - b) * (a - b);
+        x->lane[SIZE][c % 8] += fabs(a * b);
+        x->lane[SQUARE][c % 8] += a * b * a * b;
+        x->lane[Q2][c % 8] += a * a;
+        x->lane[K2][c % 8] += b * b;
+        x->lane[Q4][c % 8] += a * a * a * a;
+        x->lane[K4][c % 8] += b * b * b * b;
+        x->lane[ABS][c % 8] += 2.0 * (fabs(a) + fabs(b));
+    }
+}
+
+static void sum_tanh(const float *q, const float *k, const float *w, size_t d, Sums *x)
+{
+    for (size_t c = 0; c < d; c++) {
+        const double argument = (double)q[c] + (double)k[c], t = tanh(argument), term = (double)w[c] * t;
+        /* the derivative, 1 - t^2, at its largest within a rounding of the argument */
+        const double moved = fabs((double)w[c] * argument) * ((1.0 - t * t) * (1.0 + 0x1p-20 * fabs(argument)) + 0x1p-52);
+        x->lane[TERM][c % 8] += term;
+        x->lane[SIZE][c % 8] += fabs(term);
+        x->lane[SQUARE][c % 8] += term * term;
+        x->lane[ABS][c % 8] += 3.0 * fabs((double)w[c]);
+        x->lane[ARGUMENT][c % 8] += !isfinite(moved) ? 0.0 : moved; /* infinite arguments do not move tanh */
+        x->lane[ARGUMENT2][c % 8] += !isfinite(moved) ? 0.0 : moved * moved;
+    }
+}
+
+/* Stage 0 and the sums of key j. */
+static OracleKey raw_key(const Oracle *oracle, size_t j)
+{
+    const AttnProblem *p = oracle->p;
+    const OracleRow *row = &oracle->row;
+    const float *q = oracle_q_row(p, oracle->t, &oracle->entry, row->h, row->i), *k = oracle_k_row(p, oracle->t, &oracle->entry, row->g, j);
+    Sums x = {0};
+    if (p->score == ATTN_SCORE_DOT)
+        sum_products(q, k, p->d, &x);
+    else if (p->score == ATTN_SCORE_GAUSSIAN)
+        sum_differences(q, k, p->d, &x);
+    else
+        sum_tanh(q, k, oracle->t->w + row->h * p->d, p->d, &x);
+    fold(&x);
+    const double scale = p->scale, size = fabs(scale), norms = 0.5 * size * (x.lane[Q2][0] + x.lane[K2][0]);
+    return (OracleKey){
+        .j = j,
+        .s0 = (p->score == ATTN_SCORE_GAUSSIAN ? -0.5 * scale : scale) * x.lane[TERM][0],
+        .abs_sum = size * x.lane[SIZE][0] + norms,
+        .sq_sum = scale * scale * (x.lane[SQUARE][0] + 0.25 * (x.lane[Q4][0] + x.lane[K4][0])),
+        .size = p->score == ATTN_SCORE_GAUSSIAN ? norms : size * fabs(x.lane[TERM][0]),
+        .argument = size * x.lane[ARGUMENT][0],
+        .sq_argument = scale * scale * x.lane[ARGUMENT2][0],
+        .tiny = x.lane[ABS][0],
+    };
+}
+
+OracleKey oracle_key(const Oracle *oracle, size_t j)
 {
     const AttnProblem *p = oracle->p;
     const AttnTensors *t = oracle->t;
-    const float *q = row_at(t->q, &p->q, row->b, row->h, row->i);
+    const OracleRow *row = &oracle->row;
+    OracleKey key = raw_key(oracle, j);
+    key.s1 = p->softcap > 0.0 ? p->softcap * tanh(key.s0 / p->softcap) : key.s0;
+    key.bias = bias_of(p, t, row->b, row->h, row->i, j);
+    if (p->alibi)
+        key.alibi = (double)t->alibi_slopes[row->h] * fabs((double)((int64_t)row->i + oracle->entry.offset - (int64_t)j));
+    key.s = key.s1 + key.bias - key.alibi;
+    return key;
+}
+
+/* The scores of the visible keys, and the sink in front of them. */
+static void find_keys(Oracle *oracle, OracleRow *row)
+{
+    size_t low, high;
+    oracle_range(oracle->p, &oracle->entry, row->i, &low, &high);
     row->n = 0;
-    for (size_t j = 0; j < p->k_len; j++) {
-        if (!before_frontier(p, row->i, j))
-            continue;
-        if (p->mask.dtype != ATTN_NONE && !((const unsigned char *)t->mask)[score_at(&p->mask, row->b, row->h, row->i, j)])
-            continue;
-        const double bias = p->bias.dtype != ATTN_NONE ? (double)t->bias[score_at(&p->bias, row->b, row->h, row->i, j)] : 0.0;
-        if (bias == -INFINITY)
-            continue;
-        OracleKey *key = &row->keys[row->n++];
-        key->j = j;
-        key->bias = bias;
-        score(q, row_at(t->k, &p->k, row->b, row->g, j), p->d, p->scale, key);
-        key->s += bias;
-    }
-    row->abs_q = 0.0;
-    for (size_t c = 0; c < p->d; c++)
-        row->abs_q += fabs((double)q[c]);
+    if (oracle->p->sinks && oracle->t->sinks[row->h] != -INFINITY)
+        row->keys[row->n++] = (OracleKey){.j = ORACLE_SINK, .s = (double)oracle->t->sinks[row->h]};
+    for (size_t j = low; j < high; j++)
+        if (oracle_sees(oracle->p, oracle->t, &oracle->entry, row->h, row->i, j))
+            row->keys[row->n++] = oracle_key(oracle, j);
 }
 
 static double pairwise_p(const OracleKey *keys, size_t n)
@@ -181,28 +304,48 @@ static void weigh(Oracle *oracle, OracleRow *row)
     const AttnProblem *p = oracle->p;
     Cascade sum = {oracle->work, p->dv, 0};
     double *product = oracle->work + LEVELS * p->dv;
-    for (size_t j = 0; j < row->n; j++) {
-        const float *v = row_at(oracle->t->v, &p->v, row->b, row->g, row->keys[j].j);
+    for (size_t n = 0; n < row->n; n++) {
+        const OracleKey *key = &row->keys[n];
+        if (key->j == ORACLE_SINK || key->s == -INFINITY)
+            continue;
+        const float *v = oracle_v_row(p, oracle->t, &oracle->entry, row->g, key->j);
         for (size_t c = 0; c < p->dv; c++)
-            product[c] = row->keys[j].s == -INFINITY ? 0.0 : row->keys[j].p * (double)v[c];
+            product[c] = key->p * (double)v[c];
         cascade_add(&sum, product);
     }
     cascade_sum(&sum, row->o);
+}
+
+/* ---- Second implementation ------------------------------------------------------------------------------------------------------- */
+
+static long double long_score(const Oracle *oracle, const OracleRow *row, const OracleKey *key)
+{
+    const AttnProblem *p = oracle->p;
+    if (key->j == ORACLE_SINK)
+        return (long double)oracle->t->sinks[row->h];
+    const float *q = oracle_q_row(p, oracle->t, &oracle->entry, row->h, row->i);
+    const float *k = oracle_k_row(p, oracle->t, &oracle->entry, row->g, key->j), *w = oracle->t->w;
+    long double s = 0.0L;
+    for (size_t c = 0; c < p->d; c++) {
+        const long double a = (long double)q[c], b = (long double)k[c];
+        s += p->score == ATTN_SCORE_DOT        ? a * b
+             : p->score == ATTN_SCORE_GAUSSIAN ? -0.5L * (a - b) * (a - b)
+                                               : (long double)w[row->h * p->d + c] * tanhl(a + b);
+    }
+    s *= (long double)p->scale;
+    if (p->softcap > 0.0)
+        s = (long double)p->softcap * tanhl(s / (long double)p->softcap);
+    return s + (long double)key->bias - (long double)key->alibi;
 }
 
 /* The same row once more, written plainly, in long double: it replaces m, l, lse and o, and keeps the rest for the bound. */
 static void recompute_long(Oracle *oracle, OracleRow *row)
 {
     const AttnProblem *p = oracle->p;
-    const float *q = row_at(oracle->t->q, &p->q, row->b, row->h, row->i);
     long double m = -INFINITY, l = 0.0L;
     for (size_t pass = 0; pass < 2; pass++)
         for (size_t j = 0; j < row->n; j++) {
-            const float *k = row_at(oracle->t->k, &p->k, row->b, row->g, row->keys[j].j);
-            long double s = 0.0L;
-            for (size_t c = 0; c < p->d; c++)
-                s += (long double)q[c] * (long double)k[c];
-            s = s * (long double)p->scale + (long double)row->keys[j].bias;
+            const long double s = long_score(oracle, row, &row->keys[j]);
             if (pass == 0)
                 m = s > m || isnan(s) ? s : m;
             else
@@ -214,8 +357,9 @@ static void recompute_long(Oracle *oracle, OracleRow *row)
     for (size_t c = 0; c < p->dv; c++) {
         long double sum = 0.0L;
         for (size_t j = 0; j < row->n; j++)
-            if (row->keys[j].s != -INFINITY)
-                sum += (long double)row->keys[j].p * (long double)row_at(oracle->t->v, &p->v, row->b, row->g, row->keys[j].j)[c];
+            if (row->keys[j].j != ORACLE_SINK && row->keys[j].s != -INFINITY)
+                sum += (long double)row->keys[j].p *
+                       (long double)oracle_v_row(p, oracle->t, &oracle->entry, row->g, row->keys[j].j)[c];
         row->o[c] = row->n ? (double)(sum / l) : 0.0;
     }
     for (size_t j = 0; j < row->n; j++)
@@ -228,6 +372,7 @@ static void recompute_long(Oracle *oracle, OracleRow *row)
 const OracleRow *oracle_row(Oracle *oracle, size_t b, size_t h, size_t i)
 {
     OracleRow *row = &oracle->row;
+    oracle->entry = oracle_entry(oracle->p, oracle->t, b);
     row->b = b;
     row->h = h;
     row->g = h / (oracle->p->q_heads / oracle->p->kv_heads);
@@ -241,13 +386,25 @@ const OracleRow *oracle_row(Oracle *oracle, size_t b, size_t h, size_t i)
     return row;
 }
 
+/* ---- Rows ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Drop the rows that a packed batch does not have. Returns how many are left. */
+static size_t keep_existing(const AttnProblem *p, const AttnTensors *t, size_t *rows, size_t count)
+{
+    size_t kept = 0;
+    for (size_t n = 0; n < count; n++)
+        if (rows[n] % p->q_len < oracle_entry(p, t, rows[n] / p->q_len / p->q_heads).q_len)
+            rows[kept++] = rows[n];
+    return kept;
+}
+
 static int ascending(const void *a, const void *b)
 {
     const size_t x = *(const size_t *)a, y = *(const size_t *)b;
     return x < y ? -1 : x > y;
 }
 
-size_t *oracle_pick_rows(const AttnProblem *p, uint64_t seed, double flop_limit, size_t *count)
+size_t *oracle_pick_rows(const AttnProblem *p, const AttnTensors *t, uint64_t seed, double flop_limit, size_t *count)
 {
     static const size_t marks[] = {0, 1, 7, 8, 15, 16, 31, 32, 47, 48, 63, 64, 95, 96, 127, 128, 255, 256};
     const size_t heads = p->batch * p->q_heads, total = heads * p->q_len, n_marks = sizeof marks / sizeof *marks;
@@ -259,7 +416,7 @@ size_t *oracle_pick_rows(const AttnProblem *p, uint64_t seed, double flop_limit,
     if (flop < flop_limit) {
         for (; n < total; n++)
             rows[n] = n;
-        *count = n;
+        *count = keep_existing(p, t, rows, n);
         return rows;
     }
     const size_t chosen[4] = {0, heads - 1, random_bits(seed, 1) % heads, random_bits(seed, 2) % heads};
@@ -277,5 +434,6 @@ size_t *oracle_pick_rows(const AttnProblem *p, uint64_t seed, double flop_limit,
     for (size_t k = 0; k < n; k++)
         if (*count == 0 || rows[*count - 1] != rows[k])
             rows[(*count)++] = rows[k];
+    *count = keep_existing(p, t, rows, *count);
     return rows;
 }

@@ -1,8 +1,9 @@
 /* presets.c - shapes of real models, by name.
  *
  * <model>/<phase>[@length]. The rows below are the named lengths; where a phase has a length, any other one may be asked for too: it
- * replaces the sizes that the phase's letters stand for. Rows without '@' have one size only. Models that need a sliding window, a soft-cap
- * or sinks come with the part of the interface that can express those. */
+ * replaces the sizes that the phase's letters stand for. Rows without '@' have one size only. A model whose layers alternate between two
+ * kinds of attention has two names, the plain one for layers that see everything and one with "-local" for those with a window. A window
+ * that a model calls W wide holds W keys, the row's own included, so its left width here is W - 1. */
 #include "harness/shape.h"
 
 #include <errno.h>
@@ -13,30 +14,28 @@
 
 #define ENCODER(model, length, heads, width, source) \
     {model "/encoder@" length, "b1_" heads "_q" length "_k" length "_" width, source},
-#define PREFILL(model, length, heads, width, source) \
-    {model "/prefill@" length, "b1_" heads "_q" length "_k" length "_" width "_causal", source},
-#define DECODE(model, length, heads, width, source) \
-    {model "/decode@" length, "b1_" heads "_q1_k" length "_" width "_causal", source},
-#define DECODE_VK(model, length, heads, width, source) \
-    {model "/decode@" length, "b1_" heads "_q1_k" length "_" width "_causal_vk", source},
-#define CHUNK(model, q, k, heads, width, source) \
-    {model "/chunk@q" q ",k" k, "b1_" heads "_q" q "_k" k "_" width "_causal", source},
-#define BATCHDECODE(model, batch, heads, width, source) \
-    {model "/batchdecode@b" batch, "b" batch "_" heads "_q1_k4096_" width "_causal", source},
+#define PREFILL(model, length, heads, width, options, source) \
+    {model "/prefill@" length, "b1_" heads "_q" length "_k" length "_" width "_causal" options, source},
+#define DECODE(model, length, heads, width, options, source) \
+    {model "/decode@" length, "b1_" heads "_q1_k" length "_" width "_causal" options, source},
+#define CHUNK(model, q, k, heads, width, options, source) \
+    {model "/chunk@q" q ",k" k, "b1_" heads "_q" q "_k" k "_" width "_causal" options, source},
+#define BATCHDECODE(model, batch, heads, width, options, source) \
+    {model "/batchdecode@b" batch, "b" batch "_" heads "_q1_k4096_" width "_causal" options, source},
 /* A decoder with a cache: the phases that serving it has. */
-#define DECODER(model, heads, width, source)                 \
-    PREFILL(model, "128", heads, width, source)              \
-    PREFILL(model, "512", heads, width, source)              \
-    PREFILL(model, "2048", heads, width, source)             \
-    PREFILL(model, "8192", heads, width, source)             \
-    DECODE(model, "128", heads, width, source)               \
-    DECODE(model, "1024", heads, width, source)              \
-    DECODE(model, "4096", heads, width, source)              \
-    DECODE(model, "32768", heads, width, source)             \
-    CHUNK(model, "512", "8192", heads, width, source)        \
-    BATCHDECODE(model, "1", heads, width, source)            \
-    BATCHDECODE(model, "8", heads, width, source)            \
-    BATCHDECODE(model, "32", heads, width, source)
+#define DECODER(model, heads, width, options, source)                 \
+    PREFILL(model, "128", heads, width, options, source)              \
+    PREFILL(model, "512", heads, width, options, source)              \
+    PREFILL(model, "2048", heads, width, options, source)             \
+    PREFILL(model, "8192", heads, width, options, source)             \
+    DECODE(model, "128", heads, width, options, source)               \
+    DECODE(model, "1024", heads, width, options, source)              \
+    DECODE(model, "4096", heads, width, options, source)              \
+    DECODE(model, "32768", heads, width, options, source)             \
+    CHUNK(model, "512", "8192", heads, width, options, source)        \
+    BATCHDECODE(model, "1", heads, width, options, source)            \
+    BATCHDECODE(model, "8", heads, width, options, source)            \
+    BATCHDECODE(model, "32", heads, width, options, source)
 /* Encoders are padded to a few usual lengths. */
 #define READER(model, heads, width, source)                  \
     ENCODER(model, "128", heads, width, source)              \
@@ -54,30 +53,43 @@
 #define WHISPER "Whisper (Radford et al. 2022), 30 s of audio"
 #define SD15 "latent diffusion (Rombach et al. 2022), 512 px"
 #define DEEPSEEK "DeepSeek-V3 (2024), multi-head latent attention"
+#define MISTRAL "Mistral 7B v0.1 (Jiang et al. 2023), window of 4096 keys"
+#define GEMMA2 "Gemma 2 9B (Gemma Team 2024), soft-cap 50, every other layer a window of 4096 keys"
+#define GPT_OSS "gpt-oss 20B and 120B (OpenAI 2025), sinks, every other layer a window of 128 keys"
+#define BLOOM "BLOOM 7B1 (BigScience 2022), ALiBi"
+#define MPT "MPT-7B (MosaicML 2023), ALiBi"
 
 const Preset presets[] = {
     READER("bert-base", "h12", "d64", BERT)
     READER("bert-large", "h16", "d64", BERT)
-    PREFILL("gpt2", "1024", "h12", "d64", GPT2)
-    DECODE("gpt2", "1024", "h12", "d64", GPT2)
-    DECODER("llama2-7b", "h32", "d128", LLAMA2)
-    DECODER("llama3-8b", "h32g8", "d128", LLAMA3)
-    DECODER("llama3-70b", "h64g8", "d128", LLAMA3)
-    DECODER("qwen2-7b", "h28g4", "d128", QWEN2)
-    DECODER("phi3-mini", "h32", "d96", PHI3)
+    PREFILL("gpt2", "1024", "h12", "d64", "", GPT2)
+    DECODE("gpt2", "1024", "h12", "d64", "", GPT2)
+    DECODER("llama2-7b", "h32", "d128", "", LLAMA2)
+    DECODER("llama3-8b", "h32g8", "d128", "", LLAMA3)
+    DECODER("llama3-70b", "h64g8", "d128", "", LLAMA3)
+    DECODER("qwen2-7b", "h28g4", "d128", "", QWEN2)
+    DECODER("phi3-mini", "h32", "d96", "", PHI3)
+    DECODER("mistral-7b", "h32g8", "d128", "_win4095", MISTRAL)
+    DECODER("gemma2-9b", "h16g8", "d256", "_cap50", GEMMA2)
+    DECODER("gemma2-9b-local", "h16g8", "d256", "_win4095_cap50", GEMMA2)
+    DECODER("gpt-oss", "h64g8", "d64", "_sink", GPT_OSS)
+    DECODER("gpt-oss-local", "h64g8", "d64", "_win127_sink", GPT_OSS)
+    DECODER("bloom-7b1", "h32", "d128", "_alibi", BLOOM)
+    DECODER("mpt-7b", "h32", "d128", "_alibi", MPT)
     {"vit-b16/encoder", "b1_h12_q197_k197_d64", VIT},
     {"vit-h14/encoder", "b1_h16_q257_k257_d80", VIT},
     {"clip-b32/text", "b1_h8_q77_k77_d64_causal", CLIP},
     {"whisper-large/encoder", "b1_h20_q1500_k1500_d64", WHISPER},
     {"whisper-large/cross", "b1_h20_q1_k1500_d64", WHISPER},
+    {"whisper-large/cross-prompt", "b1_h20_q224_k1500_d64", WHISPER},
     {"sd15/self-4096", "b1_h8_q4096_k4096_d40", SD15},
     {"sd15/self-1024", "b1_h8_q1024_k1024_d80", SD15},
     {"sd15/self-256", "b1_h8_q256_k256_d160", SD15},
     {"sd15/cross-4096", "b1_h8_q4096_k77_d40", SD15},
-    PREFILL("deepseek-mla", "512", "h128", "d192v128", DEEPSEEK)
-    PREFILL("deepseek-mla", "2048", "h128", "d192v128", DEEPSEEK)
-    DECODE_VK("deepseek-mla", "1024", "h128g1", "d576v512", DEEPSEEK)
-    DECODE_VK("deepseek-mla", "4096", "h128g1", "d576v512", DEEPSEEK)
+    PREFILL("deepseek-mla", "512", "h128", "d192v128", "", DEEPSEEK)
+    PREFILL("deepseek-mla", "2048", "h128", "d192v128", "", DEEPSEEK)
+    DECODE("deepseek-mla", "1024", "h128g1", "d576v512", "_vk", DEEPSEEK)
+    DECODE("deepseek-mla", "4096", "h128g1", "d576v512", "_vk", DEEPSEEK)
 };
 const size_t preset_count = sizeof presets / sizeof *presets;
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "dispatch/cpu.h"
-#include "harness/mutants.h"
 #include "harness/render.h"
 
 enum { MOST_FAILS = 8 }; /* FAIL lines printed a kernel; all are counted and recorded */
@@ -136,7 +135,7 @@ int scoreboard_finish_mutants(const Scoreboard *board)
 {
     RenderTable *t = render_table(4);
     static const char *const headings[] = {"mutant", "what is broken", "killed by", "verdict"};
-    size_t killed = 0, wrong = 0;
+    size_t killed = 0, wrong = 0, controls = 0, failing = 0;
     for (size_t c = 0; c < 4; c++)
         render_column(t, c, headings[c], false);
     for (size_t k = 0; k < board->count; k++) {
@@ -147,12 +146,14 @@ int scoreboard_finish_mutants(const Scoreboard *board)
             if (s->caught[judge] && used < sizeof by)
                 used += (size_t)snprintf(by + used, sizeof by - used, "%s%s %zu", used ? ", " : "", verify_judge_name((VerifyJudge)judge),
                                          s->caught[judge]);
-        const bool base = k == 0, right = (failures(s) == 0) == base && total(s->ran) > 0;
+        const bool base = s->kernel->summary[0] == '\0', right = (failures(s) == 0) == base && total(s->ran) > 0;
         render_row(t);
         render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
-        render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : mutant_bug(k));
+        render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : s->kernel->summary);
         render_cell(t, STYLE_PLAIN, "%s", used ? by : "-");
         render_cell(t, right ? STYLE_GOOD : STYLE_BAD, "%s", base ? (right ? "passes" : "FAILS") : right ? "killed" : "SURVIVED");
+        controls += base;
+        failing += base && !right;
         killed += !base && right;
         wrong += !right;
     }
@@ -160,7 +161,7 @@ int scoreboard_finish_mutants(const Scoreboard *board)
     if (!board->records || board->cli->format_file)
         code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
     render_table_free(t);
-    fprintf(board->notes, "%zu of %zu mutants killed, control %s\n", killed, board->count - 1,
-            failures(&board->scores[0]) ? "FAILS" : "passes");
+    fprintf(board->notes, "%zu of %zu mutants killed, control %s\n", killed, board->count - controls,
+            failing ? "FAILS" : "passes");
     return code != EXIT_OK ? code : wrong ? EXIT_DISAGREE : EXIT_OK;
 }

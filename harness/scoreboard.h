@@ -35,7 +35,7 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
 /* The table and the closing line. Returns the exit code. */
 int scoreboard_finish(const Scoreboard *board);
 
-/* The same for mutants: which judge killed which; scores[0] is the unbroken base. */
+/* The same for mutants: which judge killed which; kernels with an empty summary are unbroken bases. */
 int scoreboard_finish_mutants(const Scoreboard *board);
 
 #endif

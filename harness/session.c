@@ -29,7 +29,7 @@ void session_close(Session *session)
 
 static bool expect(Session *session, const AttnAccuracy *accuracy)
 {
-    if (session->expected && agree_same_class(&session->agree.accuracy, accuracy))
+    if (session->expected && agree_serves(&session->agree, accuracy))
         return true;
     if (session->expected)
         agree_free(&session->agree);
@@ -38,28 +38,31 @@ static bool expect(Session *session, const AttnAccuracy *accuracy)
     return session->expected;
 }
 
-/* Copies of the blocks of o and lse. */
+enum { OUTPUTS = DATA_LAST_OUTPUT - DATA_FIRST_OUTPUT + 1 };
+
+/* Copies of the blocks of the outputs. */
 typedef struct Bits {
-    void *o, *lse;
+    void *block[OUTPUTS];
 } Bits;
 
 static void drop(Bits *bits)
 {
-    free(bits->o);
-    free(bits->lse);
+    for (size_t n = 0; n < OUTPUTS; n++)
+        free(bits->block[n]);
 }
 
 static bool keep(Bits *bits, const Data *data)
 {
-    const struct DataArena *o = &data->arena[3], *lse = &data->arena[4];
-    bits->o = malloc(o->bytes + 1);
-    bits->lse = malloc(lse->bytes + 1);
-    if (!bits->o || !bits->lse) {
-        drop(bits);
-        return false;
+    memset(bits, 0, sizeof *bits);
+    for (size_t n = 0; n < OUTPUTS; n++) {
+        const struct DataArena *arena = &data->arena[DATA_FIRST_OUTPUT + n];
+        bits->block[n] = malloc(arena->bytes + 1);
+        if (!bits->block[n]) {
+            drop(bits);
+            return false;
+        }
+        memcpy(bits->block[n], arena->bytes ? arena->at : bits->block[n], arena->bytes);
     }
-    memcpy(bits->o, o->bytes ? o->at : bits->o, o->bytes);
-    memcpy(bits->lse, lse->bytes ? lse->at : bits->lse, lse->bytes);
     return true;
 }
 
@@ -68,14 +71,13 @@ static bool repeat(const AttnKernel *kernel, const Bits *bits, Data *data, const
 {
     if (!trial_run(kernel, data, trial, result))
         return false;
-    const struct DataArena *blocks[] = {&data->arena[3], &data->arena[4]};
-    const void *const kept[] = {bits->o, bits->lse};
-    for (size_t n = 0; n < 2; n++) {
-        const unsigned char *now = blocks[n]->at, *then = kept[n];
-        for (size_t byte = 0; byte < blocks[n]->bytes; byte++)
+    for (size_t n = 0; n < OUTPUTS; n++) {
+        const struct DataArena *arena = &data->arena[DATA_FIRST_OUTPUT + n];
+        const unsigned char *now = arena->at, *then = bits->block[n];
+        for (size_t byte = 0; byte < arena->bytes; byte++)
             if (now[byte] != then[byte])
                 return trial_fail(result, JUDGE_BITWISE, "%s: float %zu of %s's block has other bits than in the first run", how,
-                                  byte / sizeof(float), n ? "lse" : "o");
+                                  byte / sizeof(float), data_tensor_name((DataTensor)(DATA_FIRST_OUTPUT + n)));
     }
     return true;
 }

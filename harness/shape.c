@@ -1,11 +1,12 @@
-/* shape.c - one shape: read its name, write its name, make the problem, count its work.
+/* shape.c - one shape: read its name, write its name. Problem and work are shape_problem.c, lists and ranges shapes.c, models presets.c.
  *
- * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. A word that a later part of the grammar
- * will know is refused by what it means, not as a typing mistake. Lists, ranges and presets are shapes.c and presets.c. */
+ * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table says which words there are and
+ * what rank each has; words of one rank exclude each other. */
 #include "harness/shape.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,25 +24,34 @@ static bool fail(char *error, size_t error_size, const char *format, ...)
 /* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
 
 /* Options in the order in which a name holds them. Words of the same rank exclude each other. */
-typedef enum Word { WORD_CAUSAL, WORD_TOP_LEFT, WORD_OFFSET, WORD_MASK, WORD_BIAS, WORD_BHLD, WORD_BLHD, WORD_PACKED, WORD_VK, WORD_LSE } Word;
+typedef enum Word {
+    WORD_CAUSAL, WORD_CAUSAL_TL, WORD_CAUSAL_OFFS, WORD_CAUSAL_OFF, WORD_BR, WORD_OFFS, WORD_OFF, WORD_WINDOW, WORD_GAUSS, WORD_ADDITIVE,
+    WORD_CAP, WORD_ALIBI, WORD_SINK, WORD_MASK, WORD_BIAS, WORD_PAD, WORD_VARLEN, WORD_PAST, WORD_BHLD, WORD_BLHD, WORD_PACKED, WORD_VK,
+    WORD_LSE, WORD_RAW, WORD_CAPPED, WORD_BIASED, WORD_WEIGHTS, WORDS
+} Word;
 static const struct {
     const char *text;
     int rank;
-    bool number; /* a whole number follows, without a gap */
-} words[] = {
-    [WORD_CAUSAL] = {"causal", 0, false}, [WORD_TOP_LEFT] = {"causal-tl", 0, false}, [WORD_OFFSET] = {"causal-off", 0, true},
-    [WORD_MASK] = {"maskbool", 1, false}, [WORD_BIAS] = {"bias", 2, false},          [WORD_BHLD] = {"bhld", 3, false},
-    [WORD_BLHD] = {"blhd", 3, false},     [WORD_PACKED] = {"packed", 3, false},      [WORD_VK] = {"vk", 4, false},
-    [WORD_LSE] = {"lse", 5, false},
+    bool value; /* something follows, without a gap */
+} words[WORDS] = {
+    [WORD_CAUSAL] = {"causal", 0, false},       [WORD_CAUSAL_TL] = {"causal-tl", 0, false}, [WORD_CAUSAL_OFFS] = {"causal-offs", 0, false},
+    [WORD_CAUSAL_OFF] = {"causal-off", 0, true}, [WORD_BR] = {"br", 0, false},               [WORD_OFFS] = {"offs", 0, false},
+    [WORD_OFF] = {"off", 0, true},              [WORD_WINDOW] = {"win", 1, true},           [WORD_GAUSS] = {"gauss", 2, false},
+    [WORD_ADDITIVE] = {"additive", 2, false},   [WORD_CAP] = {"cap", 3, true},              [WORD_ALIBI] = {"alibi", 4, false},
+    [WORD_SINK] = {"sink", 5, false},           [WORD_MASK] = {"maskbool", 6, false},       [WORD_BIAS] = {"bias", 7, false},
+    [WORD_PAD] = {"pad", 8, true},              [WORD_VARLEN] = {"varlen", 8, false},       [WORD_PAST] = {"past", 9, true},
+    [WORD_BHLD] = {"bhld", 10, false},          [WORD_BLHD] = {"blhd", 10, false},          [WORD_PACKED] = {"packed", 10, false},
+    [WORD_VK] = {"vk", 11, false},              [WORD_LSE] = {"lse", 12, false},            [WORD_RAW] = {"scoresraw", 13, false},
+    [WORD_CAPPED] = {"scorescapped", 13, false}, [WORD_BIASED] = {"scoresbiased", 13, false}, [WORD_WEIGHTS] = {"scoresweights", 13, false},
 };
-enum { WORDS = sizeof words / sizeof *words, RANKS = 6 };
+static const char order[] = "causal[-tl|-off<N>|-offs] or br, off<N>, offs; win[<L>][r<R>]; gauss or additive; cap<C>; alibi; sink; "
+                            "maskbool; bias; pad<F> or varlen; past<N>; bhld, blhd or packed; vk; lse; scores{raw,capped,biased,weights}";
 
 /* Parts of the grammar that the public interface cannot express yet. */
 static const struct {
     const char *text, *meaning;
 } later[] = {
-    {"win", "sliding windows"},        {"sink", "attention sinks"},  {"alibi", "ALiBi slopes"},       {"cap", "logit soft-caps"},
-    {"pad", "lengths per batch entry"}, {"maskf32", "float masks under this name (say bias)"}, {"mask2d", "masks shared by all heads"}, {"paged", "paged caches"},
+    {"maskf32", "float masks under this name (say bias)"}, {"mask2d", "masks shared by all heads"}, {"paged", "paged caches"},
 };
 
 /* A whole number at *at, at most `high`; *at moves past it. */
@@ -57,7 +67,8 @@ static bool number(const char **at, uint64_t high, uint64_t *value)
 }
 
 /* A size with what leads it, for example "_q" and 512. */
-static bool size_at(const char **at, const char *text, const char *lead, const char *what, uint64_t low, size_t *size, char *error, size_t error_size)
+static bool size_at(const char **at, const char *text, const char *lead, const char *what, uint64_t low, size_t *size, char *error,
+                    size_t error_size)
 {
     uint64_t value = 0;
     if (strncmp(*at, lead, strlen(lead)) != 0)
@@ -79,50 +90,122 @@ static bool refuse(const char *text, const char *word, size_t length, char *erro
         if (length >= stem && strncmp(word, later[i].text, stem) == 0 && strspn(word + stem, "0123456789.") == length - stem)
             return fail(error, error_size, "shape '%s': '%.*s': %s are not in the interface yet", text, (int)length, word, later[i].meaning);
     }
-    return fail(error, error_size, "shape '%s': unknown option '%.*s'; known, in this order: causal, causal-tl or causal-off<N>; maskbool; bias; "
-                                   "bhld, blhd or packed; vk; lse", text, (int)length, word);
+    return fail(error, error_size, "shape '%s': unknown option '%.*s'; known, in this order: %s", text, (int)length, word, order);
+}
+
+/* A whole number that may be negative, all of `digits`. */
+static bool offset_of(Shape *shape, const char *text, const char *digits, size_t length, char *error, size_t error_size)
+{
+    const bool negative = *digits == '-';
+    const char *at = digits + negative;
+    uint64_t value = 0;
+    if (!number(&at, ATTN_MAX_SIZE, &value) || at != digits + length)
+        return fail(error, error_size, "shape '%s': offset is '%.*s'; allowed: a whole number from -%zu to %zu", text, (int)length, digits,
+                    ATTN_MAX_SIZE, ATTN_MAX_SIZE);
+    shape->align = ATTN_ALIGN_OFFSET;
+    shape->offset = negative ? -(int64_t)value : (int64_t)value;
+    return true;
+}
+
+/* "128", "r64", "128r64" or nothing. */
+static bool window_of(Shape *shape, const char *text, const char *digits, size_t length, char *error, size_t error_size)
+{
+    const char *at = digits;
+    uint64_t left = 0, right = 0;
+    const bool has_left = length > 0 && *at != 'r';
+    bool ok = !has_left || number(&at, ATTN_MAX_SIZE, &left);
+    const bool has_right = ok && at < digits + length && *at == 'r';
+    at += has_right;
+    ok = ok && (!has_right || number(&at, ATTN_MAX_SIZE, &right)) && at == digits + length;
+    if (!ok)
+        return fail(error, error_size,
+                    "shape '%s': window is '%.*s'; allowed: <left>, r<right> or <left>r<right>, whole numbers from 0 to %zu", text, (int)length,
+                    digits, ATTN_MAX_SIZE);
+    shape->window = true;
+    shape->window_left = has_left ? (int64_t)left : -1;
+    shape->window_right = has_right ? (int64_t)right : -1;
+    return true;
+}
+
+/* A decimal number, all of `digits`, from low to high. */
+static bool real_of(double *value, const char *text, const char *what, const char *digits, size_t length, double low, double high,
+                    const char *allowed, char *error, size_t error_size)
+{
+    char *end;
+    const bool plain = length > 0 && digits[0] >= '0' && digits[0] <= '9' && strspn(digits, "0123456789.eE+-") >= length;
+    const double x = plain ? strtod(digits, &end) : NAN;
+    if (!plain || end != digits + length || !(x >= low && x <= high))
+        return fail(error, error_size, "shape '%s': %s is '%.*s'; allowed: %s", text, what, (int)length, digits, allowed);
+    *value = x;
+    return true;
+}
+
+static bool past_of(Shape *shape, const char *text, const char *digits, size_t length, char *error, size_t error_size)
+{
+    const char *at = digits;
+    uint64_t value = 0;
+    if (!number(&at, shape->k_len, &value) || at != digits + length || value == 0)
+        return fail(error, error_size,
+                    "shape '%s': past is '%.*s'; allowed: a whole number from 1 to %zu, the key length, which counts the past", text,
+                    (int)length, digits, shape->k_len);
+    shape->past_len = (size_t)value;
+    return true;
 }
 
 /* One option; *rank is that of the option before it. */
 static bool option(Shape *shape, const char *text, const char *word, size_t length, int *rank, char *error, size_t error_size)
 {
-    size_t found = 0;
+    size_t found = 0, stem = 0;
     for (; found < WORDS; found++) {
-        const size_t stem = strlen(words[found].text);
-        if (strncmp(word, words[found].text, stem) == 0 && (words[found].number ? length >= stem : length == stem))
+        stem = strlen(words[found].text);
+        if (strncmp(word, words[found].text, stem) == 0 && (words[found].value ? length >= stem : length == stem))
             break;
     }
     if (found == WORDS)
         return refuse(text, word, length, error, error_size);
     if (words[found].rank <= *rank)
-        return fail(error, error_size, "shape '%s': option '%.*s' %s; the order is causal, maskbool, bias, layout, vk, lse", text, (int)length,
-                    word, words[found].rank == *rank ? "is given twice or contradicts the one before it" : "comes too late");
+        return fail(error, error_size, "shape '%s': option '%.*s' %s; the order is %s", text, (int)length, word,
+                    words[found].rank == *rank ? "is given twice or contradicts the one before it" : "comes too late", order);
     *rank = words[found].rank;
+    const char *value = word + stem;
+    const size_t rest = length - stem;
     switch ((Word)found) {
-    case WORD_CAUSAL: shape->causal = ATTN_CAUSAL_BOTTOM_RIGHT; break;
-    case WORD_TOP_LEFT: shape->causal = ATTN_CAUSAL_TOP_LEFT; break;
-    case WORD_OFFSET: {
-        const char *at = word + strlen(words[WORD_OFFSET].text), *digits = at;
-        const bool negative = *at == '-';
-        uint64_t value = 0;
-        at += negative;
-        if (!number(&at, ATTN_MAX_SIZE, &value) || at != word + length)
-            return fail(error, error_size, "shape '%s': causal offset is '%.*s'; allowed: a whole number from -%zu to %zu", text,
-                        (int)(word + length - digits), digits, ATTN_MAX_SIZE, ATTN_MAX_SIZE);
-        shape->causal = ATTN_CAUSAL_OFFSET;
-        shape->causal_offset = negative ? -(int64_t)value : (int64_t)value;
-        break;
-    }
+    case WORD_CAUSAL: shape->causal = true, shape->align = ATTN_ALIGN_BOTTOM_RIGHT; break;
+    case WORD_CAUSAL_TL: shape->causal = true; break;
+    case WORD_CAUSAL_OFFS: shape->causal = true, shape->align = ATTN_ALIGN_OFFSETS; break;
+    case WORD_CAUSAL_OFF: shape->causal = true; return offset_of(shape, text, value, rest, error, error_size);
+    case WORD_BR: shape->align = ATTN_ALIGN_BOTTOM_RIGHT; break;
+    case WORD_OFFS: shape->align = ATTN_ALIGN_OFFSETS; break;
+    case WORD_OFF: return offset_of(shape, text, value, rest, error, error_size);
+    case WORD_WINDOW: return window_of(shape, text, value, rest, error, error_size);
+    case WORD_GAUSS: shape->score = ATTN_SCORE_GAUSSIAN; break;
+    case WORD_ADDITIVE: shape->score = ATTN_SCORE_ADDITIVE; break;
+    case WORD_CAP:
+        return real_of(&shape->softcap, text, "soft-cap", value, rest, 0x1p-60, 0x1p60, "a number from 2^-60 to 2^60, such as cap50", error,
+                       error_size);
+    case WORD_ALIBI: shape->alibi = true; break;
+    case WORD_SINK: shape->sinks = true; break;
     case WORD_MASK: shape->mask = true; break;
     case WORD_BIAS: shape->bias = true; break;
+    case WORD_PAD:
+        shape->kv_lengths = true;
+        return real_of(&shape->pad, text, "padding", value, rest, 0, 1, "a part of the keys from 0 to 1, such as pad0.5", error, error_size);
+    case WORD_VARLEN: shape->varlen = true; break;
+    case WORD_PAST: return past_of(shape, text, value, rest, error, error_size);
     case WORD_BHLD: shape->layout = SHAPE_BHLD; break;
     case WORD_BLHD: shape->layout = SHAPE_BLHD; break;
     case WORD_PACKED: shape->layout = SHAPE_PACKED; break;
     case WORD_VK: shape->v_in_k = true; break;
     case WORD_LSE: shape->lse = true; break;
+    case WORD_RAW:
+    case WORD_CAPPED:
+    case WORD_BIASED:
+    case WORD_WEIGHTS: shape->scores = true, shape->scores_stage = (AttnStage)(found - WORD_RAW); break;
+    case WORDS: break;
     }
     return true;
 }
+_Static_assert(WORD_WEIGHTS - WORD_RAW == ATTN_STAGE_WEIGHTS && ATTN_STAGE_RAW == 0, "words of the stages stand in the order of AttnStage");
 
 /* Does the product, in bytes, fit the address space? */
 static bool product_fits(size_t a, size_t b, size_t c, size_t d)
@@ -139,12 +222,15 @@ static bool consistent(const Shape *s, const char *text, char *error, size_t err
         return fail(error, error_size, "shape '%s': h is %zu and g is %zu; h must be a multiple of g", text, s->q_heads, s->kv_heads);
     if (s->v_in_k && s->dv > s->d)
         return fail(error, error_size, "shape '%s': vk makes v the first columns of k, but v is %zu wide and k only %zu", text, s->dv, s->d);
-    if (s->layout == SHAPE_PACKED && (s->q_len != s->k_len || s->dv != s->d || s->v_in_k))
-        return fail(error, error_size, "shape '%s': packed puts q, k and v into one tensor, so q and k lengths and d and v must be equal, without vk",
-                    text);
+    if (s->layout == SHAPE_PACKED && (s->q_len != s->k_len - s->past_len || s->dv != s->d || s->v_in_k))
+        return fail(error, error_size,
+                    "shape '%s': packed puts q, k and v into one tensor, so q and new k lengths and d and v must be equal, without vk", text);
+    if (s->varlen && (s->past_len > 0 || s->scores))
+        return fail(error, error_size, "shape '%s': varlen and %s exclude each other", text, s->scores ? "scores" : "past");
     const size_t heads = s->q_heads + (s->layout == SHAPE_PACKED ? 2 * s->kv_heads : 0), wide = s->d > s->dv ? s->d : s->dv;
     const size_t rows = s->q_len > s->k_len ? s->q_len : s->k_len;
-    if (!product_fits(s->batch, heads, rows, wide) || ((s->mask || s->bias || s->lse) && !product_fits(s->batch, s->q_heads, s->q_len, s->k_len)))
+    if (!product_fits(s->batch, heads, rows, wide) ||
+        ((s->mask || s->bias || s->lse || s->scores) && !product_fits(s->batch, s->q_heads, s->q_len, s->k_len)))
         return fail(error, error_size, "shape '%s': its tensors do not fit the address space", text);
     return true;
 }
@@ -156,8 +242,11 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
     int rank = -1;
     if (strchr(text, '='))
         return fail(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
+    if (strncmp(text, "linear:", 7) == 0 || strncmp(text, "mha:", 4) == 0)
+        return fail(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
     if (colon && (colon - text != 3 || strncmp(text, "f32", 3) != 0))
-        return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text), text);
+        return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text),
+                    text);
     at = colon ? colon + 1 : text;
     if (!size_at(&at, text, "b", "batch", 0, &s.batch, error, error_size))
         return false;
@@ -191,91 +280,57 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
 
-const char *shape_name(const Shape *shape, char *buffer, size_t size)
+/* A decimal number, no longer than needed, that reads back as `value`. */
+static void put_real(char *text, size_t size, const char *word, double value)
 {
-    char heads[32] = "", values[32] = "", causal[48] = "";
-    if (shape->kv_heads != shape->q_heads)
-        snprintf(heads, sizeof heads, "g%zu", shape->kv_heads);
-    if (shape->dv != shape->d)
-        snprintf(values, sizeof values, "v%zu", shape->dv);
-    if (shape->causal == ATTN_CAUSAL_OFFSET)
-        snprintf(causal, sizeof causal, "_causal-off%" PRId64, shape->causal_offset);
-    else if (shape->causal != ATTN_CAUSAL_NONE)
-        snprintf(causal, sizeof causal, shape->causal == ATTN_CAUSAL_TOP_LEFT ? "_causal-tl" : "_causal");
-    snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s%s%s%s%s%s%s", shape->batch, shape->q_heads, heads, shape->q_len, shape->k_len, shape->d,
-             values, causal, shape->mask ? "_maskbool" : "", shape->bias ? "_bias" : "",
-             shape->layout == SHAPE_BLHD ? "_blhd" : shape->layout == SHAPE_PACKED ? "_packed" : "", shape->v_in_k ? "_vk" : "",
-             shape->lse ? "_lse" : "");
+    char digits[32] = "";
+    for (int precision = 6; precision <= 17 && strtod(digits, NULL) != value; precision++)
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+    snprintf(text, size, "_%s%s", word, *digits ? digits : "0");
+}
+
+static void put_position(char *text, size_t size, const Shape *s)
+{
+    const char *lead = s->causal ? "_causal-" : "_";
+    switch (s->align) {
+    case ATTN_ALIGN_TOP_LEFT: snprintf(text, size, "%s", s->causal ? "_causal-tl" : ""); break;
+    case ATTN_ALIGN_BOTTOM_RIGHT: snprintf(text, size, "%s", s->causal ? "_causal" : "_br"); break;
+    case ATTN_ALIGN_OFFSET: snprintf(text, size, "%soff%" PRId64, lead, s->offset); break;
+    case ATTN_ALIGN_OFFSETS: snprintf(text, size, "%soffs", lead); break;
+    }
+}
+
+static void put_window(char *text, size_t size, const Shape *s)
+{
+    char left[24] = "", right[24] = "";
+    if (s->window_left >= 0)
+        snprintf(left, sizeof left, "%" PRId64, s->window_left);
+    if (s->window_right >= 0)
+        snprintf(right, sizeof right, "r%" PRId64, s->window_right);
+    snprintf(text, size, "_win%s%s", left, right);
+}
+
+const char *shape_name(const Shape *s, char *buffer, size_t size)
+{
+    static const char *const score[] = {"", "_gauss", "_additive"}, *const layout[] = {"", "_blhd", "_packed"};
+    static const char *const stage[] = {"_scoresraw", "_scorescapped", "_scoresbiased", "_scoresweights"};
+    char heads[32] = "", values[32] = "", position[48] = "", window[64] = "", cap[48] = "", pad[48] = "", past[32] = "";
+    if (s->kv_heads != s->q_heads)
+        snprintf(heads, sizeof heads, "g%zu", s->kv_heads);
+    if (s->dv != s->d)
+        snprintf(values, sizeof values, "v%zu", s->dv);
+    put_position(position, sizeof position, s);
+    if (s->window)
+        put_window(window, sizeof window, s);
+    if (s->softcap != 0)
+        put_real(cap, sizeof cap, "cap", s->softcap);
+    if (s->kv_lengths)
+        put_real(pad, sizeof pad, "pad", s->pad);
+    if (s->past_len > 0)
+        snprintf(past, sizeof past, "_past%zu", s->past_len);
+    snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", s->batch, s->q_heads, heads, s->q_len, s->k_len, s->d,
+             values, position, window, score[s->score], cap, s->alibi ? "_alibi" : "", s->sinks ? "_sink" : "", s->mask ? "_maskbool" : "",
+             s->bias ? "_bias" : "", pad, s->varlen ? "_varlen" : "", past, layout[s->layout], s->v_in_k ? "_vk" : "", s->lse ? "_lse" : "",
+             s->scores ? stage[s->scores_stage] : "");
     return buffer;
-}
-
-/* ---- Problem and work ------------------------------------------------------------------------------------------------------------ */
-
-/* Heads of `width` columns side by side in rows that are `row` elements long. */
-static void interleave(AttnLayout *layout, size_t width, size_t row, size_t rows)
-{
-    layout->head = (ptrdiff_t)width;
-    layout->row = (ptrdiff_t)row;
-    layout->batch = (ptrdiff_t)(rows * row);
-}
-
-static void score_strides(AttnScoreLayout *layout, AttnDtype dtype, const Shape *s)
-{
-    layout->dtype = dtype;
-    layout->col = 1;
-    layout->row = (ptrdiff_t)s->k_len;
-    layout->head = (ptrdiff_t)(s->q_len * s->k_len);
-    layout->batch = (ptrdiff_t)(s->q_heads * s->q_len * s->k_len);
-}
-
-AttnProblem shape_problem(const Shape *s)
-{
-    AttnProblem p = attn_problem(s->batch, s->q_heads, s->kv_heads, s->q_len, s->k_len, s->d, s->dv);
-    p.causal = s->causal;
-    p.causal_offset = s->causal_offset;
-    if (s->layout != SHAPE_BHLD) {
-        const size_t packed = s->layout == SHAPE_PACKED ? (s->q_heads + 2 * s->kv_heads) * s->d : 0;
-        interleave(&p.q, s->d, packed ? packed : s->q_heads * s->d, s->q_len);
-        interleave(&p.k, s->d, packed ? packed : s->kv_heads * s->d, s->k_len);
-        interleave(&p.v, s->dv, packed ? packed : s->kv_heads * s->dv, s->k_len);
-        interleave(&p.o, s->dv, s->q_heads * s->dv, s->q_len);
-    }
-    if (s->v_in_k)
-        p.v = p.k;
-    if (s->mask)
-        score_strides(&p.mask, ATTN_BOOL, s);
-    if (s->bias)
-        score_strides(&p.bias, ATTN_F32, s);
-    if (s->lse)
-        attn_problem_want_lse(&p);
-    return p;
-}
-
-double shape_visible_pairs(const Shape *s)
-{
-    const double q_len = (double)s->q_len, k_len = (double)s->k_len;
-    double pairs = q_len * k_len;
-    if (s->causal != ATTN_CAUSAL_NONE) {
-        /* Row i sees clamp(i + offset + 1, 0, Sk) keys: rows before `first` none, from `full` on all of them, between them one more each. */
-        const double offset = s->causal == ATTN_CAUSAL_OFFSET ? (double)s->causal_offset :
-                              s->causal == ATTN_CAUSAL_TOP_LEFT ? 0 : k_len - q_len;
-        const double first = offset < 0 ? (-offset < q_len ? -offset : q_len) : 0;
-        double full = k_len - offset - 1;
-        full = full < first ? first : full > q_len ? q_len : full;
-        pairs = (full - first) * (first + full + 2 * offset + 1) / 2 + (q_len - full) * k_len;
-    }
-    return pairs * (double)s->batch * (double)s->q_heads;
-}
-
-double shape_flop(const Shape *s)
-{
-    return 2 * shape_visible_pairs(s) * (double)(s->d + s->dv);
-}
-
-double shape_bytes(const Shape *s)
-{
-    const double b = (double)s->batch, hq = (double)s->q_heads, hkv = (double)s->kv_heads, d = (double)s->d, dv = (double)s->dv;
-    const double q_len = (double)s->q_len, k_len = (double)s->k_len, scores = b * hq * q_len * k_len;
-    const double in_out = 4 * b * hq * q_len * (d + dv), cache = 4 * b * hkv * k_len * (d + (s->v_in_k ? 0 : dv));
-    return in_out + cache + (s->mask ? scores : 0) + (s->bias ? 4 * scores : 0) + (s->lse ? 4 * b * hq * q_len : 0);
 }

@@ -32,8 +32,9 @@ static bool append(Shapes *list, const Shape *shape, char *error, size_t error_s
 }
 
 /* One word without braces. */
-static bool add_word(Shapes *list, const char *word, char *error, size_t error_size)
+static bool add_word(void *context, const char *word, char *error, size_t error_size)
 {
+    Shapes *list = context;
     Shape shape;
     if (!strchr(word, '/'))
         return shape_parse(&shape, word, error, error_size) && append(list, &shape, error, error_size);
@@ -89,15 +90,15 @@ static int64_t after(const Range *range, int64_t value)
     return range->factor ? value * range->step : value + range->step;
 }
 
-/* Calls itself once per brace: the text before it is settled, each of its values is tried with what follows. With list == NULL it only
+/* Calls itself once per brace: the text before it is settled, each of its values is tried with what follows. With take == NULL it only
  * counts, up to MAX_SHAPES + 1. */
-static bool expand(Shapes *list, const char *head, const char *tail, size_t *count, char *error, size_t error_size)
+static bool expand(ShapesTake *take, void *context, const char *head, const char *tail, size_t *count, char *error, size_t error_size)
 {
     char word[2 * MAX_ITEM];
     const size_t plain = strcspn(tail, "{}");
     if (tail[plain] == '\0') {
         snprintf(word, sizeof word, "%s%s", head, tail);
-        return ++*count <= MAX_SHAPES && list ? add_word(list, word, error, error_size) : true;
+        return ++*count <= MAX_SHAPES && take ? take(context, word, error, error_size) : true;
     }
     const size_t close = plain + 1 + strcspn(tail + plain + 1, "{}");
     if (tail[plain] == '}' || tail[close] != '}') {
@@ -118,12 +119,12 @@ static bool expand(Shapes *list, const char *head, const char *tail, size_t *cou
         }
         if (kind == 0) {
             snprintf(word, sizeof word, "%s%.*s%s", head, (int)plain, tail, value);
-            if (!expand(list, word, tail + close + 1, count, error, error_size))
+            if (!expand(take, context, word, tail + close + 1, count, error, error_size))
                 return false;
         }
         for (int64_t n = range.first; kind == 1 && n <= range.last && *count <= MAX_SHAPES; n = after(&range, n)) {
             snprintf(word, sizeof word, "%s%.*s%" PRId64, head, (int)plain, tail, n);
-            if (!expand(list, word, tail + close + 1, count, error, error_size))
+            if (!expand(take, context, word, tail + close + 1, count, error, error_size))
                 return false;
         }
         value = comma ? comma + 1 : NULL;
@@ -150,9 +151,8 @@ static size_t item_length(const char *at)
     return length;
 }
 
-bool shapes_parse(Shapes *list, const char *text, char *error, size_t error_size)
+bool shapes_expand(const char *text, ShapesTake *take, void *context, char *error, size_t error_size)
 {
-    const size_t before = list->count;
     bool ok = true;
     size_t items = 0;
     for (const char *at = text; ok && *at; ) {
@@ -171,18 +171,25 @@ bool shapes_parse(Shapes *list, const char *text, char *error, size_t error_size
         snprintf(item, sizeof item, "%.*s", (int)length, at);
         at += length;
         size_t count = 0;
-        ok = expand(NULL, "", item, &count, error, error_size);
+        ok = expand(NULL, NULL, "", item, &count, error, error_size);
         if (ok && count > MAX_SHAPES) {
             snprintf(error, error_size, "shape '%s' stands for more than %d shapes; narrow its ranges", item, MAX_SHAPES);
             ok = false;
         }
         count = 0;
-        ok = ok && expand(list, "", item, &count, error, error_size);
+        ok = ok && expand(take, context, "", item, &count, error, error_size);
     }
     if (ok && items == 0) {
         snprintf(error, error_size, "no shape given; for example b1_h32g8_q512_k512_d128_causal or llama3-8b/prefill@512");
         ok = false;
     }
+    return ok;
+}
+
+bool shapes_parse(Shapes *list, const char *text, char *error, size_t error_size)
+{
+    const size_t before = list->count;
+    const bool ok = shapes_expand(text, add_word, list, error, error_size);
     if (!ok)
         list->count = before;
     return ok;

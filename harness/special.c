@@ -10,6 +10,7 @@
 
 #include "harness/agree.h"
 #include "harness/case.h"
+#include "harness/oracle.h"
 #include "harness/trial.h"
 
 enum { ROWS = 21, KEYS = 75, HEADS = 4, KV_HEADS = 2, WIDTH = 24, WIDTH_V = 20 };
@@ -151,7 +152,7 @@ static void beyond_frontier(Data *x)
     for (size_t j = 0; j < KEYS; j++) {
         bool seen = false;
         for (size_t i = 0; i < ROWS; i++)
-            seen = seen || (int64_t)j <= (int64_t)i + (x->problem.causal == ATTN_CAUSAL_OFFSET ? x->problem.causal_offset : 0);
+            seen = seen || (int64_t)j <= (int64_t)i + (x->problem.offset);
         if (!seen)
             spoil_key(x, j, j % 2 ? NAN : INFINITY);
     }
@@ -177,7 +178,7 @@ static void dead_mask_nan_q(Data *x)
 
 static void all_dead(Data *x)
 {
-    memset(x->arena[5].at, 0, x->arena[5].bytes);
+    memset(x->arena[DATA_MASK].at, 0, x->arena[DATA_MASK].bytes);
     for (size_t j = 0; j < KEYS; j++)
         spoil_key(x, j, NAN);
 }
@@ -268,6 +269,110 @@ static void nothing(Data *x)
     (void)x;
 }
 
+/* ---- Rules of position, lengths, sinks, soft-cap, scores -------------------------------------------------------------------------- */
+
+/* What data_make left as NaN because no row may look at it, as infinity. */
+static void infinite_hidden(Data *x)
+{
+    for (size_t b = 0; b < x->problem.batch; b++)
+        for (size_t g = 0; g < x->problem.kv_heads; g++)
+            for (size_t j = 0; j < x->problem.k_len - x->problem.past_len; j++) {
+                for (size_t c = 0; c < x->problem.d && isnan(k_at(x, b, g, j)[0]); c++)
+                    k_at(x, b, g, j)[x->problem.d - 1 - c] = j % 2 ? INFINITY : -INFINITY;
+                for (size_t c = 0; c < x->problem.dv && isnan(v_at(x, b, g, j)[0]); c++)
+                    v_at(x, b, g, j)[x->problem.dv - 1 - c] = j % 2 ? INFINITY : -INFINITY;
+            }
+}
+
+static void all_nan(Data *x)
+{
+    for (size_t j = 0; j < x->problem.k_len; j++)
+        spoil_key(x, j, NAN);
+}
+
+/* Entry 0 has no key at all, entry 1 has them all. */
+static void extreme_lengths(Data *x)
+{
+    int64_t *length = x->arena[DATA_KV_LENGTHS].at;
+    length[0] = 0;
+    length[1] = (int64_t)x->problem.k_len;
+    for (size_t g = 0; g < x->problem.kv_heads; g++)
+        for (size_t j = 0; j < x->problem.k_len; j++) {
+            for (size_t c = 0; c < x->problem.d; c++) {
+                k_at(x, 0, g, j)[c] = NAN;
+                k_at(x, 1, g, j)[c] = (float)sin((double)(j * 7 + c * 3 + g));
+            }
+            for (size_t c = 0; c < x->problem.dv; c++) {
+                v_at(x, 0, g, j)[c] = INFINITY;
+                v_at(x, 1, g, j)[c] = (float)cos((double)(j * 5 + c + g));
+            }
+        }
+}
+
+/* Entry 3 has keys but no rows, entry 4 rows but no keys; what entry 3 has is never looked at. */
+static void empty_sequences(Data *x)
+{
+    int64_t *cu_q = x->arena[DATA_CU_Q].at, *cu_k = x->arena[DATA_CU_K].at;
+    cu_q[4] = cu_q[3];
+    cu_k[4] = cu_k[5];
+    for (size_t g = 0; g < x->problem.kv_heads; g++)
+        for (size_t j = (size_t)cu_k[3]; j < (size_t)cu_k[4]; j++)
+            k_at(x, 0, g, j)[0] = v_at(x, 0, g, j)[0] = NAN;
+}
+
+static void set_sinks(Data *x, float value)
+{
+    float *sinks = x->arena[DATA_SINKS].at;
+    for (size_t h = 0; h < x->problem.q_heads; h++)
+        sinks[h] = value;
+}
+
+static void sinks_minus_inf(Data *x)
+{
+    set_sinks(x, -INFINITY);
+}
+
+static void sinks_huge(Data *x)
+{
+    set_sinks(x, 1e4f);
+}
+
+static void sinks_nan(Data *x)
+{
+    float *sinks = x->arena[DATA_SINKS].at;
+    sinks[1] = NAN;
+}
+
+static void huge_q(Data *x)
+{
+    for (size_t b = 0; b < x->problem.batch; b++)
+        for (size_t h = 0; h < x->problem.q_heads; h++)
+            for (size_t i = 0; i < x->problem.q_len; i++)
+                for (size_t c = 0; c < x->problem.d; c++)
+                    q_at(x, b, h, i)[c] *= 1e15f;
+}
+
+/* NaN in the bias wherever position, window or length hide the key from the row. */
+static void bias_outside_row(Data *x, size_t b, size_t h, size_t i)
+{
+    const OracleEntry entry = oracle_entry(&x->problem, &x->tensors, b);
+    size_t low, high;
+    oracle_range(&x->problem, &entry, i, &low, &high);
+    for (size_t j = 0; j < x->problem.k_len; j++)
+        if (j < low || j >= high)
+            bias_at(x, b, h, i)[j] = j % 2 ? NAN : INFINITY;
+}
+
+static void bias_outside(Data *x)
+{
+    each_row(x, bias_outside_row);
+}
+
+static void slopes_zero(Data *x)
+{
+    memset(x->arena[DATA_SLOPES].at, 0, x->arena[DATA_SLOPES].bytes);
+}
+
 typedef struct Rule {
     const char *name;
     const char *must;    /* what must happen                     */
@@ -278,9 +383,15 @@ typedef struct Rule {
 
 #define MASK .c.shape.mask = true
 #define BIAS .c.shape.bias = true
-#define TOP .c.shape.causal = ATTN_CAUSAL_TOP_LEFT
-#define BOTTOM .c.shape.causal = ATTN_CAUSAL_BOTTOM_RIGHT
-#define OFFSET(n) .c.shape.causal = ATTN_CAUSAL_OFFSET, .c.shape.causal_offset = n
+#define TOP .c.shape.causal = true
+#define BOTTOM .c.shape.causal = true, .c.shape.align = ATTN_ALIGN_BOTTOM_RIGHT
+#define OFFSET(n) .c.shape.causal = true, .c.shape.align = ATTN_ALIGN_OFFSET, .c.shape.offset = n
+#define AT(n) .c.shape.align = ATTN_ALIGN_OFFSET, .c.shape.offset = n
+#define WINDOW(l, r) .c.shape.window = true, .c.shape.window_left = l, .c.shape.window_right = r
+#define PAD .c.shape.kv_lengths = true, .c.shape.pad = 1.0
+#define SINKS .c.shape.sinks = true
+#define CAP(x) .c.shape.softcap = x
+#define SCORES(stage) .c.shape.scores = true, .c.shape.scores_stage = ATTN_STAGE_##stage
 #define SCALE(x) .c.twist.has_scale = true, .c.twist.scale = x
 
 /* clang-format off */
@@ -312,6 +423,41 @@ static const Rule rules[] = {
     {"scale-0", "scale 0 is 0: visible keys weigh the same", SCALE(0.0), .poke = nothing},
     {"scale-huge", "scale 1e6: one key takes all", SCALE(1e6), .poke = nothing},
     {"minus-zero", "-0 is 0", .poke = minus_zero},
+    {"window-0", "window 0, 0: each row sees the key at its own position", AT(3), WINDOW(0, 0), .poke = infinite_hidden},
+    {"window-left", "left end inclusive, right open", AT(40), WINDOW(5, -1), .poke = infinite_hidden},
+    {"window-right", "right end inclusive, left open", AT(-9), WINDOW(-1, 5), .poke = infinite_hidden},
+    {"window-open", "window -1, -1 hides nothing", WINDOW(-1, -1), .poke = nothing},
+    {"window-beyond", "window past all keys: o = 0, lse = -inf, NaN everywhere in k and v", AT(1000), WINDOW(3, 3), .poke = all_nan},
+    {"window-dead-rows", "window leaves the keys: from there on rows see nothing", AT(70), WINDOW(2, 2), .poke = infinite_hidden},
+    {"window-causal", "window and frontier both apply", BOTTOM, WINDOW(6, 9), .poke = infinite_hidden},
+    {"window-wide", "a window wider than the keys hides nothing", WINDOW(1 << 30, 1 << 30), .poke = nothing},
+    {"beyond-lengths", "NaN and Inf beyond an entry's length: no effect", PAD, .poke = infinite_hidden},
+    {"beyond-lengths-causal", "the same with a frontier that ends at the length", PAD, BOTTOM, .poke = infinite_hidden},
+    {"lengths-0", "length 0: o = 0, lse = -inf; the full length hides nothing", PAD, SCORES(WEIGHTS), .poke = extreme_lengths},
+    {"lengths-0-sink", "length 0 with a sink: o = 0, lse = sink", PAD, SINKS, .poke = extreme_lengths},
+    {"lengths-negative", "lengths shorter than the rows: bottom-right offsets are negative, never clamped", PAD, BOTTOM,
+     .c.shape.q_len = 90, .poke = infinite_hidden},
+    {"empty-sequences", "packed entries without rows or without keys", .c.shape.varlen = true, .c.shape.batch = 6,
+     .poke = empty_sequences},
+    {"sink-alone", "nothing visible but a sink: o = 0, lse = sink", OFFSET(-1000), SINKS, .poke = all_nan},
+    {"sink-some-dead", "the same for some rows", OFFSET(-9), SINKS, SCORES(WEIGHTS), .poke = infinite_hidden},
+    {"sink-minus-inf", "a sink of -inf is none", OFFSET(-9), SINKS, .poke = sinks_minus_inf},
+    {"sink-huge", "a sink of 1e4 takes all weight", SINKS, .poke = sinks_huge},
+    {"sink-nan", "NaN as a sink: the rows of that head are NaN", SINKS, .poke = sinks_nan},
+    {"sink-not-scaled", "scale 0 leaves the sink alone", SINKS, SCALE(0.0), .poke = nothing},
+    {"cap-saturates", "a soft-cap holds huge scores at its two ends", CAP(5.0), .poke = huge_q},
+    {"cap-infinite", "a soft-cap makes numbers of infinite scores", CAP(5.0), .poke = inf_in_q},
+    {"cap-nan", "a soft-cap lets NaN through", CAP(5.0), .poke = nan_in_k},
+    {"cap-then-bias", "a soft-cap does not hold biases", CAP(0.5), BIAS, .poke = bias_1e4},
+    {"alibi-0", "slopes of 0 change nothing", BOTTOM, .c.shape.alibi = true, .poke = slopes_zero},
+    {"bias-outside", "NaN and Inf in a bias outside window and length: no effect", PAD, AT(20), WINDOW(30, 8), BIAS, .poke = bias_outside},
+    {"raw-of-hidden", "raw scores show hidden keys", BOTTOM, MASK, SCORES(RAW), .poke = dead_mask},
+    {"capped-of-hidden", "so do capped ones", OFFSET(-9), CAP(2.0), SCORES(CAPPED), .poke = infinite_hidden},
+    {"biased-of-hidden", "biased scores are -inf where hidden", PAD, BOTTOM, MASK, SCORES(BIASED), .poke = infinite_hidden},
+    {"weights-of-dead", "weights of rows that see nothing are 0", MASK, SCORES(WEIGHTS), .poke = dead_mask},
+    {"weights-of-hidden", "weights are 0 where hidden", PAD, AT(30), WINDOW(4, 4), SCORES(WEIGHTS), .poke = infinite_hidden},
+    {"past-of-nothing", "all keys in the past, no new ones", .c.shape.past_len = KEYS, BOTTOM, .poke = nothing},
+    {"additive-saturates", "tanh of huge arguments is 1", .c.shape.score = ATTN_SCORE_ADDITIVE, .poke = huge_q},
     {"no-keys", "k_len 0: o = 0, lse = -inf", .poke = nothing, .empty = NO_KEYS},
     {"no-rows", "q_len 0: nothing to do", .poke = nothing, .empty = NO_ROWS},
     {"no-batch", "batch 0: nothing to do", .poke = nothing, .empty = NO_BATCH},
@@ -337,10 +483,10 @@ const char *special_rule(size_t index)
 static VerifyCase rule_case(const Rule *rule)
 {
     VerifyCase c = rule->c;
-    c.shape.batch = rule->empty == NO_BATCH ? 0 : 2;
+    c.shape.batch = rule->empty == NO_BATCH ? 0 : c.shape.batch ? c.shape.batch : 2;
     c.shape.q_heads = HEADS;
     c.shape.kv_heads = KV_HEADS;
-    c.shape.q_len = rule->empty == NO_ROWS ? 0 : ROWS;
+    c.shape.q_len = rule->empty == NO_ROWS ? 0 : c.shape.q_len ? c.shape.q_len : ROWS;
     c.shape.k_len = rule->empty == NO_KEYS ? 0 : KEYS;
     c.shape.d = WIDTH;
     c.shape.dv = WIDTH_V;
@@ -355,8 +501,10 @@ static VerifyCase rule_case(const Rule *rule)
 void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
 {
     const Rule *rule = &rules[index];
-    const VerifyCase c = rule_case(rule);
+    VerifyCase c = rule_case(rule);
     memset(result, 0, sizeof *result);
+    if (!(kernel->features & ATTN_HAS_DOT) && c.shape.score == ATTN_SCORE_DOT)
+        c.shape.score = ATTN_SCORE_ADDITIVE; /* a kernel for these alone */
     const AttnProblem p = case_problem(&c);
     if (!trial_fits(kernel, &p, result->why, sizeof result->why)) {
         result->status = VERIFY_SKIP;

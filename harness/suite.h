@@ -3,6 +3,8 @@
 #define HARNESS_SUITE_H
 
 #include "harness/case.h"
+#include "harness/linear_case.h"
+#include "harness/linear_shape.h"
 
 typedef enum JobKind { JOB_CASE, JOB_EXACT, JOB_SPECIAL } JobKind;
 
@@ -10,6 +12,8 @@ typedef struct Job {
     JobKind kind;
     size_t index; /* of the exact oracle or special rule */
     VerifyCase c; /* of JOB_CASE                         */
+    bool product; /* a matrix product instead, for kernels that compute such; kind then says what judges it */
+    LinearCase linear;
 } Job;
 
 typedef struct Suite {
@@ -23,8 +27,13 @@ bool suite_add_full(Suite *suite, uint64_t seed);        /* tile edges, all widt
 bool suite_add_adversarial(Suite *suite, uint64_t seed); /* data that hurts: large, denormal, rising, huge biases     */
 bool suite_add_random(Suite *suite, size_t count, uint64_t seed);
 bool suite_add_shapes(Suite *suite, const Shapes *shapes, const DataDist *dist, uint64_t seed, size_t threads); /* dist NULL: several */
+bool suite_add_products(Suite *suite, bool full, size_t from, size_t count, uint64_t seed); /* linear_case_at, as many as there are */
+bool suite_add_product_shapes(Suite *suite, const LinearShapes *shapes, uint64_t seed, size_t threads);
 bool suite_add_job(Suite *suite, const char *text, char *error, size_t error_size); /* what suite_job_name printed                       */
 void suite_free(Suite *suite);
+
+/* Is this job for this kernel? Attention is for kernels of attention, products are for kernels of products. */
+bool suite_concerns(const Job *job, const AttnKernel *kernel);
 
 /* "exact:count/plain", "special:nan-in-q", or the case's name. */
 const char *suite_job_name(const Job *job, char *buffer, size_t size);

@@ -34,7 +34,7 @@ typedef struct VerifyResult {
     double rel_l2;       /* worst row: |error|_2 / |reference|_2                          */
     size_t rows;         /* rows compared                                                 */
     char why[240];       /* first disagreement, skip reason or signal; "" on pass         */
-    char repro[280];     /* `attnzoo verify …` command line that repeats exactly this     */
+    char repro[640];     /* `attnzoo verify …` command line that repeats exactly this     */
 } VerifyResult;
 
 /* Run `kernel` on the case in this process and judge it against the double-precision oracle by eta and z, NaN and infinity rules included,

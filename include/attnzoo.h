@@ -7,7 +7,7 @@
  * Use: describe a problem, make a plan, run it as often as you like.
  *
  *     AttnProblem p = attn_problem(1, 32, 8, 512, 512, 128, 128);
- *     p.causal = ATTN_CAUSAL_TOP_LEFT;
+ *     p.causal = true;
  *     AttnPlan *plan;
  *     if (attn_plan_create(&p, NULL, &plan) != ATTN_OK) { puts(attn_last_error()); return 1; }
  *     void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
@@ -102,35 +102,76 @@ typedef struct AttnScoreLayout {
     ptrdiff_t batch, head, row, col; /* distance between neighbours, elements */
 } AttnScoreLayout;
 
-typedef enum AttnCausal {
-    ATTN_CAUSAL_NONE = 0,
-    ATTN_CAUSAL_TOP_LEFT,     /* j <= i                        (PyTorch is_causal, ONNX without a cache)      */
-    ATTN_CAUSAL_BOTTOM_RIGHT, /* j <= i + Sk - Sq              (FlashAttention, a cache that ends at the row) */
-    ATTN_CAUSAL_OFFSET        /* j <= i + causal_offset        (ONNX with `past`: offset = rows in the past)  */
-} AttnCausal;
+/* Where query row 0 stands among the keys: row i stands at key i + offset. Causal frontier, window and ALiBi measure from there. */
+typedef enum AttnAlign {
+    ATTN_ALIGN_TOP_LEFT = 0, /* offset 0          (PyTorch is_causal, ONNX without a cache)                                   */
+    ATTN_ALIGN_BOTTOM_RIGHT, /* offset Sk - Sq    (FlashAttention, a cache that ends at the last row); with kv_lengths or varlen
+                                the lengths of that batch entry, so it may be negative; it is never clamped                   */
+    ATTN_ALIGN_OFFSET,       /* problem.offset    (ONNX with `past`: offset = rows in the past)                               */
+    ATTN_ALIGN_OFFSETS       /* tensors.offsets[b]                                                                            */
+} AttnAlign;
 
-/* A problem is a pure value: it holds sizes, strides and options, never a pointer to data. Make it with attn_problem(), then change it. */
+/* s0, how a query and a key make a score. */
+typedef enum AttnScore {
+    ATTN_SCORE_DOT = 0,  /* scale * q.k; scale 1 is the plain dot. A general (bilinear) score q W k is a dot after projecting q by W */
+    ATTN_SCORE_GAUSSIAN, /* -scale/2 * |q - k|^2, scale = 1 / sigma^2: Nadaraya-Watson regression (1964)                       */
+    ATTN_SCORE_ADDITIVE  /* scale * w . tanh(q + k), q and k already projected: Bahdanau, Cho, Bengio (2014)                    */
+} AttnScore;
+
+/* Which stage of the scores the optional output shows (ONNX qk_matmul_output_mode). */
+typedef enum AttnStage {
+    ATTN_STAGE_RAW = 0, /* s0, also of hidden keys                              */
+    ATTN_STAGE_CAPPED,  /* s1, after the soft-cap, also of hidden keys          */
+    ATTN_STAGE_BIASED,  /* s2, after bias and ALiBi; -inf where hidden          */
+    ATTN_STAGE_WEIGHTS  /* after the softmax; 0 where hidden                    */
+} AttnStage;
+
+/* A problem is a pure value: it holds sizes, strides and options, never a pointer to data. Make it with attn_problem(), then change it.
+ *
+ *     s0      = score(q[i], k[j])
+ *     s1      = softcap > 0 ? softcap * tanh(s0 / softcap) : s0
+ *     s2      = s1 + bias[b,h,i,j] - slope[h] * |i + offset - j|
+ *     visible = mask[b,h,i,j] and j < kv_length[b] and (not causal or j <= i + offset)
+ *               and (no window or i + offset - left <= j <= i + offset + right)
+ *     o[i]    = sum over visible j of exp(s2 - m) v[j] / l,   l = sum of exp(s2 - m)  (+ exp(sink[h] - m)) */
 typedef struct AttnProblem {
     size_t size;              /* bytes of this struct that the caller knows; set by attn_problem()                    */
     size_t batch;             /* B   >= 0                                                                             */
     size_t q_heads;           /* Hq  >= 1, a multiple of kv_heads (GQA; kv_heads = 1 is MQA)                          */
     size_t kv_heads;          /* Hkv >= 1; query head h reads key/value head h / (Hq / Hkv)                           */
     size_t q_len;             /* Sq  >= 0                                                                             */
-    size_t k_len;             /* Sk  >= 0; 0 means rows with nothing visible                                          */
+    size_t k_len;             /* Sk  >= 0; 0 means rows with nothing visible. Past rows, if any, are counted          */
     size_t d;                 /* d   >= 1, width of a q and a k row                                                   */
     size_t dv;                /* dv  >= 1, width of a v and an o row                                                  */
     AttnLayout q, k, v, o;    /* q [B,Hq,Sq,d]  k [B,Hkv,Sk,d]  v [B,Hkv,Sk,dv]  o [B,Hq,Sq,dv]                       */
-    AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores;
-                                 -inf for a row with nothing visible. ATTN_NONE: not wanted                           */
-    double scale;             /* factor on q.k; attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126 */
-    AttnCausal causal;        /* which keys the frontier leaves visible                                               */
-    int64_t causal_offset;    /* for ATTN_CAUSAL_OFFSET: keys before query row 0; may be negative, is never clamped   */
+    AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores, the sink
+                                 included; -inf for a row with nothing visible and no sink. ATTN_NONE: not wanted     */
+    double scale;             /* attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126             */
     AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select: what it hides from all rows may hold
                                  anything, v hidden from some rows only must be finite (0 * NaN is NaN)                */
-    AttnScoreLayout bias;     /* optional ATTN_F32: added to the scaled score; -inf hides, like a false mask          */
+    AttnScoreLayout bias;     /* optional ATTN_F32: added to the score; -inf hides, like a false mask                 */
+    AttnScore score;          /* how q and k make a score                                                             */
+    bool causal;              /* row i sees keys j <= i + offset                                                      */
+    AttnAlign align;          /* what offset is                                                                       */
+    int64_t offset;           /* for ATTN_ALIGN_OFFSET: keys before query row 0; may be negative, is never clamped     */
+    bool window;              /* sliding window: the two widths below apply                                           */
+    int64_t window_left;      /* keys to the left of the row's own position, inclusive; -1 = unbounded                */
+    int64_t window_right;     /* keys to the right, inclusive; -1 = unbounded                                         */
+    double softcap;           /* > 0: scores are softcap * tanh(score / softcap), before bias and mask; 0: off        */
+    bool alibi;               /* tensors.alibi_slopes [Hq]: -slope * distance (Press, Smith, Lewis 2021)              */
+    bool sinks;               /* tensors.sinks [Hq]: a score that takes weight and gives no value, not scaled         */
+    bool kv_lengths;          /* tensors.kv_lengths [B]: only keys j < kv_lengths[b] exist                            */
+    bool varlen;              /* sequences packed one after another: entry b has q rows cu_q[b] .. cu_q[b+1] and k rows
+                                 cu_k[b] .. cu_k[b+1] of tensors whose batch stride is 0; q_len and k_len are the
+                                 longest. Excludes kv_lengths and past                                                */
+    size_t past_len;          /* keys 0 .. past_len come from tensors.k_past, v_past, the rest from k and v: a cache and
+                                 the new rows without copying. <= k_len                                               */
+    AttnLayout k_past, v_past;/* their storage, if past_len > 0                                                       */
+    AttnScoreLayout scores;   /* optional ATTN_F32 output [B,Hq,Sq,Sk]; ATTN_NONE: not wanted                         */
+    AttnStage scores_stage;   /* what it shows                                                                        */
 } AttnProblem;
 
-/* The largest batch, q_len, k_len, heads, d, dv and |causal_offset| accepted. */
+/* The largest batch, q_len, k_len, heads, d, dv and |offset| accepted. */
 #define ATTN_MAX_SIZE ((size_t)1 << 30)
 
 /* A problem over contiguous f32 tensors [batch, head, row, column], scale 1/sqrt(d), nothing masked, no log-sum-exp. */
@@ -186,6 +227,14 @@ typedef struct AttnTensors {
     float *lse;        /* [B,Hq,Sq]; required exactly if problem.lse is present    */
     const void *mask;  /* [B,Hq,Sq,Sk] bytes; required if problem.mask is present  */
     const float *bias; /* [B,Hq,Sq,Sk]; required if problem.bias is present        */
+    const float *w;              /* [Hq,d] contiguous, for ATTN_SCORE_ADDITIVE              */
+    const int64_t *offsets;      /* [B], for ATTN_ALIGN_OFFSETS; |each| <= ATTN_MAX_SIZE    */
+    const int64_t *kv_lengths;   /* [B], 0 <= each <= k_len                                 */
+    const float *alibi_slopes;   /* [Hq]                                                    */
+    const float *sinks;          /* [Hq]                                                    */
+    const int64_t *cu_q, *cu_k;  /* [B+1], ascending from 0, for varlen                     */
+    const void *k_past, *v_past; /* [B,Hkv,past_len,d], [B,Hkv,past_len,dv]                 */
+    float *scores;               /* [B,Hq,Sq,Sk], written whole                             */
 } AttnTensors;
 
 static inline AttnTensors attn_tensors(const void *q, const void *k, const void *v, void *o)
@@ -283,6 +332,288 @@ typedef struct AttnKernelInfo {
 /* Kernels built into this library, in a fixed order; index < attn_kernel_count(). The strings live as long as the process. */
 ATTN_API size_t attn_kernel_count(void);
 ATTN_API AttnStatus attn_kernel_query(size_t index, AttnKernelInfo *info);
+
+/* ---- Merge ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Partial results of the same queries over disjoint sets of keys, to be made one. Part n has o_n [B,H,S,dv], relative to its own softmax,
+ * and lse_n [B,H,S]; all parts have the same strides. A sink belongs to one part only, or it counts once for each. */
+typedef struct AttnMerge {
+    size_t size;                    /* set by attn_merge_of()                          */
+    size_t parts;                   /* n >= 0                                          */
+    size_t batch, heads, rows, dv;  /* B, H, S >= 0; dv >= 1                           */
+    AttnLayout o_part, lse_part;    /* storage of each part, f32                       */
+    AttnLayout o, lse;              /* of the result; lse ATTN_NONE: not wanted        */
+} AttnMerge;
+
+/* Contiguous tensors, the log-sum-exp of the result wanted. */
+static inline AttnMerge attn_merge_of(size_t parts, size_t batch, size_t heads, size_t rows, size_t dv)
+{
+    AttnMerge m;
+    memset(&m, 0, sizeof m);
+    m.size = sizeof m;
+    m.parts = parts;
+    m.batch = batch;
+    m.heads = heads;
+    m.rows = rows;
+    m.dv = dv;
+    m.o.dtype = m.lse.dtype = ATTN_F32;
+    m.o.row = (ptrdiff_t)dv;
+    m.o.head = (ptrdiff_t)(rows * dv);
+    m.o.batch = (ptrdiff_t)(heads * rows * dv);
+    m.lse.row = 1;
+    m.lse.head = (ptrdiff_t)rows;
+    m.lse.batch = (ptrdiff_t)(heads * rows);
+    m.o_part = m.o;
+    m.lse_part = m.lse;
+    return m;
+}
+
+/* lse = ln sum_n exp(lse_n), o = sum_n exp(lse_n - lse) o_n. A part whose lse is -inf is dead: its o is not read. All dead, or no parts: o
+ * is 0 and lse -inf. o_parts and lse_parts hold `parts` addresses. o may be one of the parts, and lse too, if address and strides are the
+ * same; any other overlap of a result is an error. Runs on the calling thread, allocates nothing; denormals count as zero, as in attn_run. */
+ATTN_API AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse);
+
+/* ---- Multi-head attention -------------------------------------------------------------------------------------------------------- */
+
+/*     y = concat_h( SDPA( xq Wq + bq, xk Wk + bk, xv Wv + bv ) ) Wo + bo
+ *
+ * around it, if asked for, rotary positions on q and k, a residual and a LayerNorm. Three objects, as before: the weights, packed once
+ * (AttnMha); what is fixed for a shape (AttnMhaPlan); the data of one run (AttnMhaTensors).
+ *
+ *     AttnMhaConfig c = attn_mha_config(768, 12);
+ *     AttnMhaWeights w = attn_mha_weights(wq, wk, wv, wo);
+ *     AttnMha *mha;
+ *     attn_mha_create(&c, &w, NULL, NULL, 0, &mha);
+ *     AttnMhaShape s = attn_mha_shape(&c, batch, rows, rows);
+ *     AttnMhaPlan *plan;
+ *     attn_mha_plan_create(mha, &s, NULL, &plan);
+ *     AttnMhaTensors t = attn_mha_tensors(x, NULL, NULL, y);
+ *     attn_mha_run(plan, &t, workspace, attn_mha_plan_workspace(plan));
+ */
+
+/* Which rows keys and values are made of; it decides how many matrix products the projections are. */
+typedef enum AttnMhaSources {
+    ATTN_MHA_SELF = 0, /* xq = xk = xv: one product; kdim = vdim = embed  */
+    ATTN_MHA_CROSS,    /* xk = xv, other rows than xq: two; kdim = vdim   */
+    ATTN_MHA_SEPARATE  /* three sources, which may be equal: three        */
+} AttnMhaSources;
+
+/* Rotary position embedding (Su et al. 2021): pair c of the first rope_dims columns of each q and k head turns by position *
+ * base^(-2c/rope_dims). */
+typedef enum AttnRope {
+    ATTN_ROPE_NONE = 0,
+    ATTN_ROPE_INTERLEAVED, /* pairs are columns (2c, 2c + 1)                                  */
+    ATTN_ROPE_HALVES       /* pairs are columns (c, c + rope_dims / 2): GPT-NeoX, Llama in HF */
+} AttnRope;
+
+typedef enum AttnNorm {
+    ATTN_NORM_NONE = 0,
+    ATTN_NORM_PRE, /* the query source is normalised first (in ATTN_MHA_SELF that is all sources); the residual is not */
+    ATTN_NORM_POST /* y is normalised last, after the residual                                                         */
+} AttnNorm;
+
+typedef struct AttnMhaConfig {
+    size_t size;            /* set by attn_mha_config()                                                          */
+    size_t embed;           /* E >= 1: width of xq, and of y if there is an output projection                     */
+    size_t q_heads;         /* Hq >= 1, a multiple of kv_heads                                                    */
+    size_t kv_heads;        /* Hkv >= 1                                                                           */
+    size_t d, dv;           /* widths of a head; attn_mha_config() sets E / Hq                                    */
+    size_t kdim, vdim;      /* widths of xk and xv; attn_mha_config() sets E                                      */
+    AttnMhaSources sources; /* what is the same as what                                                           */
+    bool output;            /* project the heads by Wo; else y is [B,Sq,Hq*dv]. attn_mha_config() sets true       */
+    bool zero_attn;         /* one more key and value of zeros, after all others (torch add_zero_attn)            */
+    AttnRope rope;          /* rotary positions                                                                   */
+    size_t rope_dims;       /* even, <= d: columns that turn; the rest passes. Set with rope                       */
+    double rope_base;       /* > 0; 10000 is usual. Set with rope                                                 */
+    bool residual;          /* y += xq; needs y as wide as xq                                                     */
+    AttnNorm norm;          /* LayerNorm before or after                                                          */
+    double norm_eps;        /* >= 0, added to the variance; attn_mha_config() sets 1e-5                            */
+} AttnMhaConfig;
+
+/* One row of heads of width embed / heads, self-attention, with output projection. */
+static inline AttnMhaConfig attn_mha_config(size_t embed, size_t heads)
+{
+    AttnMhaConfig c;
+    memset(&c, 0, sizeof c);
+    c.size = sizeof c;
+    c.embed = c.kdim = c.vdim = embed;
+    c.q_heads = c.kv_heads = heads;
+    c.d = c.dv = heads > 0 ? embed / heads : 0;
+    c.output = true;
+    c.norm_eps = 1e-5;
+    return c;
+}
+
+/* Weights as torch.nn.Linear keeps them: [outputs][inputs], rows of inputs contiguous and one after another. Output h * d + c is column c
+ * of head h. All are read by attn_mha_create and never again. */
+typedef struct AttnMhaWeights {
+    size_t size;                             /* set by attn_mha_weights()                                        */
+    const float *wq, *wk, *wv, *wo;          /* [Hq*d,E] [Hkv*d,kdim] [Hkv*dv,vdim] [E,Hq*dv]; wo NULL without output */
+    const float *bq, *bk, *bv, *bo;          /* biases [outputs]; NULL: none                                     */
+    const float *bias_k, *bias_v;            /* [Hkv*d], [Hkv*dv]: one more key and value after the projected ones, not
+                                                projected themselves (torch add_bias_kv); both or none           */
+    const float *norm_weight, *norm_bias;    /* [E] (post: width of y); NULL: ones, zeros                        */
+} AttnMhaWeights;
+
+static inline AttnMhaWeights attn_mha_weights(const float *wq, const float *wk, const float *wv, const float *wo)
+{
+    AttnMhaWeights w;
+    memset(&w, 0, sizeof w);
+    w.size = sizeof w;
+    w.wq = wq;
+    w.wk = wk;
+    w.wv = wv;
+    w.wo = wo;
+    return w;
+}
+
+typedef struct AttnMha AttnMha;         /* packed weights; immutable                      */
+typedef struct AttnMhaPlan AttnMhaPlan; /* one shape on one AttnMha; immutable            */
+
+/* Bytes that the packed weights take (a multiple of 64), for a caller who wants to own their memory. `weights` says which of the optional
+ * ones exist; options as in attn_plan_create, `kernel` may name a linear kernel. */
+ATTN_API AttnStatus attn_mha_packed_size(const AttnMhaConfig *config, const AttnMhaWeights *weights, const AttnOptions *options,
+                                         size_t *bytes);
+
+/* Pack the weights. memory NULL (and memory_size 0): to memory that the object owns and attn_mha_destroy frees. Else to `memory`, at least
+ * attn_mha_packed_size bytes, 64-byte aligned, which must outlive the object and is not freed. On error *mha is NULL. */
+ATTN_API AttnStatus attn_mha_create(const AttnMhaConfig *config, const AttnMhaWeights *weights, const AttnOptions *options, void *memory,
+                                    size_t memory_size, AttnMha **mha);
+ATTN_API void attn_mha_destroy(AttnMha *mha); /* NULL is fine; its plans must be gone */
+
+/* The linear kernel that projects. */
+ATTN_API const char *attn_mha_kernel(const AttnMha *mha);
+
+typedef enum AttnMhaWeightsOut {
+    ATTN_MHA_WEIGHTS_NONE = 0,
+    ATTN_MHA_WEIGHTS_MEAN, /* [B,Sq,keys], mean over query heads */
+    ATTN_MHA_WEIGHTS_HEADS /* [B,Hq,Sq,keys]                     */
+} AttnMhaWeightsOut;
+
+/* Storage of a tensor [batch, row, column] of f32: strides in elements, any sign, 0 repeats; the column stride is 1. */
+typedef struct AttnRows {
+    ptrdiff_t batch, row;
+} AttnRows;
+
+/* One shape, and how to attend. Fields named as in AttnProblem mean what they mean there, and errors about them name problem.FIELD.
+ *
+ * `keys` below is what a query row may look at: k_len, one more with bias_k, one more with zero_attn; with a cache, its capacity. The rows
+ * of bias_k and zero_attn are seen by every query row: no causal frontier, window, length, mask, key mask or bias reaches them.
+ *
+ * With a cache, a run appends its k_len new keys and values behind the past[b] ones, then attends to all of them. Query row i stands at key
+ * past[b] + i (causal, window, ALiBi), and rotary positions continue from past[b]. k_len = 0 attends without appending: cross-attention to
+ * rows that were projected once. */
+typedef struct AttnMhaShape {
+    size_t size;                       /* set by attn_mha_shape()                                                  */
+    size_t batch, q_len, k_len;        /* rows of xq; rows of xk and xv (ATTN_MHA_SELF: q_len)                     */
+    AttnRows xq, xk, xv, y;            /* [B,Sq,E] [B,Sk,kdim] [B,Sk,vdim] [B,Sq,E or Hq*dv]                       */
+    double scale;                      /* attn_mha_shape() sets 1/sqrt(d)                                          */
+    bool causal;
+    AttnAlign align;                   /* 0 with a cache                                                           */
+    int64_t offset;
+    bool window;
+    int64_t window_left, window_right;
+    double softcap;
+    bool alibi;                        /* not with bias_k or zero_attn, which have no place                        */
+    bool sinks;
+    bool kv_lengths;                   /* not with a cache, which has its own                                      */
+    AttnScoreLayout mask, bias;        /* over [B,Hq,Sq,k_len], with a cache [B,Hq,Sq,capacity]                    */
+    bool key_mask;                     /* tensors.key_mask [B,k_len or capacity] bytes, true = takes part; with mask: both must agree */
+    ptrdiff_t key_mask_batch;          /* distance between its batch entries                                       */
+    AttnMhaWeightsOut weights;         /* what tensors.weights receives                                            */
+    ptrdiff_t weights_batch, weights_head, weights_row; /* its strides; head 0 for the mean; attn_mha_shape_want_weights() sets them */
+    bool positions;                    /* rotary positions from tensors.q_positions and k_positions, else rows count from:   */
+    int64_t q_position, k_position;    /* of row 0, past[b] is added with a cache                                  */
+    size_t capacity;                   /* > 0: a cache of so many rows per batch entry and KV head                 */
+    AttnLayout k_cache, v_cache;       /* [B,Hkv,capacity,d], [B,Hkv,capacity,dv]; attn_mha_shape_use_cache() sets them contiguous */
+} AttnMhaShape;
+
+/* Contiguous [B,S,width] tensors, scale 1/sqrt(d), nothing masked. */
+static inline AttnMhaShape attn_mha_shape(const AttnMhaConfig *config, size_t batch, size_t q_len, size_t k_len)
+{
+    AttnMhaShape s;
+    const size_t width = config->output ? config->embed : config->q_heads * config->dv;
+    memset(&s, 0, sizeof s);
+    s.size = sizeof s;
+    s.batch = batch;
+    s.q_len = q_len;
+    s.k_len = k_len;
+    s.xq.row = (ptrdiff_t)config->embed;
+    s.xk.row = (ptrdiff_t)config->kdim;
+    s.xv.row = (ptrdiff_t)config->vdim;
+    s.y.row = (ptrdiff_t)width;
+    s.xq.batch = (ptrdiff_t)(q_len * config->embed);
+    s.xk.batch = (ptrdiff_t)(k_len * config->kdim);
+    s.xv.batch = (ptrdiff_t)(k_len * config->vdim);
+    s.y.batch = (ptrdiff_t)(q_len * width);
+    s.scale = config->d > 0 ? 1.0 / sqrt((double)config->d) : 0.0;
+    return s;
+}
+
+/* A contiguous cache [B,Hkv,capacity,...]. */
+static inline void attn_mha_shape_use_cache(AttnMhaShape *s, const AttnMhaConfig *config, size_t capacity)
+{
+    s->capacity = capacity;
+    s->k_cache.dtype = s->v_cache.dtype = ATTN_F32;
+    s->k_cache.row = (ptrdiff_t)config->d;
+    s->v_cache.row = (ptrdiff_t)config->dv;
+    s->k_cache.head = (ptrdiff_t)(capacity * config->d);
+    s->v_cache.head = (ptrdiff_t)(capacity * config->dv);
+    s->k_cache.batch = (ptrdiff_t)(config->kv_heads * capacity * config->d);
+    s->v_cache.batch = (ptrdiff_t)(config->kv_heads * capacity * config->dv);
+}
+
+/* Weights as a contiguous tensor; `keys` counts the rows of bias_k and zero_attn, or is the capacity of the cache. */
+static inline void attn_mha_shape_want_weights(AttnMhaShape *s, const AttnMhaConfig *config, AttnMhaWeightsOut weights, size_t keys)
+{
+    const size_t heads = weights == ATTN_MHA_WEIGHTS_HEADS ? config->q_heads : 1, row = weights == ATTN_MHA_WEIGHTS_NONE ? 0 : keys;
+    s->weights = weights;
+    s->weights_row = (ptrdiff_t)row;
+    s->weights_head = weights == ATTN_MHA_WEIGHTS_HEADS ? (ptrdiff_t)(s->q_len * row) : 0;
+    s->weights_batch = (ptrdiff_t)(heads * s->q_len * row);
+}
+
+/* The data of one run; the rules are those of AttnTensors: no output (y, weights, caches) shares a byte with another tensor. */
+typedef struct AttnMhaTensors {
+    size_t size;                              /* set by attn_mha_tensors()                                              */
+    const float *xq, *xk, *xv;                /* sources; ATTN_MHA_SELF: xk and xv NULL, ATTN_MHA_CROSS: xv NULL        */
+    float *y;                                 /* written whole                                                          */
+    float *weights;                           /* required exactly if shape.weights asks; written whole                  */
+    const void *key_mask, *mask;              /* bytes                                                                  */
+    const float *bias;
+    const int64_t *offsets, *kv_lengths;      /* [B]                                                                    */
+    const float *alibi_slopes, *sinks;        /* [Hq]                                                                   */
+    const int64_t *q_positions, *k_positions; /* [B,q_len], [B,k_len], contiguous, with shape.positions; |each| <= ATTN_MAX_SIZE */
+    float *k_cache, *v_cache;                 /* the new rows are written, no other                                     */
+    const int64_t *past;                      /* [B] rows in the cache before the run; past[b] + k_len <= capacity. The caller counts on */
+} AttnMhaTensors;
+
+static inline AttnMhaTensors attn_mha_tensors(const float *xq, const float *xk, const float *xv, float *y)
+{
+    AttnMhaTensors t;
+    memset(&t, 0, sizeof t);
+    t.size = sizeof t;
+    t.xq = xq;
+    t.xk = xk;
+    t.xv = xv;
+    t.y = y;
+    return t;
+}
+
+/* Validate a shape, choose the attention kernel, fix the workspace. options may be NULL; `mha` must outlive the plan. On error *plan is
+ * NULL. */
+ATTN_API AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, const AttnOptions *options, AttnMhaPlan **plan);
+ATTN_API void attn_mha_plan_destroy(AttnMhaPlan *plan); /* NULL is fine */
+
+/* Bytes of workspace that attn_mha_run needs (a multiple of 64, at least 64). */
+ATTN_API size_t attn_mha_plan_workspace(const AttnMhaPlan *plan);
+
+/* The plan of the attention inside, for attn_plan_kernel and attn_plan_explain; lives as long as this one. */
+ATTN_API const AttnPlan *attn_mha_plan_attention(const AttnMhaPlan *plan);
+
+/* Compute. What attn_run promises holds here too: allocates nothing, bits do not depend on threads, denormals count as zero, and on an
+ * error nothing was written, the cache included. workspace: attn_mha_plan_workspace(plan) bytes, 64-byte aligned. */
+ATTN_API AttnStatus attn_mha_run(const AttnMhaPlan *plan, const AttnMhaTensors *tensors, void *workspace, size_t workspace_size);
 
 #ifdef __cplusplus
 }

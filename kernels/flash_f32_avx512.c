@@ -1,21 +1,7 @@
 /* flash_f32_avx512.c - streaming-softmax attention with AVX-512.
  *
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/avx512.h. */
-#include "kernels/fpenv.h"
-#include "kernels/kernel.h"
-#include "kernels/scratch.h"
-
 #include "kernels/isa/avx512.h"
-
-#include "kernels/algo/exp.h"
-
-#define EXP2_CONSTANTS(k) Exp2 *k = exp2_constants()
-#define EXP2(x, k) exp2_poly(x, k)
-#define EXP2_IS_CALL 0
-#define KEY_BLOCK 256
-#define SWIFT 1
-#include "kernels/algo/tile.h"
-#include "kernels/algo/pack.h"
 #include "kernels/algo/attend.h"
 
 static double cost(const AttnProblem *p)
@@ -26,11 +12,10 @@ static double cost(const AttnProblem *p)
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "streaming softmax, queries in lanes, AVX-512",
-    .isa = ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL) | ATTN_CPU(FMA),
-    .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
-    .features = ATTN_HAS_ALL,
-    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = EXP2_ULP, .exp_exact_at_0 = true,
-                 .chain_from_m = SWIFT},
+    .isa = VF_NEEDS,
+    .dtypes = ATTN_F32_TENSORS,
+    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
+    .accuracy = ATTEND_ACCURACY,
     .panel = LANES,
     .unit_panels = UNIT_PANELS,
     .scratch = attend_scratch,

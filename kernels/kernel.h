@@ -56,13 +56,22 @@ enum {
 
 /* Options of a problem that a kernel must say it handles; plan validation computes what a problem needs. */
 enum {
-    ATTN_HAS_CAUSAL = 1u << 0, /* any causal setting                   */
-    ATTN_HAS_MASK = 1u << 1,   /* boolean mask                         */
-    ATTN_HAS_BIAS = 1u << 2,   /* additive bias                        */
-    ATTN_HAS_LSE = 1u << 3,    /* log-sum-exp output                   */
-    ATTN_HAS_GQA = 1u << 4,    /* kv_heads < q_heads                   */
-    ATTN_HAS_DV = 1u << 5,     /* dv != d                              */
-    ATTN_HAS_ALL = (1u << 6) - 1
+    ATTN_HAS_BAND = 1u << 0,      /* causal frontier, window, lengths: a range of keys for each row */
+    ATTN_HAS_MASK = 1u << 1,      /* boolean mask                                                   */
+    ATTN_HAS_BIAS = 1u << 2,      /* additive bias                                                  */
+    ATTN_HAS_LSE = 1u << 3,       /* log-sum-exp output                                             */
+    ATTN_HAS_GQA = 1u << 4,       /* kv_heads < q_heads                                             */
+    ATTN_HAS_DV = 1u << 5,        /* dv != d                                                        */
+    ATTN_HAS_SOFTCAP = 1u << 6,   /* tanh soft-cap                                                  */
+    ATTN_HAS_ALIBI = 1u << 7,     /* slopes                                                         */
+    ATTN_HAS_SINKS = 1u << 8,     /* sink scores                                                    */
+    ATTN_HAS_VARLEN = 1u << 9,    /* packed sequences                                               */
+    ATTN_HAS_PAST = 1u << 10,     /* keys in two segments                                           */
+    ATTN_HAS_SCORES = 1u << 11,   /* scores or weights as an output                                 */
+    ATTN_HAS_OPTIONS = (1u << 12) - 1,
+    ATTN_HAS_DOT = 1u << 12,      /* the score functions                                            */
+    ATTN_HAS_GAUSSIAN = 1u << 13,
+    ATTN_HAS_ADDITIVE = 1u << 14
 };
 
 /* Set of dtypes, one bit each. */
@@ -71,6 +80,8 @@ typedef struct AttnDtypes {
     uint32_t q, kv, o; /* storage types that the kernel takes */
 } AttnDtypes;
 
+#define ATTN_F32_TENSORS {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)}
+
 /* What a kernel promises about rounding; the tolerances of verify follow from it (docs/measuring.md). u is a unit roundoff: 2^-24 is f32. */
 typedef struct AttnAccuracy {
     double u_accumulate; /* sums in QK, PV and l                                               */
@@ -78,27 +89,45 @@ typedef struct AttnAccuracy {
     double u_prob;       /* storage of a probability between the exponential and PV            */
     double u_out;        /* output storage                                                     */
     double exp_ulp;      /* relative error of the exponential, in units of 2^-23 (ulp of 1.0)  */
+    double tanh_ulp;     /* the same of tanh, for the soft-cap and the additive score                  */
     bool exp_exact_at_0; /* exp(0) == 1 exactly: the exact oracles may then demand equal bits  */
     bool chain_from_m;   /* sums of QK start at -m: each addition rounds on the scale of m too */
 } AttnAccuracy;
+#define ATTN_F32_ROUNDING .u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24
 
 /* Everything that a unit needs besides its own coordinates. Made by attn_run from plan and tensors; constant during a run. */
 typedef struct AttnArgs {
     const AttnProblem *p;
     const AttnTensors *t;
-    size_t group;   /* q_heads / kv_heads                                                                       */
-    int64_t offset; /* position of query row 0 among the keys                                                   */
-    int64_t right;  /* row i sees keys j <= i + offset + right; ATTN_UNBOUNDED where nothing cuts               */
-    double scale;   /* p->scale                                                                                 */
+    size_t group; /* q_heads / kv_heads */
 } AttnArgs;
-#define ATTN_UNBOUNDED (INT64_C(1) << 40)
 
 /* A work unit: rows [row0, row1) of one batch entry and KV head. Rows count through the query heads of the group, head by head:
- * row r is query row r % q_len of head kv_head * group + r / q_len. A unit crosses a head's border only where q_len < kernel->panel. */
+ * row r is query row r % q_len of head kv_head * group + r / q_len. A unit crosses a head's border only where q_len < kernel->panel.
+ * In a packed batch (varlen), rows beyond the entry's own length are no rows: the kernel passes them over. */
 typedef struct AttnSpan {
     size_t b, kv_head;
     size_t row0, row1;
 } AttnSpan;
+
+/* The other kind of kernel: y = x W^T + b, a matrix product with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear
+ * keeps it. One struct serves packing and running. */
+typedef struct AttnLinear {
+    size_t rows, inputs, outputs; /* x [rows][inputs], y [rows][outputs]                       */
+    ptrdiff_t x_row, y_row;       /* distance between rows, in elements                         */
+    bool accumulate;              /* y += instead of y =; the residual of "add & norm"          */
+} AttnLinear;
+
+/* Part of a product: rows [row0, row1) and outputs [out0, out1); out0 is a multiple of the kernel's `panel`. */
+typedef struct AttnLinearSpan {
+    size_t row0, row1, out0, out1;
+} AttnLinearSpan;
+
+typedef struct AttnLinearKernel {
+    size_t (*packed)(size_t inputs, size_t outputs);                                             /* bytes of packed weights          */
+    void (*pack)(size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row, void *packed);  /* to 64-byte aligned memory        */
+    void (*run)(const AttnLinear *, AttnLinearSpan, const float *x, const void *packed, const float *bias, float *y); /* bias may be NULL */
+} AttnLinearKernel;
 
 typedef struct AttnKernel {
     const char *name;       /* file stem = test name = bench key = ATTNZOO_KERNEL value                            */
@@ -113,6 +142,9 @@ typedef struct AttnKernel {
     size_t (*scratch)(const AttnProblem *);                         /* bytes per worker, a multiple of 64; may be 0 */
     double (*cost)(const AttnProblem *);                            /* estimated core cycles of the whole problem   */
     void (*run)(const AttnArgs *, AttnSpan, void *scratch);         /* scratch is 64-byte aligned                   */
+    const AttnLinearKernel *linear; /* not NULL: a matrix product, and the members from features down to run, panel and
+                                       unit_panels excepted, are unused. panel: outputs that are packed together;
+                                       unit_panels: how many times 128 rows make a unit, 1 as a rule               */
 } AttnKernel;
 
 /* The descriptor's symbol: attn_kernel_<name>; meson passes ATTN_KERNEL_NAME for each file. */
@@ -126,37 +158,90 @@ typedef struct AttnKernel {
 extern const AttnKernel ATTN_KERNEL_ID;
 #endif
 
-/* Addresses, strides resolved. The casts hold because `fits` and `dtypes` admitted the storage type. */
-static inline const float *attn_q_row(const AttnArgs *a, size_t b, size_t h, size_t i)
+/* One batch entry: its real lengths, where its rows begin in packed tensors, and where its row 0 stands among its keys. */
+typedef struct AttnSequence {
+    size_t b;
+    size_t q_len, k_len;     /* rows that exist                                       */
+    size_t q_first, k_first; /* first rows in the tensors; 0 unless packed            */
+    int64_t offset;          /* row i stands at key i + offset                        */
+} AttnSequence;
+static inline AttnSequence attn_sequence(const AttnArgs *a, size_t b)
 {
-    return (const float *)a->t->q + (ptrdiff_t)b * a->p->q.batch + (ptrdiff_t)h * a->p->q.head + (ptrdiff_t)i * a->p->q.row;
-}
-static inline const float *attn_k_row(const AttnArgs *a, size_t b, size_t g, size_t j)
-{
-    return (const float *)a->t->k + (ptrdiff_t)b * a->p->k.batch + (ptrdiff_t)g * a->p->k.head + (ptrdiff_t)j * a->p->k.row;
-}
-static inline const float *attn_v_row(const AttnArgs *a, size_t b, size_t g, size_t j)
-{
-    return (const float *)a->t->v + (ptrdiff_t)b * a->p->v.batch + (ptrdiff_t)g * a->p->v.head + (ptrdiff_t)j * a->p->v.row;
-}
-static inline float *attn_o_row(const AttnArgs *a, size_t b, size_t h, size_t i)
-{
-    return (float *)a->t->o + (ptrdiff_t)b * a->p->o.batch + (ptrdiff_t)h * a->p->o.head + (ptrdiff_t)i * a->p->o.row;
-}
-static inline float *attn_lse_at(const AttnArgs *a, size_t b, size_t h, size_t i)
-{
-    return a->t->lse + (ptrdiff_t)b * a->p->lse.batch + (ptrdiff_t)h * a->p->lse.head + (ptrdiff_t)i * a->p->lse.row;
+    const AttnProblem *p = a->p;
+    AttnSequence s = {.b = b, .q_len = p->q_len, .k_len = p->k_len};
+    if (p->varlen) {
+        s.q_first = (size_t)a->t->cu_q[b];
+        s.k_first = (size_t)a->t->cu_k[b];
+        s.q_len = (size_t)(a->t->cu_q[b + 1] - a->t->cu_q[b]);
+        s.k_len = (size_t)(a->t->cu_k[b + 1] - a->t->cu_k[b]);
+    }
+    if (p->kv_lengths)
+        s.k_len = (size_t)a->t->kv_lengths[b];
+    s.offset = p->align == ATTN_ALIGN_TOP_LEFT       ? 0
+               : p->align == ATTN_ALIGN_BOTTOM_RIGHT ? (int64_t)s.k_len - (int64_t)s.q_len
+               : p->align == ATTN_ALIGN_OFFSET       ? p->offset
+                                                     : a->t->offsets[b];
+    return s;
 }
 
 /* Keys [lo, hi) that the structure of the problem lets query row i see; lo == hi: none. Mask and bias may hide more. */
 typedef struct AttnKeys {
     size_t lo, hi;
 } AttnKeys;
-static inline AttnKeys attn_visible_keys(const AttnArgs *a, size_t i)
+static inline AttnKeys attn_visible_keys(const AttnArgs *a, const AttnSequence *s, size_t i)
 {
-    const int64_t end = (int64_t)i + a->offset + a->right + 1, len = (int64_t)a->p->k_len;
-    AttnKeys keys = {0, end <= 0 ? 0 : end < len ? (size_t)end : (size_t)len};
-    return keys;
+    const AttnProblem *p = a->p;
+    const int64_t at = (int64_t)i + s->offset, len = (int64_t)s->k_len;
+    int64_t lo = 0, hi = len;
+    if (p->causal && at + 1 < hi)
+        hi = at + 1;
+    if (p->window && p->window_right >= 0 && at + p->window_right + 1 < hi)
+        hi = at + p->window_right + 1;
+    if (p->window && p->window_left >= 0 && at - p->window_left > 0)
+        lo = at - p->window_left;
+    const AttnKeys keys = {(size_t)lo, (size_t)hi}, none = {0, 0};
+    return lo < hi ? keys : none;
+}
+
+/* Addresses, strides resolved. The casts hold because `fits` and `dtypes` admitted the storage type. */
+static inline const float *attn_q_row(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i)
+{
+    const AttnLayout *q = &a->p->q;
+    return (const float *)a->t->q + (ptrdiff_t)s->b * q->batch + (ptrdiff_t)h * q->head + (ptrdiff_t)(s->q_first + i) * q->row;
+}
+static inline float *attn_o_row(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i)
+{
+    const AttnLayout *o = &a->p->o;
+    return (float *)a->t->o + (ptrdiff_t)s->b * o->batch + (ptrdiff_t)h * o->head + (ptrdiff_t)(s->q_first + i) * o->row;
+}
+static inline float *attn_lse_at(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i)
+{
+    const AttnLayout *l = &a->p->lse;
+    return a->t->lse + (ptrdiff_t)s->b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)(s->q_first + i) * l->row;
+}
+
+/* Row j of K or V of KV head g, in the past or among the new rows. Rows of one segment are l->row apart. */
+static inline const float *attn_kv_row(const AttnLayout *past, const void *past_base, const AttnLayout *now, const void *base,
+                                       size_t past_len, const AttnSequence *s, size_t g, size_t j)
+{
+    const bool old = j < past_len;
+    const AttnLayout *l = old ? past : now;
+    const ptrdiff_t row = (ptrdiff_t)(old ? j : s->k_first + j - past_len);
+    return (const float *)(old ? past_base : base) + (ptrdiff_t)s->b * l->batch + (ptrdiff_t)g * l->head + row * l->row;
+}
+static inline const float *attn_k_row(const AttnArgs *a, const AttnSequence *s, size_t g, size_t j)
+{
+    return attn_kv_row(&a->p->k_past, a->t->k_past, &a->p->k, a->t->k, a->p->past_len, s, g, j);
+}
+static inline const float *attn_v_row(const AttnArgs *a, const AttnSequence *s, size_t g, size_t j)
+{
+    return attn_kv_row(&a->p->v_past, a->t->v_past, &a->p->v, a->t->v, a->p->past_len, s, g, j);
+}
+
+/* Offset of an element of a tensor over scores. */
+static inline ptrdiff_t attn_score_at(const AttnScoreLayout *l, size_t b, size_t h, size_t i, size_t j)
+{
+    return (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row + (ptrdiff_t)j * l->col;
 }
 
 #endif

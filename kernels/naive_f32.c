@@ -1,8 +1,8 @@
 /* naive_f32.c - attention as it is written down, one query row at a time, in plain C.
  *
  * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never
- * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar code
- * and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
+ * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar
+ * code and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
  * yardstick for speed and the kernel to read first; the truth is the oracle in harness/oracle.c, which is in double. */
 #include <math.h>
 
@@ -31,37 +31,84 @@ static size_t scratch(const AttnProblem *p)
     return lay_out(p, NULL, &w);
 }
 
-/* One multiply-add a cycle at best, and expf at about 20. */
+/* One multiply-add a cycle at best, and expf or tanhf at about 20. */
 static double cost(const AttnProblem *p)
 {
-    return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (2.0 * (double)(p->d + p->dv) + 20.0);
+    const double calls = 1.0 + (p->softcap > 0 ? 1.0 : 0.0) + (p->score == ATTN_SCORE_ADDITIVE ? (double)p->d : 0.0);
+    return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (2.0 * (double)(p->d + p->dv) + 20.0 * calls);
 }
 
-/* Scaled, biased score of query row i and key j; -inf where mask or bias hides it. */
-static float score(const AttnArgs *a, size_t b, size_t h, size_t i, size_t j)
+/* s0 of query row i of head h and key row j. */
+static float raw_score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j)
 {
     const AttnProblem *p = a->p;
-    if (a->t->mask) {
-        const unsigned char *mask = a->t->mask;
-        if (!mask[(ptrdiff_t)b * p->mask.batch + (ptrdiff_t)h * p->mask.head + (ptrdiff_t)i * p->mask.row + (ptrdiff_t)j * p->mask.col])
-            return -INFINITY;
-    }
-    float bias = 0.0f;
-    if (a->t->bias) {
-        bias = a->t->bias[(ptrdiff_t)b * p->bias.batch + (ptrdiff_t)h * p->bias.head + (ptrdiff_t)i * p->bias.row +
-                          (ptrdiff_t)j * p->bias.col];
-        if (bias == -INFINITY)
-            return -INFINITY;
-    }
-    const float *q = attn_q_row(a, b, h, i), *k = attn_k_row(a, b, h / a->group, j), scale = (float)a->scale;
+    const float *q = attn_q_row(a, seq, h, i), *k = attn_k_row(a, seq, h / a->group, j), scale = (float)p->scale;
     float sum = 0.0f;
-    for (size_t c = 0; c < p->d; c++)
-        sum += q[c] * scale * k[c];
-    return sum + bias;
+    switch (p->score) {
+    case ATTN_SCORE_DOT:
+        for (size_t c = 0; c < p->d; c++)
+            sum += q[c] * scale * k[c];
+        return sum;
+    case ATTN_SCORE_GAUSSIAN:
+        for (size_t c = 0; c < p->d; c++)
+            sum += (q[c] - k[c]) * (q[c] - k[c]);
+        return -0.5f * scale * sum;
+    case ATTN_SCORE_ADDITIVE:
+        for (size_t c = 0; c < p->d; c++)
+            sum += a->t->w[h * p->d + c] * tanhf(q[c] + k[c]);
+        return scale * sum;
+    }
+    return sum;
 }
 
-/* o += the sum of p v over keys [j, end), and their p to *l. s[j] becomes p. */
-static void chain(const AttnArgs *a, size_t b, size_t g, size_t j, size_t end, float m, const Work *w, float *o, float *l)
+/* s1: the soft-cap on s0. */
+static float cap(const AttnProblem *p, float s)
+{
+    const float softcap = (float)p->softcap;
+    return softcap > 0.0f ? softcap * tanhf(s / softcap) : s;
+}
+
+/* Does mask or bias hide the key? */
+static bool hidden(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j)
+{
+    const unsigned char *mask = a->t->mask;
+    return (mask && !mask[attn_score_at(&a->p->mask, seq->b, h, i, j)]) ||
+           (a->t->bias && a->t->bias[attn_score_at(&a->p->bias, seq->b, h, i, j)] == -INFINITY);
+}
+
+/* s2: bias and ALiBi on s1. */
+static float biased(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, float s)
+{
+    const int64_t steps = (int64_t)i + seq->offset - (int64_t)j;
+    if (a->t->bias)
+        s += a->t->bias[attn_score_at(&a->p->bias, seq->b, h, i, j)];
+    return a->p->alibi ? s - a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : s;
+}
+
+/* The optional scores of a row; m and l are those of its softmax. */
+static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, float m, float l)
+{
+    const AttnProblem *p = a->p;
+    const AttnKeys keys = attn_visible_keys(a, seq, i);
+    for (size_t j = 0; j < p->k_len; j++) {
+        float *to = a->t->scores + attn_score_at(&p->scores, seq->b, h, i, j);
+        const bool sees = j >= keys.lo && j < keys.hi && !hidden(a, seq, h, i, j);
+        if (p->scores_stage >= ATTN_STAGE_BIASED && !sees) {
+            *to = p->scores_stage == ATTN_STAGE_BIASED ? -INFINITY : 0.0f;
+            continue;
+        }
+        *to = raw_score(a, seq, h, i, j);
+        if (p->scores_stage >= ATTN_STAGE_CAPPED)
+            *to = cap(p, *to);
+        if (p->scores_stage >= ATTN_STAGE_BIASED)
+            *to = biased(a, seq, h, i, j, *to);
+        if (p->scores_stage == ATTN_STAGE_WEIGHTS)
+            *to = *to == -INFINITY ? 0.0f : expf(*to - m) / l;
+    }
+}
+
+/* o += the sum of p v over keys [j, end), and their p to *l. */
+static void chain(const AttnArgs *a, const AttnSequence *seq, size_t g, size_t j, size_t end, float m, const Work *w, float *o, float *l)
 {
     const size_t dv = a->p->dv;
     float sum = 0.0f;
@@ -70,7 +117,7 @@ static void chain(const AttnArgs *a, size_t b, size_t g, size_t j, size_t end, f
     for (; j < end; j++) {
         if (w->s[j] == -INFINITY)
             continue;
-        const float p = expf(w->s[j] - m), *v = attn_v_row(a, b, g, j);
+        const float p = expf(w->s[j] - m), *v = attn_v_row(a, seq, g, j);
         sum += p;
         for (size_t c = 0; c < dv; c++)
             w->part[c] += p * v[c];
@@ -80,33 +127,39 @@ static void chain(const AttnArgs *a, size_t b, size_t g, size_t j, size_t end, f
         o[c] += w->part[c];
 }
 
-static void row(const AttnArgs *a, size_t b, size_t h, size_t i, const Work *w)
+static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, const Work *w)
 {
     const size_t dv = a->p->dv;
-    const AttnKeys keys = attn_visible_keys(a, i);
-    float *o = attn_o_row(a, b, h, i), *s = w->s;
-    float m = -INFINITY, l = 0.0f;
+    const AttnKeys keys = attn_visible_keys(a, seq, i);
+    const float sink = a->t->sinks ? a->t->sinks[h] : -INFINITY;
+    float *o = attn_o_row(a, seq, h, i), *s = w->s, m = sink, l = 0.0f;
     for (size_t j = keys.lo; j < keys.hi; j++) {
-        s[j] = score(a, b, h, i, j);
+        s[j] = hidden(a, seq, h, i, j) ? -INFINITY : biased(a, seq, h, i, j, cap(a->p, raw_score(a, seq, h, i, j)));
         m = s[j] > m || isnan(s[j]) ? s[j] : m; /* once NaN, stays NaN: no comparison replaces it */
     }
     for (size_t c = 0; c < dv; c++)
         o[c] = 0.0f;
     for (size_t j = keys.lo; j < keys.hi && m != -INFINITY; j += CHAIN)
-        chain(a, b, h / a->group, j, keys.hi - j < CHAIN ? keys.hi : j + CHAIN, m, w, o, &l);
+        chain(a, seq, h / a->group, j, keys.hi - j < CHAIN ? keys.hi : j + CHAIN, m, w, o, &l);
+    if (sink != -INFINITY)
+        l += expf(sink - m);
     for (size_t c = 0; c < dv && l != 0.0f; c++)
         o[c] /= l;
     if (a->t->lse)
-        *attn_lse_at(a, b, h, i) = m == -INFINITY ? -INFINITY : m + logf(l);
+        *attn_lse_at(a, seq, h, i) = m == -INFINITY ? -INFINITY : m + logf(l);
+    if (a->t->scores)
+        emit(a, seq, h, i, m, l);
 }
 
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 {
     const AttnFpState fp = attn_fp_enter();
+    const AttnSequence seq = attn_sequence(a, unit.b);
     Work w;
     lay_out(a->p, scratch_bytes, &w);
     for (size_t r = unit.row0; r < unit.row1; r++)
-        row(a, unit.b, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, &w);
+        if (r % a->p->q_len < seq.q_len)
+            row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, &w);
     attn_fp_leave(fp);
 }
 
@@ -114,9 +167,10 @@ const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "textbook three passes, one row at a time, plain C",
     .isa = 0,
-    .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
-    .features = ATTN_HAS_ALL,
-    .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 1.0, .exp_exact_at_0 = true},
+    .dtypes = ATTN_F32_TENSORS,
+    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE,
+    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 1.0, .tanh_ulp = 2.2,
+                 .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = 16,
     .scratch = scratch,

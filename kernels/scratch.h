@@ -1,4 +1,4 @@
-/* scratch.h - lays out a kernel's scratch. With a NULL base it only measures, so size and layout are one piece of code and cannot disagree. */
+/* scratch.h - lays out a kernel's scratch. With a NULL base it only measures: size and layout are one piece of code and cannot disagree. */
 #ifndef ATTN_SCRATCH_H
 #define ATTN_SCRATCH_H
 

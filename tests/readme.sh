@@ -55,7 +55,10 @@ int main(void)
     enum { B = 2, HQ = 4, HKV = 2, SQ = 9, SK = 33, D = 20, DV = 12 };
     static float q[B * HQ * SQ * D], k[B * HKV * SK * D], v[B * HKV * SK * DV], mine[B * HQ * SQ * DV], theirs[B * HQ * SQ * DV];
     AttnProblem p = attn_problem(B, HQ, HKV, SQ, SK, D, DV);
-    p.causal = ATTN_CAUSAL_BOTTOM_RIGHT;
+    p.causal = p.window = true; /* a window of its own, to see that the helpers do what the page says of them */
+    p.align = ATTN_ALIGN_BOTTOM_RIGHT;
+    p.window_left = 20;
+    p.window_right = -1;
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
         q[i] = (float)sin((double)i);
     for (size_t i = 0; i < sizeof k / sizeof *k; i++)

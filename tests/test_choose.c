@@ -21,12 +21,12 @@ static double dear(const AttnProblem *p)
 }
 
 #define F32 ATTN_DTYPE_BIT(ATTN_F32)
-static const AttnKernel slow = {.name = "slow", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .cost = dear, .panel = 1};
-static const AttnKernel plain = {.name = "plain", .dtypes = {F32, F32, F32}, .features = 0, .cost = cheap, .panel = 1};
-static const AttnKernel fast = {.name = "fast", .isa = ATTN_CPU(AVX2) | ATTN_CPU(FMA), .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .cost = cheap, .panel = 1};
-static const AttnKernel twin = {.name = "twin", .isa = ATTN_CPU(AVX2), .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .cost = cheap, .panel = 1};
-static const AttnKernel half = {.name = "half", .dtypes = {ATTN_DTYPE_BIT(ATTN_F16), F32, F32}, .features = ATTN_HAS_ALL, .cost = cheap, .panel = 1};
-static const AttnKernel odd = {.name = "odd", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_ALL, .fits = odd_only, .cost = cheap, .panel = 1};
+static const AttnKernel slow = {.name = "slow", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .cost = dear, .panel = 1};
+static const AttnKernel plain = {.name = "plain", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_DOT, .cost = cheap, .panel = 1};
+static const AttnKernel fast = {.name = "fast", .isa = ATTN_CPU(AVX2) | ATTN_CPU(FMA), .dtypes = {F32, F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .cost = cheap, .panel = 1};
+static const AttnKernel twin = {.name = "twin", .isa = ATTN_CPU(AVX2), .dtypes = {F32, F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .cost = cheap, .panel = 1};
+static const AttnKernel half = {.name = "half", .dtypes = {ATTN_DTYPE_BIT(ATTN_F16), F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .cost = cheap, .panel = 1};
+static const AttnKernel odd = {.name = "odd", .dtypes = {F32, F32, F32}, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .fits = odd_only, .cost = cheap, .panel = 1};
 
 static const AttnCpu old = {.arch = "x86_64", .features = ATTN_CPU(SSE2)};
 static const AttnCpu modern = {.arch = "x86_64", .features = ATTN_CPU(SSE2) | ATTN_CPU(AVX2) | ATTN_CPU(FMA)};
@@ -56,8 +56,8 @@ Test(choose, each_clause_rejects_with_its_reason)
     p.d = p.dv = 7;
     cr_assert(attn_choose_judge(&odd, &p, &modern, NULL).accepted);
     cr_assert(attn_choose_judge(&plain, &p, &modern, NULL).accepted);
-    p.causal = ATTN_CAUSAL_TOP_LEFT;
-    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do causal");
+    p.causal = true;
+    cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do causal, window or lengths");
     p = problem();
     p.mask.dtype = ATTN_BOOL;
     cr_assert_str_eq(attn_choose_judge(&plain, &p, &modern, NULL).why, "does not do boolean mask");

@@ -6,6 +6,7 @@
 
 #include "harness/case.h"
 #include "harness/fence.h"
+#include "harness/oracle.h"
 
 static Shape small(void)
 {
@@ -143,6 +144,76 @@ Test(data, v_in_k_shares_memory)
     Data x = make(&c);
     cr_assert_eq(x.tensors.v, x.tensors.k);
     cr_assert_eq(x.problem.v.row, 8);
+    data_free(&x);
+}
+
+static Data data_of(const char *text, VerifyCase *c)
+{
+    char error[300] = "";
+    cr_assert(case_parse(text, c, error, sizeof error), "%s", error);
+    return make(c);
+}
+
+Test(data, keys_that_nobody_sees_are_nan_and_no_others)
+{
+    static const char *const cases[] = {
+        "b3_h2_q5_k40_d4_causal-off7_win6_lse:normal:1:after:t1", "b4_h2_q6_k30_d4_pad1:normal:1:before:t1",
+        "b5_h2_q8_k20_d4_br_win2r1_varlen:normal:1:after:t1", "b2_h2_q3_k33_d4_causal_win9_past21:normal:1:after:t1:x2",
+        "b2_h2_q5_k9_d4_bias:normal:1:after:t1"};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        VerifyCase c;
+        Data x = data_of(cases[n], &c);
+        size_t hidden = 0;
+        for (size_t b = 0; b < c.shape.batch; b++) {
+            const OracleEntry entry = oracle_entry(&x.problem, &x.tensors, b);
+            for (size_t j = 0; j < (x.problem.varlen ? entry.k_len : x.problem.k_len); j++) {
+                bool seen = false;
+                for (size_t i = 0; i < entry.q_len; i++) {
+                    size_t low, high;
+                    oracle_range(&x.problem, &entry, i, &low, &high);
+                    seen = seen || (j >= low && j < high);
+                }
+                hidden += !seen;
+                cr_assert_eq(!isnan(oracle_k_row(&x.problem, &x.tensors, &entry, 1, j)[3]), seen, "%s entry %zu key %zu", cases[n], b, j);
+                cr_assert_eq(!isnan(oracle_v_row(&x.problem, &x.tensors, &entry, 0, j)[0]), seen, "%s entry %zu key %zu", cases[n], b, j);
+            }
+        }
+        cr_assert_eq(hidden > 0, n < 4, "%s", cases[n]);
+        data_free(&x);
+    }
+}
+
+Test(data, arrays_hold_what_the_shape_says)
+{
+    VerifyCase c;
+    Data x = data_of("b4_h8g2_q6_k30_d5_causal-offs_additive_alibi_sink_pad0.5:normal:1:after:t1", &c);
+    bool none = false;
+    for (size_t b = 0; b < 4; b++) {
+        cr_expect_eq(x.tensors.kv_lengths[b], (int64_t)shape_k_len(&c.shape, b));
+        cr_expect_eq(x.tensors.offsets[b], shape_offset(&c.shape, b));
+    }
+    for (size_t h = 0; h < 8; h++) {
+        cr_expect_eq(x.tensors.alibi_slopes[h], ldexpf(1.0f, -(int)h - 1));
+        none = none || x.tensors.sinks[h] == -INFINITY;
+        cr_expect(!isnan(x.tensors.sinks[h]) && isfinite(x.tensors.w[h * 5 + 4]));
+    }
+    cr_expect(none, "some sink must be none");
+    data_free(&x);
+    x = data_of("b4_h2_q6_k30_d5_varlen_lse:normal:1:before:t1", &c);
+    for (size_t b = 0; b < 4; b++)
+        cr_expect_eq(x.tensors.cu_q[b + 1] - x.tensors.cu_q[b], (int64_t)shape_q_len(&c.shape, b));
+    const size_t rows = (size_t)x.tensors.cu_q[4];
+    cr_expect_eq(x.arena[DATA_LSE].bytes, sizeof(float) * ((size_t)x.problem.lse.head + rows), "two heads of no more rows than there are");
+    data_free(&x);
+}
+
+Test(data, the_past_continues_in_the_new_rows)
+{
+    VerifyCase c;
+    Data x = data_of("b1_h1_q2_k40_d4_past25:rampup:1:after:t1", &c);
+    const OracleEntry entry = oracle_entry(&x.problem, &x.tensors, 0);
+    for (size_t j = 1; j < 40; j++)
+        cr_expect_gt(oracle_k_row(&x.problem, &x.tensors, &entry, 0, j)[0], oracle_k_row(&x.problem, &x.tensors, &entry, 0, j - 1)[0]);
     data_free(&x);
 }
 

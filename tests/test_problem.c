@@ -3,6 +3,7 @@
 
 #include "dispatch/overlap.h"
 #include "dispatch/problem.h"
+#include "dispatch/structs.h"
 #include "harness/data.h"
 
 static AttnProblem plain(void)
@@ -127,35 +128,116 @@ Test(problem, scale)
     }
 }
 
-Test(problem, causal)
+Test(problem, position)
 {
     AttnProblem p = plain();
-    for (int causal = ATTN_CAUSAL_NONE; causal <= ATTN_CAUSAL_OFFSET; causal++) {
-        p.causal = (AttnCausal)causal;
-        p.causal_offset = 0;
-        expect_ok(&p, "causal");
-        p.causal_offset = -3;
-        if (p.causal == ATTN_CAUSAL_OFFSET)
+    p.causal = true;
+    for (int align = ATTN_ALIGN_TOP_LEFT; align <= ATTN_ALIGN_OFFSET; align++) {
+        p.align = (AttnAlign)align;
+        p.offset = 0;
+        expect_ok(&p, "align");
+        p.offset = -3;
+        if (p.align == ATTN_ALIGN_OFFSET)
             expect_ok(&p, "offset");
         else
-            expect_refused(&p, ATTN_ERROR_VALUE, "problem.causal_offset is -3");
+            expect_refused(&p, ATTN_ERROR_VALUE, "problem.offset is -3");
     }
     const int64_t most = (int64_t)ATTN_MAX_SIZE;
-    p.causal_offset = most;
+    p.offset = most;
     expect_ok(&p, "offset");
-    p.causal_offset = -most;
+    p.offset = -most;
     expect_ok(&p, "offset");
     const int64_t bad[] = {most + 1, -most - 1, INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < 4; i++) {
-        p.causal_offset = bad[i];
-        expect_refused(&p, ATTN_ERROR_VALUE, "problem.causal_offset is ");
+        p.offset = bad[i];
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.offset is ");
     }
-    static const int unknown[] = {-1, ATTN_CAUSAL_OFFSET + 1, 1000};
+    static const int unknown[] = {-1, ATTN_ALIGN_OFFSETS + 1, 1000};
     for (size_t i = 0; i < 3; i++) {
         p = plain();
-        memcpy(&p.causal, &unknown[i], sizeof p.causal);
-        expect_refused(&p, ATTN_ERROR_VALUE, "problem.causal is ");
+        memcpy(&p.align, &unknown[i], sizeof p.align);
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.align is ");
     }
+}
+
+Test(problem, windows)
+{
+    const int64_t most = (int64_t)ATTN_MAX_SIZE, good[] = {-1, 0, 5, most}, bad[] = {-2, INT64_MIN, most + 1, INT64_MAX};
+    AttnProblem p = plain();
+    p.window = true;
+    for (size_t i = 0; i < 4; i++) {
+        p.window_left = good[i];
+        p.window_right = good[3 - i];
+        expect_ok(&p, "window");
+    }
+    for (size_t i = 0; i < 4; i++) {
+        p.window_left = bad[i];
+        p.window_right = 0;
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.window_left is ");
+        p.window_left = 0;
+        p.window_right = bad[i];
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.window_right is ");
+    }
+    p = plain();
+    p.window_right = 3;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.window_right is 3");
+}
+
+Test(problem, soft_cap_score_and_stage)
+{
+    static const double good[] = {0.0, 0x1p-60, 50.0, 0x1p60}, bad[] = {-1.0, NAN, INFINITY, 0x1p-61, 0x1.1p60};
+    AttnProblem p = plain();
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        p.softcap = good[i];
+        expect_ok(&p, "softcap");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        p.softcap = bad[i];
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.softcap is ");
+    }
+    static const int unknown[] = {-1, 1000};
+    for (size_t i = 0; i < 2; i++) {
+        p = plain();
+        memcpy(&p.score, &unknown[i], sizeof p.score);
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.score is ");
+        p = plain();
+        p.scores = (AttnScoreLayout){ATTN_F32, 210, 35, 7, 1};
+        memcpy(&p.scores_stage, &unknown[i], sizeof p.scores_stage);
+        expect_refused(&p, ATTN_ERROR_VALUE, "problem.scores_stage is ");
+    }
+    p = plain();
+    p.scores_stage = ATTN_STAGE_WEIGHTS;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.scores_stage is 3");
+}
+
+Test(problem, options_that_exclude_each_other)
+{
+    AttnProblem p = plain();
+    p.past_len = 8;
+    p.k_past = p.k;
+    p.v_past = p.v;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.past_len is 8");
+    p.past_len = 7;
+    expect_ok(&p, "past");
+    p.past_len = 0;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.k_past.dtype is ");
+    p = plain();
+    p.past_len = 3;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.k_past.dtype is ");
+    p = plain();
+    p.varlen = true;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.q.batch is ");
+    p.q.batch = p.k.batch = p.v.batch = p.o.batch = 0;
+    p.o.head = 10 * p.o.row; /* room for two entries of 5 rows */
+    expect_ok(&p, "varlen");
+    p.kv_lengths = true;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.kv_lengths is set together with problem.varlen");
+    p.kv_lengths = false;
+    p.scores = (AttnScoreLayout){ATTN_F32, 210, 35, 7, 1};
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.scores is set together with problem.varlen");
+    p = plain();
+    p.scores = (AttnScoreLayout){ATTN_F32, 210, 35, 0, 1};
+    expect_refused(&p, ATTN_ERROR_OVERLAP, "problem.scores is ");
 }
 
 Test(problem, products_that_wrap_around)
@@ -250,7 +332,10 @@ Test(problem, structs_of_other_ages)
     caller.younger[17] = 1;
     cr_expect_eq(attn_problem_check(&caller.problem), ATTN_ERROR_STRUCT);
     cr_expect_not_null(strstr(attn_last_error(), "does not know"));
-    const size_t wrong[] = {0, sizeof(size_t), sizeof(AttnProblem) - 1, 1u << 30, SIZE_MAX};
+    caller.problem.size = ATTN_STRUCT_UP_TO(AttnProblem, bias);
+    caller.problem.softcap = -1.0;
+    expect_ok(&caller.problem, "an older struct, which has no soft-cap");
+    const size_t wrong[] = {0, sizeof(size_t), ATTN_STRUCT_UP_TO(AttnProblem, bias) - 1, 1u << 30, SIZE_MAX};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         caller.problem.size = wrong[i];
         expect_refused(&caller.problem, ATTN_ERROR_STRUCT, "problem.size is ");
@@ -328,7 +413,7 @@ Test(tensors, missing_and_superfluous)
     expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.mask is ");
     t = plain_tensors();
     t.bias = room[4];
-    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "problem.bias.dtype is ATTN_NONE");
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.bias is ");
 
     attn_problem_want_lse(&p);
     p.mask.dtype = ATTN_BOOL;
@@ -341,6 +426,49 @@ Test(tensors, missing_and_superfluous)
     expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.bias is NULL");
     t.bias = room[5];
     expect_tensors(&p, &t, ATTN_OK, "");
+}
+
+Test(tensors, numbers_of_the_entries)
+{
+    static const int64_t bad_lengths[][2] = {{3, 8}, {-1, 3}, {INT64_MAX, 0}};
+    int64_t two[2] = {7, 0};
+    AttnProblem p = plain();
+    AttnTensors t = plain_tensors();
+    p.kv_lengths = true;
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.kv_lengths is NULL");
+    t.kv_lengths = two;
+    expect_tensors(&p, &t, ATTN_OK, "");
+    for (size_t i = 0; i < 3; i++) {
+        t.kv_lengths = bad_lengths[i];
+        expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.kv_lengths[");
+    }
+    p = plain();
+    t = plain_tensors();
+    p.align = ATTN_ALIGN_OFFSETS;
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.offsets is NULL");
+    two[1] = -(int64_t)ATTN_MAX_SIZE - 1;
+    t.offsets = two;
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.offsets[1] is ");
+}
+
+Test(tensors, cumulative_lengths)
+{
+    static const int64_t good[] = {0, 5, 7}, keys[] = {0, 0, 7};
+    static const int64_t bad[][3] = {{1, 5, 7}, {0, 5, 4}, {0, 6, 7}, {0, 3, INT64_MAX}};
+    AttnProblem p = plain();
+    AttnTensors t = plain_tensors();
+    p.varlen = true;
+    p.q.batch = p.k.batch = p.v.batch = p.o.batch = 0;
+    p.o.head = 10 * p.o.row; /* room for two entries of 5 rows */
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.cu_q is NULL");
+    t.cu_q = good;
+    expect_tensors(&p, &t, ATTN_ERROR_NULL, "tensors.cu_k is NULL");
+    t.cu_k = keys;
+    expect_tensors(&p, &t, ATTN_OK, "");
+    for (size_t i = 0; i < 4; i++) {
+        t.cu_q = bad[i];
+        expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.cu_q[");
+    }
 }
 
 Test(tensors, without_elements_may_be_null)
@@ -366,11 +494,14 @@ Test(tensors, structs_of_other_ages)
 {
     AttnProblem p = plain();
     AttnTensors t = plain_tensors();
-    const size_t wrong[] = {0, sizeof t - 1, SIZE_MAX};
+    const size_t wrong[] = {0, ATTN_STRUCT_UP_TO(AttnTensors, bias) - 1, SIZE_MAX};
     for (size_t i = 0; i < 3; i++) {
         t.size = wrong[i];
         expect_tensors(&p, &t, ATTN_ERROR_STRUCT, "tensors.size is ");
     }
+    t.size = ATTN_STRUCT_UP_TO(AttnTensors, bias);
+    t.sinks = room[4];
+    expect_tensors(&p, &t, ATTN_OK, "");
     struct {
         AttnTensors tensors;
         void *younger;

@@ -215,15 +215,15 @@ Test(verify, the_full_suite_covers_what_it_says)
         if (suite.at[i].kind != JOB_CASE)
             continue;
         q[s->q_len < 66 ? s->q_len : 0] = k[s->k_len < 66 ? s->k_len : 0] = width[s->d] = dist[c->dist] = layout[s->layout] = true;
-        causal[s->causal] = true;
+        causal[s->causal ? 1 + s->align : 0] = true;
         mask[s->mask ? c->twist.mask_repeat : 0] |= s->mask;
         bias[s->bias ? c->twist.bias_repeat : 0] |= s->bias;
-        behind |= s->causal == ATTN_CAUSAL_OFFSET && s->causal_offset < 0;
+        behind |= s->causal && s->align == ATTN_ALIGN_OFFSET && s->offset < 0;
         wide_v |= s->dv > s->d;
         narrow_v |= s->dv < s->d;
         shared_v |= s->v_in_k;
         long_k |= s->k_len == 65537;
-        more_q |= s->q_len > s->k_len && s->causal == ATTN_CAUSAL_BOTTOM_RIGHT;
+        more_q |= s->q_len > s->k_len && s->causal && s->align == ATTN_ALIGN_BOTTOM_RIGHT;
     }
     for (size_t n = 1; n <= 65; n++)
         cr_expect(q[n] && k[n], "length %zu", n);

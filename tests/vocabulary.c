@@ -5,21 +5,17 @@
 
 #if defined(ISA_avx512)
 #include "kernels/isa/avx512.h"
-#define NEEDS (ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL))
 #elif defined(ISA_avx2)
 #include "kernels/isa/avx2.h"
-#define NEEDS (ATTN_CPU(AVX2) | ATTN_CPU(FMA))
 #elif defined(ISA_sse2)
 #include "kernels/isa/sse2.h"
-#define NEEDS ATTN_CPU(SSE2)
 #elif defined(ISA_neon)
 #include "kernels/isa/neon.h"
-#define NEEDS ATTN_CPU(NEON)
 #else
 #include "kernels/isa/scalar.h"
-#define NEEDS UINT64_C(0)
 #endif
 #include "kernels/algo/exp.h"
+#include "kernels/algo/tanh.h"
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
@@ -29,6 +25,13 @@ static void exp2_all(const float *x, float *y, size_t n)
     const Exp2 *constants = exp2_constants();
     for (size_t i = 0; i < n; i += VL)
         vf_store(y + i, exp2_poly(vf_load(x + i), constants));
+}
+
+static void tanh_all(const float *x, float *y, size_t n)
+{
+    const Exp2 *constants = exp2_constants();
+    for (size_t i = 0; i < n; i += VL)
+        vf_store(y + i, tanh_poly(vf_load(x + i), constants));
 }
 
 static int same(float a, float b)
@@ -164,6 +167,21 @@ static const char *check_exp2_edges(void)
     return NULL;
 }
 
+static const char *check_tanh_edges(void)
+{
+    static const float in[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e30f, -1e30f, 20.0f, -20.0f};
+    static const float out[] = {0.0f, -0.0f, 1.0f, -1.0f, NAN, 1.0f, -1.0f, 1.0f, -1.0f};
+    for (size_t k = 0; k < sizeof in / sizeof *in; k++) {
+        float x[16], y[16];
+        for (int i = 0; i < 16; i++)
+            x[i] = in[k];
+        tanh_all(x, y, 16);
+        if (!(y[0] == out[k] || (isnan(y[0]) && isnan(out[k]))))
+            return "tanh at an exact or special argument";
+    }
+    return NULL;
+}
+
 static const char *check(float *fenced)
 {
     const char *wrong = NULL;
@@ -172,9 +190,11 @@ static const char *check(float *fenced)
     wrong = wrong ? wrong : check_each_lane();
     wrong = wrong ? wrong : check_tails(fenced);
     wrong = wrong ? wrong : check_moves(fenced);
-    return wrong ? wrong : check_exp2_edges();
+    wrong = wrong ? wrong : check_exp2_edges();
+    return wrong ? wrong : check_tanh_edges();
 }
 
 extern const Vocabulary ATTN_CAT(vocabulary_, ISA);
 const Vocabulary ATTN_CAT(vocabulary_, ISA) = {
-    .name = STRING(ISA), .features = NEEDS, .lanes = VL, .exp_ulp = EXP2_ULP, .exp2 = exp2_all, .check = check};
+    .name = STRING(ISA), .features = VF_NEEDS, .lanes = VL, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP,
+    .exp2 = exp2_all, .tanh = tanh_all, .check = check};

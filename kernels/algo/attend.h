@@ -1,7 +1,7 @@
 /* attend.h - softmax attention over panels of queries and blocks of keys, generic over the vector header. The skeleton of all tile kernels.
  *
- * A panel is up to NQ vectors of query rows, one row a lane. The keys pass by in blocks; each row keeps m, a reference for its scores, l, the
- * sum of 2^(s - m), and o, the sum of 2^(s - m) v, both relative to m (kernels/README.md section 2; scores are in log2 units because q is
+ * A panel is up to NQ vectors of query rows, one row a lane. The keys pass by in blocks; each row keeps m, a reference for its scores, l,
+ * the sum of 2^(s - m), and o, the sum of 2^(s - m) v, both relative to m (kernels/README.md section 2; scores are in log2 units because q is
  * multiplied by scale * log2(e) when it is packed; only with a bias they stay in natural units, since a bias near -FLT_MAX leaves the
  * range when multiplied, and are multiplied after m was taken off). Per block:
  *
@@ -13,16 +13,48 @@
  *
  * Then o += P V. Strips of scores that the structure, a mask or a bias touches pass through the score stage (mask.h) on their way.
  *
- * Each variant file sets, before it includes this: the vector header; EXP2(x, constants) and EXP2_CONSTANTS(constants), its declaration; EXP2_IS_CALL (1: a function call that clobbers every
- * register, so it works on memory), KEY_BLOCK (keys in a block; 0: all of them), SWIFT (0: always the careful way).
+ * A variant file includes the vector header, defines what shall differ from the defaults below, and includes this.
  * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
  * block of scores. Headroom: |v| times the number of key blocks <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
 #ifndef ATTN_ALGO_ATTEND_H
 #define ATTN_ALGO_ATTEND_H
 
+#include "kernels/fpenv.h"
+#include "kernels/kernel.h"
+#include "kernels/scratch.h"
+
+#include "kernels/algo/exp.h"
+#include "kernels/algo/tile.h"
+#include "kernels/algo/pack.h"
 #include "kernels/algo/mask.h"
 
+/* How a tile of scores is made, and the keys in it. */
+#define DOT_TILE(mr, nq, panel, k, stride, d, from, acc) tile_scores(mr, nq, (panel)->q, k, stride, d, from, acc)
+#define ADDITIVE_TILE(mr, nq, panel, k, stride, d, from, acc) tile_additive(mr, nq, (panel)->q, (panel)->w, k, stride, d, from, acc)
+#ifndef SCORE_TILE
+#define SCORE_TILE DOT_TILE
+#define TILE_KEYS MR
+#endif
+/* 2^x, the declaration of its constants, its error in units of 2^-23; whether it is a call, which clobbers every register and so works on
+ * memory. */
+#ifndef EXP2
+#define EXP2(x, constants) exp2_poly(x, constants)
+#define EXP2_CONSTANTS(constants) Exp2 *constants = exp2_constants()
+#define EXP_ULP EXP2_ULP
+#define EXP2_IS_CALL 0
+#endif
+/* Keys in a block; 0: all of them. */
+#ifndef KEY_BLOCK
+#define KEY_BLOCK 256
+#endif
+/* 0: always the careful way. */
+#ifndef SWIFT
+#define SWIFT 1
+#endif
+
 enum { UNIT_PANELS = 8, CHAIN = 256 }; /* CHAIN: terms that are summed one after another before they join a longer sum */
+
+#define ATTEND_ACCURACY {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT}
 #define SWIFT_LIMIT 0x1p20f
 
 typedef struct Panel {
@@ -31,8 +63,9 @@ typedef struct Panel {
     float minus_m[LANES];     /* where score tiles start from: -m, or 0 for raw scores            */
     float sum[LANES];         /* of the block at hand. Both in memory: registers are for the tile */
     float *q;                 /* [d][nq*VL] packed                                                */
+    float *w;                 /* [d][nq*VL] packed weights of the additive score; else unused     */
     float *o;                 /* [nq*VL][ldo], relative to m                                      */
-    size_t row0, rows;        /* query rows of the unit                                           */
+    size_t rows;              /* query rows                                                       */
     size_t nq;                /* vectors of queries in use                                        */
     bool started, settled;    /* has seen a strip; every row has a finite reference               */
     unsigned redone;          /* blocks that had to be done again                                 */
@@ -40,10 +73,10 @@ typedef struct Panel {
 
 typedef struct Work {
     const AttnArgs *a;
-    AttnSpan unit;
-    size_t ldo, key_block;
-    float score_unit;    /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
-    float to_log2;       /* what is left to multiply: score_unit * to_log2 = log2(e)                            */
+    AttnSequence seq;
+    size_t kv_head, ldo, key_block;
+    float unit;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
+    float to_log2;       /* what is left to multiply: unit * to_log2 = log2(e)                               */
     Panel *panels;
     float *s;            /* [key_block][LANES] scores, then weights                         */
     float *add;          /* [STRIP][LANES] mask or bias of a strip                          */
@@ -75,8 +108,10 @@ static size_t lay_out(const AttnProblem *p, void *base, Work *w)
     w->live = attn_carve(&carve, w->key_block, sizeof *w->live);
     for (size_t i = 0; i < panels; i++) {
         float *q = attn_carve(&carve, p->d * LANES, sizeof *q), *o = attn_carve(&carve, w->ldo * LANES, sizeof *o);
+        float *weights = attn_carve(&carve, p->score == ATTN_SCORE_ADDITIVE ? p->d * LANES : 0, sizeof *weights);
         if (base) {
             w->panels[i].q = q;
+            w->panels[i].w = weights;
             w->panels[i].o = o;
         }
     }
@@ -93,7 +128,20 @@ static size_t attend_scratch(const AttnProblem *p)
 
 static inline const float *key_row(const Work *w, size_t j)
 {
-    return attn_k_row(w->a, w->unit.b, w->unit.kv_head, j);
+    return attn_k_row(w->a, &w->seq, w->kv_head, j);
+}
+
+/* Distance of the key rows (value rows) of the segment that holds row j. */
+static inline ptrdiff_t key_stride(const Work *w, size_t j)
+{
+    return j < w->a->p->past_len ? w->a->p->k_past.row : w->a->p->k.row;
+}
+
+/* The first key after j that the caller keeps elsewhere, but no further than end: blocks do not straddle past and new rows. */
+static inline size_t segment_end(const Work *w, size_t j, size_t end)
+{
+    const size_t border = w->a->p->past_len;
+    return j < border && border < end ? border : end;
 }
 
 /* One tile of mr keys to s[mr][nq*VL]: scores plus `from`; if finish, 2^x of them, summed into panel->sum. */
@@ -101,7 +149,7 @@ ALWAYS_INLINE void score_tile(const int mr, const int nq, const int finish, cons
                               float *s)
 {
     vf acc[MR][NQ];
-    tile_scores(mr, nq, panel->q, key_row(w, j), w->a->p->k.row, w->a->p->d, from, acc);
+    SCORE_TILE(mr, nq, panel, key_row(w, j), key_stride(w, j), w->a->p->d, from, acc);
     const EXP2_CONSTANTS(constants);
     UNROLL for (int r = 0; r < mr; r++)
         UNROLL for (int x = 0; x < nq; x++) {
@@ -118,18 +166,18 @@ ALWAYS_INLINE void score_tile(const int mr, const int nq, const int finish, cons
         }
 }
 
-/* A strip of n <= STRIP keys by tiles of MR keys, then 4, 2, 1. */
+/* A strip of n <= STRIP keys by tiles of TILE_KEYS keys, then 4, 2, 1. */
 ALWAYS_INLINE void score_strip(const int nq, const int finish, const Work *w, Panel *panel, size_t j, size_t n, const float *from, float *s)
 {
     const size_t lanes = (size_t)(nq * VL);
     size_t t = 0;
-    for (; t + MR <= n; t += MR)
-        score_tile(MR, nq, finish, w, panel, j + t, from, s + t * lanes);
-    if (MR > 4 && t + 4 <= n) {
+    for (; t + TILE_KEYS <= n; t += TILE_KEYS)
+        score_tile(TILE_KEYS, nq, finish, w, panel, j + t, from, s + t * lanes);
+    if (TILE_KEYS > 4 && t + 4 <= n) {
         score_tile(4, nq, finish, w, panel, j + t, from, s + t * lanes);
         t += 4;
     }
-    if (t + 2 <= n) {
+    if (TILE_KEYS > 2 && t + 2 <= n) {
         score_tile(2, nq, finish, w, panel, j + t, from, s + t * lanes);
         t += 2;
     }
@@ -157,10 +205,19 @@ ALWAYS_INLINE void exponentiate(const int nq, size_t n, Panel *panel, float to_l
         vf_store(panel->sum + x * VL, vf_add(vf_load(panel->sum + x * VL), sum[x]));
 }
 
+/* A strip of raw scores and the whole stage on it. */
+ALWAYS_INLINE void staged_strip(const int nq, const Work *w, Panel *panel, size_t j, size_t n, float *s, unsigned char *live)
+{
+    static const float zero[LANES];
+    score_strip(nq, 0, w, panel, j, n, zero, s);
+    if (lanes_partial(&panel->lanes, j, n))
+        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, w->unit, (size_t)(nq * VL), j, n, key_row(w, j), key_stride(w, j), s, live,
+                    w->add);
+}
+
 /* Keys [j, end) the swift way, l added to. False if a row's sum left the range: m, l and o are unchanged then. */
 ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, size_t end, float *s, unsigned char *live)
 {
-    static const float zero[LANES];
     UNROLL for (int x = 0; x < nq; x++) {
         vf_store(panel->minus_m + x * VL, vf_sub(vf_set1(0.0f), vf_load(panel->m + x * VL)));
         vf_store(panel->sum + x * VL, vf_set1(0.0f));
@@ -168,9 +225,7 @@ ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, si
     for (; j < end; j += STRIP, s += STRIP * nq * VL, live += STRIP) {
         const size_t n = end - j < STRIP ? end - j : STRIP;
         if (lanes_partial(&panel->lanes, j, n)) {
-            /* From 0: a chain that starts at -m rounds d times on the scale of m, which a bias can make large where q.k is small. */
-            score_strip(nq, 0, w, panel, j, n, zero, s);
-            strip_stage(w->a, &panel->lanes, (size_t)(nq * VL), j, n, s, live, w->add);
+            staged_strip(nq, w, panel, j, n, s, live);
             exponentiate(nq, n, panel, w->to_log2, panel->m, s);
         } else if (EXP2_IS_CALL) {
             score_strip(nq, 0, w, panel, j, n, panel->minus_m, s);
@@ -191,16 +246,13 @@ ALWAYS_INLINE bool swift(const int nq, const Work *w, Panel *panel, size_t j, si
 /* Keys [j, end) the careful way: m becomes the maximum so far, o and l follow it. */
 ALWAYS_INLINE void careful(const int nq, const Work *w, Panel *panel, size_t j, size_t end, float *s, unsigned char *live)
 {
-    static const float zero[LANES];
     const size_t lanes = (size_t)(nq * VL), keys = end - j;
     vf most[NQ];
     UNROLL for (int x = 0; x < nq; x++)
         most[x] = vf_load(panel->m + x * VL);
     for (size_t at = 0; at < keys; at += STRIP) {
         const size_t n = keys - at < STRIP ? keys - at : STRIP;
-        score_strip(nq, 0, w, panel, j + at, n, zero, s + at * lanes);
-        if (lanes_partial(&panel->lanes, j + at, n))
-            strip_stage(w->a, &panel->lanes, lanes, j + at, n, s + at * lanes, live + at, w->add);
+        staged_strip(nq, w, panel, j + at, n, s + at * lanes, live + at);
         for (size_t t = at; t < at + n; t++)
             UNROLL for (int x = 0; x < nq; x++)
                 most[x] = vf_max(most[x], vf_load(s + t * lanes + (size_t)x * VL));
@@ -268,40 +320,58 @@ ALWAYS_INLINE void weigh(const int nq, const Work *w, Panel *panel, size_t j, si
 
 /* ---- Units ----------------------------------------------------------------------------------------------------------------------- */
 
-static void open_panel(const Work *w, Panel *panel, size_t row0, size_t row1)
+/* Begin a panel with up to LANES of the unit's rows from *row on that exist; *row moves behind the last one taken. False: none is left.
+ * A sink is a key that was seen already: its score is the first reference, its weight 1. */
+static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
 {
     const AttnArgs *a = w->a;
-    const float *rows[LANES] = {0};
-    panel->row0 = row0;
-    panel->rows = row1 - row0;
+    const float *q[LANES] = {0}, *weights[LANES] = {0};
+    panel->rows = 0;
+    panel->lanes.always = lanes_always(a->p);
+    for (; *row < end && panel->rows < LANES; ++*row) {
+        const size_t lane = panel->rows, h = w->kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
+        if (i >= w->seq.q_len)
+            continue;
+        q[lane] = attn_q_row(a, &w->seq, h, i);
+        weights[lane] = a->t->w ? a->t->w + h * a->p->d : NULL;
+        lanes_set(&panel->lanes, lane, a, &w->seq, w->unit, h, i);
+        panel->rows++;
+    }
+    if (panel->rows == 0)
+        return false;
     panel->nq = (panel->rows + VL - 1) / VL;
-    panel->started = panel->settled = false;
-    panel->redone = 0;
-    for (size_t lane = 0; lane < panel->rows; lane++) {
-        const size_t h = w->unit.kv_head * a->group + (row0 + lane) / a->p->q_len, i = (row0 + lane) % a->p->q_len;
-        rows[lane] = attn_q_row(a, w->unit.b, h, i);
-        lanes_set(&panel->lanes, lane, a, w->unit.b, h, i);
+    const size_t lanes = panel->nq * VL;
+    lanes_finish(&panel->lanes, panel->rows, lanes);
+    const float factor = (float)(a->p->scale * (double)w->unit);
+    if (a->p->score == ATTN_SCORE_ADDITIVE) {
+        pack_queries(q, lanes, a->p->d, 1.0f, panel->q);
+        pack_queries(weights, lanes, a->p->d, factor, panel->w);
+    } else {
+        pack_queries(q, lanes, a->p->d, factor, panel->q);
     }
-    lanes_finish(&panel->lanes, panel->rows, panel->nq * VL);
-    pack_queries(rows, panel->nq * VL, a->p->d, (float)(a->scale * (double)w->score_unit), panel->q);
     for (size_t lane = 0; lane < LANES; lane++) {
-        panel->m[lane] = -INFINITY;
-        panel->l[lane] = 0.0f;
+        const float sink = a->t->sinks && lane < panel->rows ? a->t->sinks[panel->lanes.h[lane]] : -INFINITY;
+        panel->m[lane] = sink * w->unit;
+        panel->l[lane] = sink == -INFINITY ? 0.0f : 1.0f;
     }
+    panel->started = panel->settled = a->t->sinks && settled(panel);
+    panel->redone = 0;
     memset(panel->o, 0, panel->rows * w->ldo * sizeof *panel->o);
+    return true;
 }
 
 /* o += P V over the runs of keys that some row of the panel sees. */
 static void add_values(const Work *w, const Panel *panel, size_t j, size_t n)
 {
     const size_t lanes = panel->nq * VL;
+    const ptrdiff_t stride = j < w->a->p->past_len ? w->a->p->v_past.row : w->a->p->v.row;
     for (size_t t = 0; t < n;) {
         const size_t begin = t, end = n - begin < CHAIN ? n : begin + CHAIN;
         const unsigned char *dead = memchr(w->live + begin, 0, end - begin);
         t = dead ? (size_t)(dead - w->live) : end;
         if (t > begin)
-            values_accumulate(panel->rows, w->s + begin * lanes, lanes, attn_v_row(w->a, w->unit.b, w->unit.kv_head, j + begin),
-                              w->a->p->v.row, t - begin, w->a->p->dv, panel->o, w->ldo);
+            values_accumulate(panel->rows, w->s + begin * lanes, lanes, attn_v_row(w->a, &w->seq, w->kv_head, j + begin), stride, t - begin,
+                              w->a->p->dv, panel->o, w->ldo);
         t += dead != NULL;
     }
 }
@@ -310,11 +380,12 @@ static void close_panel(const Work *w, const Panel *panel)
 {
     const AttnArgs *a = w->a;
     const size_t dv = a->p->dv;
+    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     for (size_t lane = 0; lane < panel->rows; lane++) {
-        const size_t h = w->unit.kv_head * a->group + (panel->row0 + lane) / a->p->q_len, i = (panel->row0 + lane) % a->p->q_len;
+        const size_t h = panel->lanes.h[lane], i = panel->lanes.i[lane];
         const float l = panel->l[lane], *from = panel->o + lane * w->ldo;
         const vf divisor = vf_set1(l == 0.0f ? 1.0f : l);
-        float *to = attn_o_row(a, w->unit.b, h, i);
+        float *to = attn_o_row(a, &w->seq, h, i);
         for (size_t c = 0; c < dv; c += VL) {
             const vf x = vf_div(vf_load(from + c), divisor);
             if (dv - c >= VL)
@@ -323,30 +394,56 @@ static void close_panel(const Work *w, const Panel *panel)
                 vf_store_tail(to + c, dv - c, x);
         }
         if (a->t->lse)
-            *attn_lse_at(a, w->unit.b, h, i) = l == 0.0f ? -INFINITY : panel->m[lane] * (w->to_log2 == 1.0f ? (float)LN2 : 1.0f) + logf(l);
+            *attn_lse_at(a, &w->seq, h, i) = l == 0.0f ? -INFINITY : panel->m[lane] * natural + logf(l);
+    }
+}
+
+/* The optional scores of a finished panel: computed once more, strip by strip, as far as the stage that was asked for. */
+static void emit_scores(const Work *w, Panel *panel)
+{
+    const AttnArgs *a = w->a;
+    const size_t lanes = panel->nq * VL, len = a->p->k_len;
+    const AttnStage stage = a->p->scores_stage, upto = stage == ATTN_STAGE_WEIGHTS ? ATTN_STAGE_BIASED : stage;
+    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
+    static const float zero[LANES];
+    for (size_t j = 0, n; j < len; j += n) {
+        n = segment_end(w, j, len) - j;
+        n = n < STRIP ? n : STRIP;
+        switch (panel->nq) {
+        case 1: score_strip(1, 0, w, panel, j, n, zero, w->s); break;
+        case 2: score_strip(2, 0, w, panel, j, n, zero, w->s); break;
+        default: score_strip(3, 0, w, panel, j, n, zero, w->s); break;
+        }
+        strip_stage(a->p, &panel->lanes, upto, w->unit, lanes, j, n, key_row(w, j), key_stride(w, j), w->s, w->live, w->add);
+        for (size_t lane = 0; lane < panel->rows; lane++) {
+            float *to = a->t->scores + attn_score_at(&a->p->scores, w->seq.b, panel->lanes.h[lane], panel->lanes.i[lane], j);
+            const float m = panel->m[lane], l = panel->l[lane];
+            for (size_t t = 0; t < n; t++) {
+                const float s = w->s[t * lanes + lane];
+                const float weight = s == -INFINITY ? 0.0f : exp2f((s - m) * w->to_log2) / l;
+                to[(ptrdiff_t)t * a->p->scores.col] = stage == ATTN_STAGE_WEIGHTS ? weight : s * natural;
+            }
+        }
     }
 }
 
 static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
     const AttnFpState fp = attn_fp_enter();
-    Work w = {.a = a, .unit = unit};
+    Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head};
     lay_out(a->p, scratch, &w);
-    w.score_unit = a->t->bias ? 1.0f : (float)LOG2E;
+    w.unit = a->t->bias ? 1.0f : (float)LOG2E;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
-    const size_t panels = (unit.row1 - unit.row0 + LANES - 1) / LANES;
-    size_t lo = a->p->k_len, hi = 0;
-    for (size_t i = 0; i < panels; i++) {
-        Panel *panel = &w.panels[i];
-        const size_t row0 = unit.row0 + i * LANES;
-        open_panel(&w, panel, row0, row0 + LANES < unit.row1 ? row0 + LANES : unit.row1);
-        lo = panel->lanes.min_lo < lo ? panel->lanes.min_lo : lo;
-        hi = panel->lanes.max_hi > hi ? panel->lanes.max_hi : hi;
+    size_t panels = 0, lo = SIZE_MAX, hi = 0;
+    for (size_t row = unit.row0; row < unit.row1 && open_panel(&w, &w.panels[panels], &row, unit.row1); panels++) {
+        const Lanes *lanes = &w.panels[panels].lanes;
+        lo = lanes->min_lo < lo ? lanes->min_lo : lo;
+        hi = lanes->max_hi > hi ? lanes->max_hi : hi;
     }
-    for (size_t j0 = lo; j0 < hi; j0 += w.key_block)
+    for (size_t j0 = lo, j1; j0 < hi; j0 = j1) {
+        j1 = segment_end(&w, j0, j0 + w.key_block);
         for (size_t i = 0; i < panels; i++) {
             Panel *panel = &w.panels[i];
-            const size_t j1 = j0 + w.key_block;
             const size_t j = j0 > panel->lanes.min_lo ? j0 : panel->lanes.min_lo, end = j1 < panel->lanes.max_hi ? j1 : panel->lanes.max_hi;
             if (j >= end)
                 continue;
@@ -357,9 +454,25 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
             }
             add_values(&w, panel, j, end - j);
         }
-    for (size_t i = 0; i < panels; i++)
+    }
+    for (size_t i = 0; i < panels; i++) {
         close_panel(&w, &w.panels[i]);
+        if (a->t->scores)
+            emit_scores(&w, &w.panels[i]);
+    }
     attn_fp_leave(fp);
+}
+
+/* Share of the q_len x k_len scores that the structure leaves to compute; lengths that come with the tensors are not known here. */
+static double visible_share(const AttnProblem *p)
+{
+    double share = p->causal ? 0.55 : 1.0;
+    if (p->window && p->window_left >= 0) {
+        const double band = (double)p->window_left + (p->window_right >= 0 && !p->causal ? (double)p->window_right : 0.0) + 1.0 + LANES;
+        const bool open = !p->causal && p->window_right < 0;
+        share = open || band > share * (double)p->k_len ? share : band / (double)p->k_len;
+    }
+    return share;
 }
 
 /* Estimated cycles: 2 multiply-adds a score and column over the CPU's multiply-adds a cycle, at the share of the peak that was measured
@@ -369,7 +482,7 @@ static double attend_cost(const AttnProblem *p, double multiply_adds_per_cycle, 
     const bool stacked = p->q_len < LANES;
     const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
     const double vectors = ceil(rows / VL) * VL, heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
-    const double scores = heads * vectors * (double)p->k_len * (p->causal == ATTN_CAUSAL_NONE ? 1.0 : 0.55);
+    const double scores = heads * vectors * (double)p->k_len * visible_share(p);
     return scores * ((double)p->d + ceil((double)p->dv / VL) * VL) / multiply_adds_per_cycle + scores * cycles_per_exp;
 }
 

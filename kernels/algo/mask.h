@@ -1,10 +1,13 @@
 /* mask.h - the score stage: everything between q.k and the exponential that is not a plain problem.
  *
- * It acts on a strip of scores [n keys][lanes], where queries lie in lanes: add the bias, hide what the boolean mask hides,
- * hide what lies outside each row's range of keys. Hiding is a select to -inf, never an addition, so that hidden scores may be NaN.
- * Strips wholly inside every row's range and without mask or bias are never brought here: a plain problem pays nothing. */
+ * It acts on a strip of scores [n keys][lanes], where queries lie in lanes, in the order of include/attnzoo.h: norms of the
+ * Gaussian score, soft-cap, bias, ALiBi, then visibility: boolean mask and each row's range of keys. Hiding is a select to -inf, never an
+ * addition, so that hidden scores may be NaN. Strips that none of it touches are never brought here: a plain problem pays nothing, and a
+ * structural option (causal, window, lengths) costs only at the border of what a row sees. */
 #ifndef ATTN_ALGO_MASK_H
 #define ATTN_ALGO_MASK_H
+
+#include "kernels/algo/tanh.h"
 
 #define LOG2E 1.44269504088896340736
 #define LN2 0.69314718055994530942
@@ -13,23 +16,48 @@ enum { LANES = NQ * VL, STRIP = VL > MR ? VL : MR };
 
 /* What the stage must know of the query row in each lane. Lanes without a row repeat the last one. */
 typedef struct Lanes {
-    size_t lo[LANES], hi[LANES];            /* keys [lo, hi) that the structure leaves visible        */
-    size_t min_lo, max_lo, min_hi, max_hi;  /* over the lanes: [min_lo, max_hi) is worth visiting,
-                                               in [max_lo, min_hi) every lane sees every key          */
-    const unsigned char *mask[LANES];       /* address of the mask at key 0; NULL without a mask      */
-    const float *bias[LANES];               /* address of the bias at key 0; NULL without a bias      */
-    bool same_mask, same_bias;              /* all lanes share one address                            */
+    size_t h[LANES], i[LANES];              /* query head and row                                                  */
+    size_t lo[LANES], hi[LANES];            /* keys [lo, hi) that the structure leaves visible                      */
+    size_t min_lo, max_lo, min_hi, max_hi;  /* over the lanes that see anything: [min_lo, max_hi) is worth visiting;
+                                               in [max_lo, min_hi) every lane sees every key                        */
+    bool always;                            /* some option touches every score; else the members below are unset   */
+    const unsigned char *mask[LANES];       /* address of the mask at key 0; NULL without a mask                    */
+    const float *bias[LANES];               /* address of the bias at key 0; NULL without a bias                    */
+    bool same_mask, same_bias;              /* all lanes share one address                                          */
+    int64_t at[LANES];                      /* position among the keys, i + offset                                  */
+    float slope[LANES];                     /* ALiBi, in the unit of the scores                                      */
+    float norm[LANES];                      /* -scale/2 |q|^2, for the Gaussian score                               */
 } Lanes;
 
-/* Lane `lane` holds query row i of head h. */
-static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, size_t b, size_t h, size_t i)
+/* Does some option touch every score? */
+static bool lanes_always(const AttnProblem *p)
 {
-    const AttnScoreLayout *mask = &a->p->mask, *bias = &a->p->bias;
-    const AttnKeys keys = attn_visible_keys(a, i);
+    return p->mask.dtype != ATTN_NONE || p->bias.dtype != ATTN_NONE || p->alibi || p->softcap > 0.0 || p->score == ATTN_SCORE_GAUSSIAN;
+}
+
+/* Lane `lane` holds query row i of head h. unit: that of the scores, 1 or log2(e). lanes->always is set. */
+static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float unit, size_t h, size_t i)
+{
+    const AttnProblem *p = a->p;
+    const AttnKeys keys = attn_visible_keys(a, seq, i);
+    lanes->h[lane] = h;
+    lanes->i[lane] = i;
     lanes->lo[lane] = keys.lo;
     lanes->hi[lane] = keys.hi;
-    lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + (ptrdiff_t)b * mask->batch + (ptrdiff_t)h * mask->head + (ptrdiff_t)i * mask->row : NULL;
-    lanes->bias[lane] = a->t->bias ? a->t->bias + (ptrdiff_t)b * bias->batch + (ptrdiff_t)h * bias->head + (ptrdiff_t)i * bias->row : NULL;
+    if (!lanes->always)
+        return;
+    lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + attn_score_at(&p->mask, seq->b, h, i, 0) : NULL;
+    lanes->bias[lane] = a->t->bias ? a->t->bias + attn_score_at(&p->bias, seq->b, h, i, 0) : NULL;
+    lanes->at[lane] = (int64_t)i + seq->offset;
+    lanes->slope[lane] = p->alibi ? a->t->alibi_slopes[h] * unit : 0.0f;
+    lanes->norm[lane] = 0.0f;
+    if (p->score == ATTN_SCORE_GAUSSIAN) {
+        const float *q = attn_q_row(a, seq, h, i);
+        double sum = 0.0;
+        for (size_t c = 0; c < p->d; c++)
+            sum += (double)q[c] * (double)q[c];
+        lanes->norm[lane] = (float)(-0.5 * p->scale * (double)unit * sum);
+    }
 }
 
 /* Repeat the last of `rows` lanes up to `count`, and find the extremes that classify strips. */
@@ -38,17 +66,29 @@ static void lanes_finish(Lanes *lanes, size_t rows, size_t count)
     for (size_t lane = rows; lane < count; lane++) {
         lanes->lo[lane] = lanes->lo[rows - 1];
         lanes->hi[lane] = lanes->hi[rows - 1];
+    }
+    for (size_t lane = rows; lane < count && lanes->always; lane++) {
         lanes->mask[lane] = lanes->mask[rows - 1];
         lanes->bias[lane] = lanes->bias[rows - 1];
+        lanes->at[lane] = lanes->at[rows - 1];
+        lanes->slope[lane] = lanes->slope[rows - 1];
+        lanes->norm[lane] = lanes->norm[rows - 1];
     }
-    lanes->min_lo = lanes->max_lo = lanes->lo[0];
-    lanes->min_hi = lanes->max_hi = lanes->hi[0];
+    lanes->min_lo = lanes->min_hi = SIZE_MAX;
+    lanes->max_lo = lanes->max_hi = 0;
+    for (size_t lane = 0; lane < count; lane++) {
+        const bool sees = lanes->lo[lane] < lanes->hi[lane];
+        if (sees && lanes->lo[lane] < lanes->min_lo)
+            lanes->min_lo = lanes->lo[lane];
+        if (lanes->hi[lane] > lanes->max_hi)
+            lanes->max_hi = lanes->hi[lane];
+        if (lanes->lo[lane] > lanes->max_lo)
+            lanes->max_lo = lanes->lo[lane];
+        if (lanes->hi[lane] < lanes->min_hi)
+            lanes->min_hi = lanes->hi[lane];
+    }
     lanes->same_mask = lanes->same_bias = true;
-    for (size_t lane = 1; lane < count; lane++) {
-        lanes->min_lo = lanes->lo[lane] < lanes->min_lo ? lanes->lo[lane] : lanes->min_lo;
-        lanes->max_lo = lanes->lo[lane] > lanes->max_lo ? lanes->lo[lane] : lanes->max_lo;
-        lanes->min_hi = lanes->hi[lane] < lanes->min_hi ? lanes->hi[lane] : lanes->min_hi;
-        lanes->max_hi = lanes->hi[lane] > lanes->max_hi ? lanes->hi[lane] : lanes->max_hi;
+    for (size_t lane = 1; lane < count && lanes->always; lane++) {
         lanes->same_mask = lanes->same_mask && lanes->mask[lane] == lanes->mask[0];
         lanes->same_bias = lanes->same_bias && lanes->bias[lane] == lanes->bias[0];
     }
@@ -57,16 +97,75 @@ static void lanes_finish(Lanes *lanes, size_t rows, size_t count)
 /* Does strip [j, j + n) need the stage? */
 static inline bool lanes_partial(const Lanes *lanes, size_t j, size_t n)
 {
-    return lanes->mask[0] || lanes->bias[0] || j < lanes->max_lo || j + n > lanes->min_hi;
+    return lanes->always || j < lanes->max_lo || j + n > lanes->min_hi;
 }
+
+/* ---- Values of scores ------------------------------------------------------------------------------------------------------------ */
+
+/* |k|^2 of one key row. */
+static float key_norm(const float *k, size_t d)
+{
+    vf sum = vf_set1(0.0f);
+    size_t c = 0;
+    for (; c + VL <= d; c += VL)
+        sum = vf_fma(vf_load(k + c), vf_load(k + c), sum);
+    if (c < d) {
+        const vf rest = vf_load_tail(k + c, d - c);
+        sum = vf_fma(rest, rest, sum);
+    }
+    float lane[VL], total = 0.0f;
+    vf_store(lane, sum);
+    for (int i = 0; i < VL; i++)
+        total += lane[i];
+    return total;
+}
+
+/* s += -scale/2 (|q|^2 + |k|^2): makes of scale q.k the Gaussian's exponent. k: the strip's first key row. */
+static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const float *k, ptrdiff_t stride,
+                           float *s)
+{
+    for (size_t t = 0; t < n; t++) {
+        const vf key = vf_set1((float)(-0.5 * p->scale * (double)unit * (double)key_norm(k + (ptrdiff_t)t * stride, p->d)));
+        for (size_t lane = 0; lane < count; lane += VL) {
+            float *at = s + t * count + lane;
+            vf_store(at, vf_add(vf_load(at), vf_add(key, vf_load(lanes->norm + lane))));
+        }
+    }
+}
+
+static void strip_softcap(double softcap, float unit, size_t count, size_t n, float *s)
+{
+    const Exp2 *constants = exp2_constants();
+    const vf cap = vf_set1((float)(softcap * (double)unit)), inverse = vf_set1((float)(1.0 / (softcap * (double)unit)));
+    for (size_t at = 0; at < n * count; at += VL)
+        vf_store(s + at, vf_mul(cap, tanh_poly(vf_mul(vf_load(s + at), inverse), constants)));
+}
+
+/* s -= slope |at - j|. Distances below 2^24 are exact. */
+static void strip_alibi(const Lanes *lanes, size_t count, size_t j, size_t n, float *s)
+{
+    float distance[LANES];
+    for (size_t t = 0; t < n; t++) {
+        for (size_t lane = 0; lane < count; lane++) {
+            const int64_t steps = lanes->at[lane] - (int64_t)(j + t);
+            distance[lane] = (float)(steps < 0 ? steps : -steps);
+        }
+        for (size_t lane = 0; lane < count; lane += VL) {
+            float *at = s + t * count + lane;
+            vf_store(at, vf_fma(vf_load(lanes->slope + lane), vf_load(distance + lane), vf_load(at)));
+        }
+    }
+}
+
+/* ---- Tensors over scores --------------------------------------------------------------------------------------------------------- */
 
 static inline float mask_number(unsigned char byte)
 {
     return byte ? 0.0f : -INFINITY;
 }
 
-/* add[t][lane] = 0 or -inf, as the boolean mask says of key j + t. `step` is the mask's column stride. Rows of the mask lie along keys, lanes
- * across them, so whole blocks turn in registers; a mask without rows (key padding) is a broadcast. */
+/* add[t][lane] = 0 or -inf, as the boolean mask says of key j + t. `step` is the mask's column stride. Rows of the mask lie along keys,
+ * lanes across them, so whole blocks turn in registers; a mask without rows (key padding) is a broadcast. */
 static void strip_mask(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
     const ptrdiff_t at = (ptrdiff_t)j * step;
@@ -126,7 +225,9 @@ static void strip_add(size_t count, size_t n, const float *add, float *s)
     }
 }
 
-/* Hide keys outside each lane's [lo, hi). Positions are compared relative to j, clamped to what binary32 holds exactly. */
+/* ---- Visibility ------------------------------------------------------------------------------------------------------------------ */
+
+/* Hide keys outside each lane's [lo, hi). Positions are compared relative to j, clamped to the strip. */
 static void strip_range(const Lanes *lanes, size_t count, size_t j, size_t n, float *s)
 {
     float lo[LANES], hi[LANES];
@@ -158,15 +259,27 @@ static void strip_live(size_t count, size_t n, const float *s, unsigned char *li
     }
 }
 
-/* The stage on one strip of n <= STRIP keys from j on. s: [n][count] in place; live: [n]; add: room for [STRIP][count]. */
-static void strip_stage(const AttnArgs *a, const Lanes *lanes, size_t count, size_t j, size_t n, float *s, unsigned char *live, float *add)
+/* The stage on one strip of n <= STRIP keys from j on, as far as `upto`: ATTN_STAGE_RAW, _CAPPED or _BIASED. s: [n][count] in place;
+ * k: its first key row; live: [n], set by _BIASED; add: room for [STRIP][count]. */
+static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto, float unit, size_t count, size_t j, size_t n,
+                        const float *k, ptrdiff_t stride, float *s, unsigned char *live, float *add)
 {
-    if (lanes->bias[0]) {
-        strip_bias(lanes, count, a->p->bias.col, j, n, add);
+    if (p->score == ATTN_SCORE_GAUSSIAN)
+        strip_gaussian(lanes, p, unit, count, n, k, stride, s);
+    if (upto == ATTN_STAGE_RAW)
+        return;
+    if (p->softcap > 0.0)
+        strip_softcap(p->softcap, unit, count, n, s);
+    if (upto == ATTN_STAGE_CAPPED)
+        return;
+    if (p->alibi)
+        strip_alibi(lanes, count, j, n, s);
+    if (p->bias.dtype != ATTN_NONE) {
+        strip_bias(lanes, count, p->bias.col, j, n, add);
         strip_add(count, n, add, s);
     }
-    if (lanes->mask[0]) {
-        strip_mask(lanes, count, a->p->mask.col, j, n, add);
+    if (p->mask.dtype != ATTN_NONE) {
+        strip_mask(lanes, count, p->mask.col, j, n, add);
         strip_add(count, n, add, s);
     }
     if (j < lanes->max_lo || j + n > lanes->min_hi)

@@ -5,7 +5,7 @@
 #define ATTN_ALGO_PACK_H
 
 /* rows[lane] for lane < lanes (a multiple of VL), NULL where there is no row: its lane becomes 0. to: [d][lanes]. */
-static void pack_queries(const float *const *rows, size_t lanes, size_t d, float factor, float *to)
+static inline void pack_queries(const float *const *rows, size_t lanes, size_t d, float factor, float *to)
 {
     const vf times = vf_set1(factor);
     for (size_t lane = 0; lane < lanes; lane += VL)

@@ -16,6 +16,8 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+#include "kernels/algo/tanh.h"
+
 enum { NQ = 3 }; /* vectors of queries in a panel, at most */
 
 /* acc[r][x] = from[x] + sum_c k[r][c] q[c][x]. q: [d][nq*VL]; k: mr rows, `stride` apart; from: [nq*VL]. */
@@ -36,6 +38,22 @@ ALWAYS_INLINE void tile_scores(const int mr, const int nq, const float *q, const
         }
         q += nq * VL;
     }
+}
+
+/* acc[r][x] = from[x] + sum_c w[c][x] tanh(q[c][x] + k[r][c]), the additive score; q and w: [d][nq*VL]. */
+ALWAYS_INLINE void tile_additive(const int mr, const int nq, const float *q, const float *w, const float *k, ptrdiff_t stride, size_t d,
+                                 const float *from, vf acc[MR][NQ])
+{
+    const Exp2 *constants = exp2_constants();
+    UNROLL for (int x = 0; x < nq; x++)
+        UNROLL for (int r = 0; r < mr; r++)
+            acc[r][x] = vf_load(from + x * VL);
+    for (size_t c = 0; c < d; c++, q += nq * VL, w += nq * VL)
+        UNROLL for (int r = 0; r < mr; r++) {
+            const vf key = vf_set1(k[r * stride + (ptrdiff_t)c]);
+            UNROLL for (int x = 0; x < nq; x++)
+                acc[r][x] = vf_fma(vf_load(w + x * VL), tanh_poly(vf_add(vf_load(q + x * VL), key), constants), acc[r][x]);
+        }
 }
 
 /* o[r][y] += sum_j p[j][r] v[j][y] over n keys. p: rows `ldp` apart, starting at the tile's first query; v: rows `stride` apart;
@@ -80,10 +98,10 @@ ALWAYS_INLINE void values_columns(const int nv, const int has_tail, size_t rows,
         tile_values(1, nv, has_tail, p + r, ldp, v, stride, n, tail, o + r * ldo, ldo);
 }
 
-/* o[rows][dv] += p^T v over n keys. Columns go in groups of nearly equal width: 5 vectors are 3 + 2, not 4 + 1, because a narrow tile has too
- * few independent sums to hide the latency of a multiply-add. */
-static void values_accumulate(size_t rows, const float *p, size_t ldp, const float *v, ptrdiff_t stride, size_t n, size_t dv, float *o,
-                              size_t ldo)
+/* o[rows][dv] += p^T v over n keys. Columns go in groups of nearly equal width: 5 vectors are 3 + 2, not 4 + 1, because a narrow tile has
+ * too few independent sums to hide the latency of a multiply-add. */
+static inline void values_accumulate(size_t rows, const float *p, size_t ldp, const float *v, ptrdiff_t stride, size_t n, size_t dv,
+                                     float *o, size_t ldo)
 {
     const size_t vectors = (dv + VL - 1) / VL, groups = (vectors + NV - 1) / NV, tail = dv % VL;
     for (size_t g = 0, done = 0; g < groups; g++) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 typedef __m256 vf;
+#define VF_NEEDS (ATTN_CPU(AVX2) | ATTN_CPU(FMA)) /* features of the CPU, for descriptors */
 enum { VL = 8, MR = 4, PQ = 6, NV = 2 };
 
 /* All ones in the first n of 8 lanes: a window into eight ones followed by eight zeros. */

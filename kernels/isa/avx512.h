@@ -10,6 +10,8 @@
 #include <stddef.h>
 
 typedef __m512 vf;
+/* features of the CPU, for descriptors */
+#define VF_NEEDS (ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL) | ATTN_CPU(FMA))
 enum { VL = 16, MR = 8, PQ = 6, NV = 4 };
 
 static inline __mmask16 first(size_t n) { return (__mmask16)((1u << n) - 1u); }
@@ -30,7 +32,7 @@ static inline vf vf_where_lt(vf a, vf b, vf x, vf y) { return _mm512_mask_mov_ps
 static inline int vf_all_below(vf x, vf y) { return _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ) == 0xffff; }
 static inline int vf_any_differs(vf x, vf y) { return _mm512_cmp_ps_mask(x, y, _CMP_NEQ_UQ) != 0; }
 
-/* floor, because VSCALEFPS multiplies by 2^floor(n); it and VREDUCEPS do the right thing for infinities, NaN and underflow by themselves. */
+/* floor, because VSCALEFPS multiplies by 2^floor(n); it and VREDUCEPS do the right thing for infinities, NaN and underflow alone. */
 #define EXP2_LOW 0.0f
 static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
 {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef float32x4_t vf;
+#define VF_NEEDS ATTN_CPU(NEON) /* features of the CPU, for descriptors */
 enum { VL = 4, MR = 8, PQ = 6, NV = 4 };
 
 static inline vf vf_set1(float x) { return vdupq_n_f32(x); }

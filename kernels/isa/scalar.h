@@ -1,6 +1,7 @@
 /* scalar.h - the vector vocabulary at width 1, in plain C: the specification that every other header of this folder follows.
  *
  * The algorithms in kernels/algo/ are written in these words only. A header gives
+ *   VF_NEEDS        the ATTN_CPU bits that its instructions need
  *   vf              VL floats
  *   MR              keys in a score tile; PQ query rows and NV vectors of columns in a value tile: sized so that
  *                   MR*3 + 3 + 1 and PQ*NV + NV + 1 vectors fit the register file
@@ -23,6 +24,7 @@
 #include <string.h>
 
 typedef float vf;
+#define VF_NEEDS UINT64_C(0) /* features of the CPU, for descriptors */
 enum { VL = 1, MR = 4, PQ = 4, NV = 2 };
 
 static inline vf vf_set1(float x) { return x; }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef __m128 vf;
+#define VF_NEEDS ATTN_CPU(SSE2) /* features of the CPU, for descriptors */
 enum { VL = 4, MR = 4, PQ = 6, NV = 2 };
 
 static inline vf vf_set1(float x) { return _mm_set1_ps(x); }

@@ -1,0 +1,315 @@
+/* mha_reference.c - see mha_reference.h. */
+#include "tests/mha_reference.h"
+
+#include <stdlib.h>
+
+#define U 0x1p-24
+
+enum { ROOMS = 4096 };
+static void *rooms[ROOMS];
+static size_t room_count;
+
+void *reference_room(size_t bytes)
+{
+    if (room_count == ROOMS)
+        abort();
+    return rooms[room_count++] = calloc(1, bytes + 64);
+}
+
+void reference_release(void)
+{
+    while (room_count > 0)
+        free(rooms[--room_count]);
+}
+
+static Number exact(double v)
+{
+    return (Number){v, 0.0};
+}
+
+/* sum of a[i] * b[i * step] + more, in any order. */
+static Number dot(size_t n, const Number *a, const Number *b, size_t step, Number more)
+{
+    double v = more.v, e = more.e, size = fabs(more.v) + more.e;
+    for (size_t i = 0; i < n; i++) {
+        const Number x = a[i], y = b[i * step];
+        v += x.v * y.v;
+        e += fabs(x.v) * y.e + fabs(y.v) * x.e + x.e * y.e;
+        size += (fabs(x.v) + x.e) * (fabs(y.v) + y.e);
+    }
+    return (Number){v, e + (double)(n + 2) * U * size};
+}
+
+/* LayerNorm; the library sums in double, so only the errors of x and the last rounding count. */
+static void normalise(const MhaCase *x, size_t n, const Number *from, Number *to)
+{
+    double mean = 0.0, variance = 0.0, mean_e = 0.0, variance_e = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        mean += from[i].v / (double)n;
+        mean_e += from[i].e / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double away = from[i].v - mean, e = from[i].e + mean_e;
+        variance += away * away / (double)n;
+        variance_e += (2.0 * fabs(away) + e) * e / (double)n;
+    }
+    const double spread = sqrt(variance + x->c.norm_eps), low = sqrt(fmax(variance - variance_e + x->c.norm_eps, 1e-300));
+    for (size_t i = 0; i < n; i++) {
+        const double w = x->w.norm_weight ? (double)x->w.norm_weight[i] : 1.0, b = x->w.norm_bias ? (double)x->w.norm_bias[i] : 0.0;
+        const double v = (from[i].v - mean) / spread;
+        const double e = (from[i].e + mean_e) / low + fabs(v) * (spread / low - 1.0);
+        to[i] = (Number){v * w + b, e * fabs(w) + 2.0 * U * fabs(v * w + b)};
+    }
+}
+
+/* out[rows][heads][width] = rows of in times w, bias; where = column of (head, c). */
+static void project(const Number *in, size_t inputs, const float *w, const float *bias, size_t heads, size_t width, bool wrong_split,
+                    Number *out)
+{
+    Number *row = malloc((inputs + 1) * sizeof *row);
+    for (size_t h = 0; h < heads; h++)
+        for (size_t c = 0; c < width; c++) {
+            const size_t output = wrong_split ? c * heads + h : h * width + c;
+            for (size_t i = 0; i < inputs; i++)
+                row[i] = exact((double)w[output * inputs + i]);
+            out[h * width + c] = dot(inputs, in, row, 1, exact(bias ? (double)bias[output] : 0.0));
+        }
+    free(row);
+}
+
+static void turn(const MhaCase *x, bool swapped, double position, Number *head)
+{
+    const size_t dims = x->c.rope_dims;
+    const bool halves = (x->c.rope == ATTN_ROPE_HALVES) != swapped;
+    for (size_t c = 0; c < dims / 2; c++) {
+        const double angle = position / pow(x->c.rope_base, 2.0 * (double)c / (double)dims);
+        Number *a = &head[halves ? c : 2 * c], *b = &head[halves ? c + dims / 2 : 2 * c + 1];
+        const Number p = *a, q = *b;
+        const double e = p.e + q.e + 4.0 * U * (fabs(p.v) + fabs(q.v));
+        *a = (Number){p.v * cos(angle) - q.v * sin(angle), e};
+        *b = (Number){p.v * sin(angle) + q.v * cos(angle), e};
+    }
+}
+
+/* One batch entry on its way. */
+typedef struct Entry {
+    const MhaCase *x;
+    Mistake mistake;
+    size_t b, past, known, keys; /* keys the caller knows, and extras too */
+    Number *q, *k, *v;           /* [Sq][Hq][d] [keys][Hkv][d] [keys][Hkv][dv] */
+} Entry;
+
+static const float *row_of(const float *base, AttnRows at, size_t b, size_t i)
+{
+    return base + (ptrdiff_t)b * at.batch + (ptrdiff_t)i * at.row;
+}
+
+static void source_row(const MhaCase *x, const float *from, size_t width, bool norm, Number *to)
+{
+    for (size_t c = 0; c < width; c++)
+        to[c] = exact((double)from[c]);
+    if (norm && x->c.norm == ATTN_NORM_PRE)
+        normalise(x, width, to, to);
+}
+
+static void fill_keys(Entry *n, Number *row)
+{
+    const MhaCase *x = n->x;
+    const AttnMhaConfig *c = &x->c;
+    const bool self = c->sources == ATTN_MHA_SELF, split = n->mistake == WRONG_HEAD_SPLIT;
+    const float *xk = self ? x->t.xq : x->t.xk, *xv = c->sources == ATTN_MHA_SEPARATE ? x->t.xv : xk;
+    const AttnRows at_k = self ? x->s.xq : x->s.xk, at_v = c->sources == ATTN_MHA_SEPARATE ? x->s.xv : at_k;
+    for (size_t j = 0; j < n->past; j++)
+        for (size_t g = 0; g < c->kv_heads; g++) {
+            const AttnLayout *k = &x->s.k_cache, *v = &x->s.v_cache;
+            for (size_t i = 0; i < c->d; i++)
+                n->k[(j * c->kv_heads + g) * c->d + i] =
+                    exact((double)(x->t.k_cache + (ptrdiff_t)n->b * k->batch + (ptrdiff_t)g * k->head + (ptrdiff_t)j * k->row)[i]);
+            for (size_t i = 0; i < c->dv; i++)
+                n->v[(j * c->kv_heads + g) * c->dv + i] =
+                    exact((double)(x->t.v_cache + (ptrdiff_t)n->b * v->batch + (ptrdiff_t)g * v->head + (ptrdiff_t)j * v->row)[i]);
+        }
+    for (size_t j = 0; j < x->s.k_len; j++) {
+        Number *k = n->k + (n->past + j) * c->kv_heads * c->d, *v = n->v + (n->past + j) * c->kv_heads * c->dv;
+        source_row(x, row_of(xk, at_k, n->b, j), c->kdim, self, row);
+        project(row, c->kdim, x->w.wk, x->w.bk, c->kv_heads, c->d, split, k);
+        source_row(x, row_of(xv, at_v, n->b, j), c->vdim, self, row);
+        project(row, c->vdim, x->w.wv, x->w.bv, c->kv_heads, c->dv, split, v);
+        const int64_t *positions = self ? x->t.q_positions : x->t.k_positions;
+        const int64_t count = (self ? x->s.q_position : x->s.k_position) + (int64_t)(n->mistake == POSITIONS_RESTART ? 0 : n->past);
+        for (size_t g = 0; g < c->kv_heads && c->rope != ATTN_ROPE_NONE; g++)
+            turn(x, n->mistake == ROPE_PAIRS_SWAPPED,
+                 x->s.positions ? (double)positions[n->b * x->s.k_len + j] : (double)(count + (int64_t)j), k + g * c->d);
+    }
+    for (size_t i = 0; x->w.bias_k && i < c->kv_heads * c->d; i++)
+        n->k[n->known * c->kv_heads * c->d + i] = exact((double)x->w.bias_k[i]);
+    for (size_t i = 0; x->w.bias_v && i < c->kv_heads * c->dv; i++)
+        n->v[n->known * c->kv_heads * c->dv + i] = exact((double)x->w.bias_v[i]);
+}
+
+static void fill_queries(Entry *n, Number *row)
+{
+    const MhaCase *x = n->x;
+    const AttnMhaConfig *c = &x->c;
+    for (size_t i = 0; i < x->s.q_len; i++) {
+        Number *q = n->q + i * c->q_heads * c->d;
+        const int64_t count = x->s.q_position + (int64_t)(n->mistake == POSITIONS_RESTART ? 0 : n->past);
+        source_row(x, row_of(x->t.xq, x->s.xq, n->b, i), c->embed, true, row);
+        project(row, c->embed, x->w.wq, n->mistake == BIAS_BEFORE_PROJECTION ? NULL : x->w.bq, c->q_heads, c->d,
+                n->mistake == WRONG_HEAD_SPLIT, q);
+        for (size_t h = 0; h < c->q_heads && c->rope != ATTN_ROPE_NONE; h++)
+            turn(x, n->mistake == ROPE_PAIRS_SWAPPED,
+                 x->s.positions ? (double)x->t.q_positions[n->b * x->s.q_len + i] : (double)(count + (int64_t)i), q + h * c->d);
+    }
+}
+
+static bool sees(const Entry *n, size_t h, size_t i, size_t j)
+{
+    const AttnMhaShape *s = &n->x->s;
+    const AttnMhaTensors *t = &n->x->t;
+    const int64_t length = s->capacity > 0 ? (int64_t)n->known : s->kv_lengths ? t->kv_lengths[n->b] : (int64_t)s->k_len;
+    const int64_t offset = s->capacity > 0                       ? (int64_t)n->past
+                           : s->align == ATTN_ALIGN_TOP_LEFT     ? 0
+                           : s->align == ATTN_ALIGN_BOTTOM_RIGHT ? length - (int64_t)s->q_len
+                           : s->align == ATTN_ALIGN_OFFSET       ? s->offset
+                                                                 : t->offsets[n->b];
+    const int64_t at = (int64_t)i + offset, key = (int64_t)j;
+    if (j >= n->known && s->capacity == 0)
+        return true; /* bias_k, zero_attn */
+    bool seen = key < length && (!s->causal || key <= at);
+    if (s->window && s->window_left >= 0)
+        seen = seen && key >= at - s->window_left;
+    if (s->window && s->window_right >= 0)
+        seen = seen && key <= at + s->window_right;
+    if (t->mask)
+        seen = seen && (((const uint8_t *)t->mask)[(ptrdiff_t)n->b * s->mask.batch + (ptrdiff_t)h * s->mask.head +
+                                                   (ptrdiff_t)i * s->mask.row + key * s->mask.col] != 0) == (n->mistake != MASK_INVERTED);
+    if (t->key_mask)
+        seen = seen && (((const uint8_t *)t->key_mask)[(ptrdiff_t)n->b * s->key_mask_batch + key] != 0) == (n->mistake != MASK_INVERTED);
+    return seen;
+}
+
+/* The score of a visible key; -inf where a bias hides it. */
+static Number score(const Entry *n, size_t h, size_t g, size_t i, size_t j)
+{
+    const AttnMhaConfig *c = &n->x->c;
+    const AttnMhaShape *s = &n->x->s;
+    Number x = dot(c->d, n->q + (i * c->q_heads + h) * c->d, n->k + (j * c->kv_heads + g) * c->d, 1, exact(0.0));
+    x.v *= s->scale;
+    x.e = x.e * fabs(s->scale) + 4.0 * U * fabs(x.v);
+    if (s->softcap > 0.0) {
+        x.v = s->softcap * tanh(x.v / s->softcap);
+        x.e += 16.0 * U * s->softcap;
+    }
+    if (n->x->t.bias && j < n->known) {
+        const double bias = (double)n->x->t.bias[(ptrdiff_t)n->b * s->bias.batch + (ptrdiff_t)h * s->bias.head +
+                                                 (ptrdiff_t)i * s->bias.row + (ptrdiff_t)j * s->bias.col];
+        x.v += bias;
+        x.e += U * (fabs(x.v) + fabs(bias));
+    }
+    if (s->alibi) {
+        const int64_t length = s->kv_lengths ? n->x->t.kv_lengths[n->b] : (int64_t)n->known;
+        const int64_t offset = s->capacity > 0                       ? (int64_t)n->past
+                               : s->align == ATTN_ALIGN_BOTTOM_RIGHT ? length - (int64_t)s->q_len
+                               : s->align == ATTN_ALIGN_OFFSET       ? s->offset
+                               : s->align == ATTN_ALIGN_OFFSETS      ? n->x->t.offsets[n->b]
+                                                                     : 0;
+        const double slope = (double)n->x->t.alibi_slopes[h] * fabs((double)((int64_t)i + offset - (int64_t)j));
+        x.v -= slope;
+        x.e += 4.0 * U * (fabs(x.v) + slope);
+    }
+    return x;
+}
+
+/* Weights of one row and what they make of v. */
+static void attend(const Entry *n, size_t h, size_t i, Number *s, Number *weights, Number *o)
+{
+    const AttnMhaConfig *c = &n->x->c;
+    const size_t g = n->mistake == WRONG_KV_HEAD ? h % c->kv_heads : h / (c->q_heads / c->kv_heads);
+    double m = n->x->s.sinks ? (double)n->x->t.sinks[h] : -INFINITY, l = 0.0, most_e = 0.0, size = 0.0;
+    for (size_t j = 0; j < n->keys; j++) {
+        s[j] = sees(n, h, i, j) ? score(n, h, g, i, j) : exact(-INFINITY);
+        if (s[j].v == -INFINITY)
+            continue;
+        m = fmax(m, s[j].v);
+        most_e = fmax(most_e, s[j].e);
+        size = fmax(size, fabs(s[j].v));
+    }
+    if (n->x->s.sinks)
+        l = exp((double)n->x->t.sinks[h] - m);
+    for (size_t j = 0; j < n->keys; j++)
+        l += s[j].v == -INFINITY ? 0.0 : exp(s[j].v - m);
+    for (size_t j = 0; j < n->keys; j++) {
+        const double p = s[j].v == -INFINITY ? 0.0 : exp(s[j].v - m) / l;
+        /* Twice, for numerator and denominator: the score, its rounding against m in base 2 or e, the exponential, the sum. */
+        weights[j] = (Number){p, p * expm1(2.0 * (most_e + U * (4.0 * size + 2.0 * fabs(m) + 8.0 + (double)n->keys))) + 0x1p-126};
+        if (p == 0.0)
+            weights[j].e = 0.0;
+    }
+    for (size_t e = 0; e < c->dv; e++)
+        o[e] = dot(n->keys, weights, n->v + g * c->dv + e, c->kv_heads * c->dv, exact(0.0));
+}
+
+static void finish(const Entry *n, size_t i, const Number *o, Number *y)
+{
+    const MhaCase *x = n->x;
+    const AttnMhaConfig *c = &x->c;
+    const size_t heads = c->q_heads * c->dv, width = c->output ? c->embed : heads;
+    const float *from = row_of(x->t.xq, x->s.xq, n->b, i);
+    Number *residual = malloc((c->embed + 1) * sizeof *residual);
+    if (c->output)
+        project(o, heads, x->w.wo, x->w.bo, 1, width, false, y);
+    else
+        memcpy(y, o, width * sizeof *y);
+    source_row(x, from, c->embed, n->mistake == RESIDUAL_NORMED, residual);
+    for (size_t e = 0; c->residual && e < width; e++) {
+        y[e].v += residual[e].v;
+        y[e].e += U * (fabs(y[e].v) + y[e].e);
+    }
+    if (c->norm == ATTN_NORM_POST)
+        normalise(x, width, y, y);
+    free(residual);
+}
+
+Reference reference(const MhaCase *x, Mistake mistake)
+{
+    const AttnMhaConfig *c = &x->c;
+    const AttnMhaShape *s = &x->s;
+    const size_t extras = (size_t)(x->w.bias_k != NULL) + (size_t)c->zero_attn, width = c->output ? c->embed : c->q_heads * c->dv;
+    const size_t keys = s->capacity > 0 ? s->capacity : s->k_len + extras, widest = c->embed + c->kdim + c->vdim;
+    Reference r = {.keys = keys};
+    r.y = reference_room(s->batch * s->q_len * width * sizeof *r.y);
+    r.weights = reference_room(s->batch * c->q_heads * s->q_len * keys * sizeof *r.weights);
+    r.k = reference_room(s->batch * c->kv_heads * s->k_len * c->d * sizeof *r.k);
+    r.v = reference_room(s->batch * c->kv_heads * s->k_len * c->dv * sizeof *r.v);
+    Number *row = calloc(widest + keys + 1, sizeof *row), *scores = calloc(keys + 1, sizeof *scores);
+    Number *o = calloc(c->q_heads * c->dv, sizeof *o);
+    for (size_t b = 0; b < s->batch; b++) {
+        const size_t past = s->capacity > 0 ? (size_t)x->t.past[b] : 0;
+        Entry n = {x, mistake, b, past, past + s->k_len, keys, NULL, NULL, NULL};
+        n.q = calloc(s->q_len * c->q_heads * c->d + 1, sizeof *n.q);
+        n.k = calloc(keys * c->kv_heads * c->d + 1, sizeof *n.k);
+        n.v = calloc(keys * c->kv_heads * c->dv + 1, sizeof *n.v);
+        fill_queries(&n, row);
+        fill_keys(&n, row);
+        for (size_t i = 0; i < s->q_len; i++) {
+            for (size_t h = 0; h < c->q_heads; h++)
+                attend(&n, h, i, scores, r.weights + ((b * c->q_heads + h) * s->q_len + i) * keys, o + h * c->dv);
+            finish(&n, i, o, r.y + (b * s->q_len + i) * width);
+        }
+        for (size_t g = 0; g < c->kv_heads; g++)
+            for (size_t j = 0; j < s->k_len; j++) {
+                memcpy(r.k + ((b * c->kv_heads + g) * s->k_len + j) * c->d, n.k + ((past + j) * c->kv_heads + g) * c->d,
+                       c->d * sizeof *r.k);
+                memcpy(r.v + ((b * c->kv_heads + g) * s->k_len + j) * c->dv, n.v + ((past + j) * c->kv_heads + g) * c->dv,
+                       c->dv * sizeof *r.v);
+            }
+        free(n.q);
+        free(n.k);
+        free(n.v);
+    }
+    free(row);
+    free(scores);
+    free(o);
+    return r;
+}
