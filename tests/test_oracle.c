@@ -319,6 +319,7 @@ Test(oracle, packed_entries_and_two_segments)
     cr_assert_eq(count, 3);
     cr_expect(rows[0] == 0 && rows[1] == 1 && rows[2] == 4);
     free(rows);
+    oracle_close(&x.oracle);
     by_hand(&x, 1, 4);
     x.p.scale = 0.0;
     x.p.past_len = 2;

@@ -207,7 +207,7 @@ Test(verify, the_full_suite_covers_what_it_says)
     static const size_t widths[] = {1, 2, 3, 5, 8, 16, 17, 40, 64, 65, 72, 80, 96, 128, 192, 256, 576};
     Suite suite = {0};
     bool q[66] = {0}, k[66] = {0}, width[577] = {0}, mask[16] = {0}, bias[16] = {0}, dist[DIST_COUNT] = {0}, layout[3] = {0};
-    bool causal[4] = {0}, behind = false, wide_v = false, narrow_v = false, shared_v = false, long_k = false, more_q = false;
+    bool causal[2 + ATTN_ALIGN_OFFSETS] = {0}, behind = false, wide_v = false, narrow_v = false, shared_v = false, long_k = false, more_q = false;
     cr_assert(suite_add_full(&suite, 0x5eed));
     for (size_t i = 0; i < suite.count; i++) {
         const VerifyCase *c = &suite.at[i].c;
@@ -233,8 +233,10 @@ Test(verify, the_full_suite_covers_what_it_says)
         cr_expect(mask[n] && bias[n], "repeat pattern %zu", n);
     for (size_t n = 0; n < DIST_COUNT; n++)
         cr_expect(dist[n], "dist %zu", n);
-    for (size_t n = 0; n < 4; n++)
-        cr_expect(causal[n] && (n == 3 || layout[n]), "causal or layout %zu", n);
+    for (size_t n = 0; n < sizeof causal / sizeof *causal; n++)
+        cr_expect(causal[n], "causal %zu", n);
+    for (size_t n = 0; n < 3; n++)
+        cr_expect(layout[n], "layout %zu", n);
     cr_expect(behind && wide_v && narrow_v && shared_v && long_k && more_q);
     suite_free(&suite);
 }
