@@ -353,7 +353,7 @@ static int choose_jobs(const Cli *cli, const Request *request, Suite *suite)
     case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
     case MODE_FUZZ: break;
     case MODE_SHAPES:
-        ok = linear_shapes_split(&shapes, &products, request->shapes, error, sizeof error) &&
+        ok = linear_shapes_split(&shapes, &products, NULL, request->shapes, error, sizeof error) &&
              suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, threads) &&
              suite_add_product_shapes(suite, &products, cli->seed, threads);
         shapes_free(&shapes);

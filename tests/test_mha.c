@@ -6,7 +6,7 @@
 
 #include "dispatch/registry.h"
 #include "harness/data.h"
-#include "tests/mha_reference.h"
+#include "harness/mha_reference.h"
 
 TestSuite(mha, .fini = reference_release);
 
@@ -264,7 +264,7 @@ static double distance_weights(const MhaCase *x, const Reference *r)
             worst = worse(worst, x->t.weights[b * heads * matrix + n], r->weights[b * heads * matrix + n]);
     for (size_t b = 0; b < x->s.batch && x->s.weights == ATTN_MHA_WEIGHTS_MEAN; b++)
         for (size_t n = 0; n < matrix; n++) {
-            Number mean = {0.0, 0.0};
+            Number mean = {0.0, 0.0, 0.0};
             for (size_t h = 0; h < heads; h++) {
                 mean.v += r->weights[(b * heads + h) * matrix + n].v / (double)heads;
                 mean.e += r->weights[(b * heads + h) * matrix + n].e / (double)heads;
