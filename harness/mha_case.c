@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "harness/isolate.h"
+#include "harness/mha_draw.h"
 #include "harness/peaks.h"
 #include "harness/trial.h"
 #include "harness/zoo.h"
@@ -31,6 +32,32 @@ size_t mha_pairs(const AttnKernel *const *kernels, size_t count, MhaPair *pairs)
         pair->row.name = pair->name;
     }
     return found;
+}
+
+const MhaPair *mha_pair_of(const AttnKernel *kernel)
+{
+    return strncmp(kernel->name, "mha", 3) == 0 ? (const MhaPair *)kernel : NULL; /* kernels begin with what they compute */
+}
+
+void mha_mutants(MhaPair mutants[MHA_MUTANTS])
+{
+    static const struct {
+        Mistake mistake;
+        const char *name, *what;
+    } all[MHA_MUTANTS] = {
+        {RIGHT, "mha:right", ""},
+        {ROPE_PAIRS_SWAPPED, "mha:rope_pairs", "rotary positions turn the other pairs of columns"},
+        {BIAS_BEFORE_PROJECTION, "mha:bias", "the bias of q is not added after the projection"},
+        {WRONG_HEAD_SPLIT, "mha:head_split", "column c * heads + h is column c of head h"},
+        {WRONG_KV_HEAD, "mha:kv_head", "query head h reads KV head h % kv_heads"},
+    };
+    const AttnKernel *base = zoo_find("linear_f32");
+    for (size_t i = 0; i < MHA_MUTANTS && mha_pairs(&base, 1, &mutants[i]) == 1; i++) {
+        snprintf(mutants[i].name, sizeof mutants[i].name, "%s", all[i].name);
+        mutants[i].row.name = all[i].name;
+        mutants[i].row.summary = all[i].what;
+        mutants[i].mistake = all[i].mistake;
+    }
 }
 
 /* ---- Operands -------------------------------------------------------------------------------------------------------------------- */
@@ -137,34 +164,46 @@ typedef struct Alone {
     VerifyResult result;
 } Alone;
 
-static void judge_alone(void *context, size_t item, void *to)
+static void judge(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads, VerifyResult *result)
 {
-    const Alone *alone = context;
-    VerifyResult *result = to;
     AttnMha *mha;
     AttnMhaPlan *plan;
     char error[200];
-    (void)item;
     memset(result, 0, sizeof *result);
-    if (!mha_case_plan(alone->pair, alone->x, alone->threads, &mha, &plan, error, sizeof error)) {
+    if (!mha_case_plan(pair, x, threads, &mha, &plan, error, sizeof error)) {
         trial_fail(result, JUDGE_ERROR, "%s", error);
         return;
     }
-    const size_t bytes = attn_mha_plan_workspace(plan), width = alone->x->s.batch * (size_t)alone->x->s.y.batch;
+    const size_t bytes = attn_mha_plan_workspace(plan), width = x->s.batch * (size_t)x->s.y.batch;
     void *workspace = aligned_alloc(64, bytes);
-    memset(alone->x->t.y, 0xff, width * sizeof(float)); /* NaN: what is not written, or read before it is, shows */
+    memset(x->t.y, 0xff, width * sizeof(float)); /* NaN: what is not written, or read before it is, shows */
     if (!workspace) {
         trial_fail(result, JUDGE_ERROR, "no memory for a workspace of %zu bytes", bytes);
     } else {
         memset(workspace, 0xff, bytes);
-        if (attn_mha_run(plan, &alone->x->t, workspace, bytes) != ATTN_OK)
+        if (attn_mha_run(plan, &x->t, workspace, bytes) != ATTN_OK)
             trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
         else
-            mha_case_agree(alone->x, alone->r, result);
+            mha_case_agree(x, r, result);
     }
     free(workspace);
     attn_mha_plan_destroy(plan);
     attn_mha_destroy(mha);
+}
+
+void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *result)
+{
+    const MhaCase x = mha_draw_case(seed);
+    const Reference r = reference(&x, pair->mistake); /* first: a run appends to the cache that the reference reads */
+    judge(pair, &x, &r, 1 + seed % 3, result);
+    reference_release();
+}
+
+static void judge_alone(void *context, size_t item, void *result)
+{
+    const Alone *alone = context;
+    (void)item;
+    judge(alone->pair, alone->x, alone->r, alone->threads, result);
 }
 
 static bool collect_alone(void *context, size_t item, const void *result, const char *crash)

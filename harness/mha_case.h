@@ -10,11 +10,22 @@
 typedef struct MhaPair {
     AttnKernel row; /* for tables and records: "mha (avx512)", what both need. Must stay first: a pair is known by its row */
     const AttnKernel *linear, *attention;
+    Mistake mistake; /* what its results are compared with: RIGHT, or a mutant of the reference */
     char name[40];
 } MhaPair;
 
 /* Pairs whose linear kernel is in the list, in its order. `pairs` has room for `count`. Returns how many. */
 size_t mha_pairs(const AttnKernel *const *kernels, size_t count, MhaPair *pairs);
+
+/* The pair of which `kernel` is the row; NULL if it is an ordinary kernel. */
+const MhaPair *mha_pair_of(const AttnKernel *kernel);
+
+/* Each mistake of the reference, judged on the pair that runs everywhere; the first one is none. */
+enum { MHA_MUTANTS = 5 };
+void mha_mutants(MhaPair mutants[MHA_MUTANTS]);
+
+/* Draw a case (mha_draw.h) and judge the pair on it, in this process. */
+void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *result);
 
 /* Operands of a shape: x ~ N(0,1), weights ~ N(0,1) / sqrt(inputs), biases ~ N(0,1) / 2. The reference is made for about `rows` query
  * rows. All of it lives until reference_release(). false: no memory. */
