@@ -39,10 +39,12 @@ void mha_draw_weights(MhaCase *x, MhaDraw *draw, bool biases)
 {
     const AttnMhaConfig *c = &x->c;
     const size_t q = c->q_heads * c->d, k = c->kv_heads * c->d, v = c->kv_heads * c->dv, o = c->q_heads * c->dv;
-    x->w = attn_mha_weights(
-        mha_numbers(draw, q * c->embed, 1.0 / sqrt((double)c->embed)), mha_numbers(draw, k * c->kdim, 1.0 / sqrt((double)c->kdim)),
-        mha_numbers(draw, v * c->vdim, 1.0 / sqrt((double)c->vdim)),
-        c->output ? mha_numbers(draw, c->embed * o, 1.0 / sqrt((double)o)) : NULL);
+    /* One by one: arguments of a call are made in any order. */
+    x->w = attn_mha_weights(NULL, NULL, NULL, NULL);
+    x->w.wq = mha_numbers(draw, q * c->embed, 1.0 / sqrt((double)c->embed));
+    x->w.wk = mha_numbers(draw, k * c->kdim, 1.0 / sqrt((double)c->kdim));
+    x->w.wv = mha_numbers(draw, v * c->vdim, 1.0 / sqrt((double)c->vdim));
+    x->w.wo = c->output ? mha_numbers(draw, c->embed * o, 1.0 / sqrt((double)o)) : NULL;
     if (biases) {
         x->w.bq = mha_numbers(draw, q, 0.5);
         x->w.bk = coin(draw, 4) ? NULL : mha_numbers(draw, k, 0.5);
