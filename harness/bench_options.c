@@ -28,7 +28,7 @@ static const char usage[] = "usage: attnzoo bench [options]\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
 static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
-    {'s', "shapes", "SHAPES", "shapes, presets or products: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024"},
+    {'s', "shapes", "SHAPES", "shapes, presets, products or multi-head attention: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},
     {SUITE, "suite", "NAME", "a set of shapes: default or speed"},
     {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
     {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
@@ -148,6 +148,10 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
             printf("\nSuites\n");
             for (size_t i = 0; i < SUITES; i++)
                 printf("  %-10s %s: %s\n", suites[i].name, suites[i].help, suites[i].shapes);
+            printf("\nMulti-head attention, projections included\n"
+                   "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
+                   "  with keys and values of another source: ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
+                   "  mha:<preset>: mha:bert-base/encoder@128, mha:llama3-8b/prefill@512, mha:whisper-large/cross\n");
             return -1;
         }
         if (key == '?' || !take(wanted, key, value))

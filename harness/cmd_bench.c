@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/bench_linear.h"
+#include "harness/bench_mha.h"
 #include "harness/bench_options.h"
 #include "harness/bench_show.h"
 #include "harness/machine.h"
@@ -116,31 +117,48 @@ static int finish_case(Outputs *out, BenchCase *measured, const char *id)
     return measured->timed > 0 ? worse(EXIT_OK, case_code(measured)) : case_code(measured) != EXIT_OK ? case_code(measured) : EXIT_NOTHING;
 }
 
-/* What is to be measured: attention by kernels of attention, products by kernels of products. */
+/* What is to be measured: attention by kernels of attention, products by kernels of products, both together by pairs of them. */
 typedef struct Work {
     Shapes attention;
     LinearShapes products;
+    MhaShapes mha;
     const AttnKernel **kernels; /* attention first, then products */
     size_t attention_kernels, product_kernels;
+    MhaPair *pairs;
+    size_t pair_count;
 } Work;
+
+/* Case `index` of all. -1: nobody here does it. */
+static int run_case(const Cli *cli, const BenchOptions *bench, const Work *work, size_t index, const Topology *topology,
+                    BenchCase *measured, char *error, size_t error_size)
+{
+    const size_t attention = work->attention.count, products = work->products.count;
+    if (index < attention)
+        return work->attention_kernels == 0 ? -1
+                                            : bench_case_run(measured, &work->attention.at[index], work->kernels, work->attention_kernels,
+                                                             bench, &cli->settings, topology, error, error_size);
+    if (index < attention + products)
+        return work->product_kernels == 0 ? -1
+                                          : bench_linear_run(measured, &work->products.at[index - attention],
+                                                             work->kernels + work->attention_kernels, work->product_kernels, bench,
+                                                             &cli->settings, topology, error, error_size);
+    return work->pair_count == 0 ? -1
+                                 : bench_mha_run(measured, &work->mha.at[index - attention - products], work->pairs, work->pair_count,
+                                                 bench, &cli->settings, topology, error, error_size);
+}
 
 static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
 {
     int code = EXIT_NOTHING;
-    const size_t first = work->attention.count, count = first + work->products.count;
+    const size_t count = work->attention.count + work->products.count + work->mha.count;
     for (size_t i = 0; i < count && !cli_interrupted; i++) {
         BenchCase measured;
         char error[300], id[32];
-        const Topology *topology = &out->machine.topology;
-        const AttnKernel **products = work->kernels + work->attention_kernels;
         snprintf(id, sizeof id, "c%zu", i + 1);
-        if ((i < first ? work->attention_kernels : work->product_kernels) == 0)
+        const int ran = run_case(cli, bench, work, i, &out->machine.topology, &measured, error, sizeof error);
+        if (ran < 0)
             continue;
-        const bool ok = i < first ? bench_case_run(&measured, &work->attention.at[i], work->kernels, work->attention_kernels, bench,
-                                                   &cli->settings, topology, error, sizeof error)
-                                  : bench_linear_run(&measured, &work->products.at[i - first], products, work->product_kernels, bench,
-                                                     &cli->settings, topology, error, sizeof error);
-        if (!ok) {
+        if (!ran) {
             render_error("%s", error);
             bench_case_free(&measured);
             return EXIT_USAGE;
@@ -196,6 +214,7 @@ static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t co
     for (size_t i = 0; i < count; i++)
         if (kernels[i]->linear)
             work->kernels[work->attention_kernels + work->product_kernels++] = kernels[i];
+    work->pair_count = mha_pairs(kernels, count, work->pairs);
 }
 
 static int measure_all(const Cli *cli, const BenchOptions *bench, const Work *work)
@@ -220,12 +239,13 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
-    Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels)};
+    Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels), .pairs = calloc(zoo_count() + 1, sizeof *work.pairs)};
     char error[1024];
-    size_t count = kernels && work.kernels ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
+    const bool room = kernels && work.kernels && work.pairs;
+    size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX) {
         code = EXIT_USAGE;
-    } else if (!linear_shapes_split(&work.attention, &work.products, wanted.shapes, error, sizeof error)) {
+    } else if (!linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
     } else {
@@ -237,6 +257,8 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     }
     shapes_free(&work.attention);
     linear_shapes_free(&work.products);
+    mha_shapes_free(&work.mha);
+    free(work.pairs);
     free(work.kernels);
     free(kernels);
     return code;

@@ -2,6 +2,7 @@
 #include "dispatch/cpu.h"
 #include "harness/cli.h"
 #include "harness/linear_mutants.h"
+#include "harness/mha_case.h"
 #include "harness/mutants.h"
 #include "harness/render.h"
 #include "harness/zoo.h"
@@ -152,6 +153,13 @@ static int list_mutants(const Cli *cli)
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", linear_mutants[i]->name);
         render_cell(table, STYLE_PLAIN, "%s", linear_mutants[i]->summary);
+    }
+    MhaPair pairs[MHA_MUTANTS];
+    mha_mutants(pairs);
+    for (size_t i = 1; i < MHA_MUTANTS; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", pairs[i].row.name);
+        render_cell(table, STYLE_PLAIN, "%s", pairs[i].row.summary);
     }
     return finish(cli, table);
 }

@@ -11,6 +11,7 @@
 #include "harness/isolate.h"
 #include "harness/linear_mutants.h"
 #include "harness/machine.h"
+#include "harness/mha_case.h"
 #include "harness/mutants.h"
 #include "harness/render.h"
 #include "harness/scoreboard.h"
@@ -20,7 +21,8 @@
 #include "harness/whole.h"
 #include "harness/zoo.h"
 
-enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48, FUZZ_PRODUCTS = 12 };
+enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48, FUZZ_PRODUCTS = 12, FUZZ_MHA = 12 };
+enum { SMOKE_MHA = 8, FULL_MHA = 300, MUTANTS_MHA = 60 };
 
 /* One call of isolate_run. */
 typedef struct Loop {
@@ -59,7 +61,9 @@ static void work(void *context, size_t item, void *result)
     mutants_arm(kernel);
     if (!suite_concerns(job, kernel))
         return; /* done() passes it over too */
-    if (job->product)
+    if (job->mha)
+        mha_case_judge_drawn(mha_pair_of(kernel), job->mha_seed, result);
+    else if (job->product)
         linear_case_judge(kernel, &job->linear, result);
     else if (job->kind == JOB_CASE)
         work_case(loop, item / loop->kernels, kernel, result);
@@ -86,9 +90,12 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
         r.judge = JUDGE_CRASH;
         snprintf(r.why, sizeof r.why, "%s", crash);
     }
+    const AttnKernel *kernel = loop->board->scores[number].kernel;
+    if (job->mha) /* a pair is named by its linear kernel */
+        kernel = mha_pair_of(kernel)->linear;
     if (r.status == VERIFY_FAIL || r.status == VERIFY_CRASH)
         snprintf(r.repro, sizeof r.repro, "attnzoo verify%s%s --repro v1:%s:%s", loop->request->session.bitwise ? " --bitwise" : "",
-                 loop->request->session.longdouble ? " --ref longdouble" : "", loop->board->scores[number].kernel->name,
+                 loop->request->session.longdouble ? " --ref longdouble" : "", kernel->name,
                  suite_job_name(job, name, sizeof name));
     scoreboard_add(loop->board, number, job, &r);
     render_progress(loop->done, loop->items, loop->what);
@@ -143,6 +150,7 @@ static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board
         const uint64_t seed = random_bits(cli->seed, batch);
         const bool ok = suite_add_random(&suite, FUZZ_BATCH, seed) &&
                         suite_add_products(&suite, true, linear_case_count(true) - FUZZ_PRODUCTS, FUZZ_PRODUCTS, seed) &&
+                        suite_add_mha(&suite, FUZZ_MHA, seed) &&
                         run_suite(request, &suite, board, "fuzz");
         suite_free(&suite);
         if (!ok)
@@ -179,7 +187,9 @@ static const AttnKernel *find_repro(const char *id, const char **job)
 /* Fill the board with kernels. EXIT_OK or an exit code. */
 static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
-    const AttnKernel **list = calloc(zoo_count() + mutant_count + linear_mutant_count, sizeof *list);
+    static MhaPair *pairs; /* their rows stay on the board */
+    const AttnKernel **list = calloc(2 * zoo_count() + mutant_count + linear_mutant_count + MHA_MUTANTS, sizeof *list);
+    pairs = calloc(zoo_count() + MHA_MUTANTS, sizeof *pairs);
     size_t count = 0;
     if (list && request->mode == MODE_MUTANTS)
         for (; count < mutant_count + linear_mutant_count; count++)
@@ -190,7 +200,16 @@ static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboa
         count = list[0] ? 1 : SIZE_MAX;
     } else if (list)
         count = cli_select_kernels(cli, request->patterns, false, list);
-    board->scores = list && count != SIZE_MAX ? calloc(count + 1, sizeof *board->scores) : NULL;
+    if (list && pairs && count != SIZE_MAX) {
+        size_t found = MHA_MUTANTS;
+        if (request->mode == MODE_MUTANTS)
+            mha_mutants(pairs);
+        else
+            found = mha_pairs(list, count, pairs);
+        for (size_t i = 0; i < found; i++)
+            list[count++] = &pairs[i].row;
+    }
+    board->scores = list && pairs && count != SIZE_MAX ? calloc(count + 1, sizeof *board->scores) : NULL;
     if (!board->scores) {
         if (count != SIZE_MAX)
             render_error("out of memory for a list of kernels");
@@ -224,13 +243,19 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
     const size_t threads = cli->threads ? cli->threads : 1;
     bool ok = true;
     switch (request->mode) {
-    case MODE_FULL: ok = suite_add_full(suite, cli->seed) && suite_add_products(suite, true, 0, SIZE_MAX, cli->seed); break;
+    case MODE_FULL:
+        ok = suite_add_full(suite, cli->seed) && suite_add_products(suite, true, 0, SIZE_MAX, cli->seed) &&
+             suite_add_mha(suite, FULL_MHA, cli->seed);
+        break;
     case MODE_SMOKE:
-    case MODE_MUTANTS: ok = suite_add_smoke(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
+    case MODE_MUTANTS:
+        ok = suite_add_smoke(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed) &&
+             suite_add_mha(suite, request->mode == MODE_SMOKE ? SMOKE_MHA : MUTANTS_MHA, cli->seed);
+        break;
     case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
     case MODE_FUZZ: break;
     case MODE_SHAPES:
-        ok = linear_shapes_split(&shapes, &products, request->shapes, error, sizeof error) &&
+        ok = linear_shapes_split(&shapes, &products, NULL, request->shapes, error, sizeof error) &&
              suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, threads) &&
              suite_add_product_shapes(suite, &products, cli->seed, threads);
         shapes_free(&shapes);
@@ -245,15 +270,15 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
     return ok ? EXIT_OK : EXIT_USAGE;
 }
 
-/* Nobody named kernels, so those without a job need no line. */
-static void drop_unconcerned(const Suite *suite, Scoreboard *board)
+/* A kernel without a job needs no line if nobody named it; pairs of kernels nobody can name. */
+static void drop_unconcerned(const Suite *suite, Scoreboard *board, bool named)
 {
     size_t kept = 0;
     for (size_t k = 0; k < board->count; k++) {
         bool concerned = false;
         for (size_t n = 0; n < suite->count && !concerned; n++)
             concerned = suite_concerns(&suite->at[n], board->scores[k].kernel);
-        if (concerned)
+        if (concerned || (named && !mha_pair_of(board->scores[k].kernel)))
             board->scores[kept++] = board->scores[k];
     }
     board->count = kept;
@@ -267,8 +292,8 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
     const char *const names[] = {"full", "smoke", "adversarial", "fuzz", "shapes", "mutants", "repro"};
     int code = choose_jobs(cli, request, &suite);
     if (code == EXIT_OK) {
-        if (request->mode == MODE_SHAPES && !request->patterns)
-            drop_unconcerned(&suite, board);
+        if (request->mode != MODE_FUZZ)
+            drop_unconcerned(&suite, board, request->mode != MODE_SHAPES || request->patterns);
         const double start = now();
         const bool finished =
             request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);

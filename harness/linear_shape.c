@@ -45,6 +45,7 @@ const char *linear_shape_name(const LinearShape *shape, char *buffer, size_t siz
 typedef struct Split {
     Shapes *attention;
     LinearShapes *products;
+    MhaShapes *mha;
 } Split;
 
 static bool take(void *context, const char *word, char *error, size_t error_size)
@@ -52,6 +53,15 @@ static bool take(void *context, const char *word, char *error, size_t error_size
     Split *split = context;
     LinearShapes *list = split->products;
     LinearShape shape;
+    MhaShape heads;
+    if (split->mha && mha_shape_is(word)) {
+        if (!mha_shape_parse(&heads, word, error, error_size))
+            return false;
+        if (mha_shapes_add(split->mha, &heads))
+            return true;
+        snprintf(error, error_size, "out of memory for %zu shapes", split->mha->count);
+        return false;
+    }
     if (strncmp(word, prefix, sizeof prefix - 1) != 0)
         return shapes_parse(split->attention, word, error, error_size);
     if (!linear_shape_parse(&shape, word, error, error_size))
@@ -68,9 +78,9 @@ static bool take(void *context, const char *word, char *error, size_t error_size
     return true;
 }
 
-bool linear_shapes_split(Shapes *attention, LinearShapes *products, const char *text, char *error, size_t error_size)
+bool linear_shapes_split(Shapes *attention, LinearShapes *products, MhaShapes *mha, const char *text, char *error, size_t error_size)
 {
-    Split split = {attention, products};
+    Split split = {attention, products, mha};
     return shapes_expand(text, take, &split, error, error_size);
 }
 

@@ -3,7 +3,7 @@
 #ifndef HARNESS_LINEAR_SHAPE_H
 #define HARNESS_LINEAR_SHAPE_H
 
-#include "harness/shape.h"
+#include "harness/mha_shape.h"
 
 typedef struct LinearShape {
     size_t rows, inputs, outputs;
@@ -19,8 +19,9 @@ typedef struct LinearShapes {
 bool linear_shape_parse(LinearShape *shape, const char *word, char *error, size_t error_size);
 const char *linear_shape_name(const LinearShape *shape, char *buffer, size_t size);
 
-/* Words of both kinds, mixed as they like: attention to one list, products to the other. false: error[] says why; free both. */
-bool linear_shapes_split(Shapes *attention, LinearShapes *products, const char *text, char *error, size_t error_size);
+/* Words of all kinds, mixed as they like: attention to one list, products to another, multi-head attention to the third (NULL: it is
+ * refused). false: error[] says why; free all. */
+bool linear_shapes_split(Shapes *attention, LinearShapes *products, MhaShapes *mha, const char *text, char *error, size_t error_size);
 void linear_shapes_free(LinearShapes *list);
 
 #endif

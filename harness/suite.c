@@ -2,10 +2,12 @@
  * at random, from a seed that each case's name contains. */
 #include "harness/suite.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "harness/exact.h"
+#include "harness/mha_case.h"
 #include "harness/special.h"
 
 static bool add(Suite *suite, const Job *job)
@@ -36,7 +38,8 @@ static bool add_product(Suite *suite, const LinearCase *c)
 
 bool suite_concerns(const Job *job, const AttnKernel *kernel)
 {
-    return job->product == (kernel->linear != NULL);
+    const bool pair = mha_pair_of(kernel) != NULL;
+    return job->mha || pair ? job->mha == pair : job->product == (kernel->linear != NULL);
 }
 
 void suite_free(Suite *suite)
@@ -47,6 +50,10 @@ void suite_free(Suite *suite)
 
 const char *suite_job_name(const Job *job, char *buffer, size_t size)
 {
+    if (job->mha) {
+        snprintf(buffer, size, "mha:0x%" PRIx64, job->mha_seed);
+        return buffer;
+    }
     if (job->product)
         return linear_case_name(&job->linear, buffer, size);
     if (job->kind == JOB_CASE)
@@ -60,6 +67,14 @@ bool suite_add_job(Suite *suite, const char *text, char *error, size_t error_siz
 {
     Job job = {0};
     LinearCase product;
+    if (strncmp(text, "mha:", 4) == 0) {
+        char name[32];
+        job = (Job){.mha = true, .mha_seed = strtoull(text + 4, NULL, 16)};
+        if (strcmp(suite_job_name(&job, name, sizeof name), text) == 0 && add(suite, &job))
+            return true;
+        snprintf(error, error_size, "case '%s' is not mha:0x<seed>, as printed with a failure", text);
+        return false;
+    }
     if (strncmp(text, "linear:", 7) == 0) {
         if (!linear_case_parse(text, &product, error, error_size))
             return false;
@@ -456,5 +471,17 @@ bool suite_add_product_shapes(Suite *suite, const LinearShapes *shapes, uint64_t
             if (!add_product(suite, &c))
                 return false;
         }
+    return true;
+}
+
+/* ---- Multi-head attention --------------------------------------------------------------------------------------------------------- */
+
+bool suite_add_mha(Suite *suite, size_t count, uint64_t seed)
+{
+    for (size_t n = 0; n < count; n++) {
+        const Job job = {.mha = true, .mha_seed = random_bits(seed ^ 0x3ea4, n) >> 32};
+        if (!add(suite, &job))
+            return false;
+    }
     return true;
 }

@@ -14,6 +14,8 @@ typedef struct Job {
     VerifyCase c; /* of JOB_CASE                         */
     bool product; /* a matrix product instead, for kernels that compute such; kind then says what judges it */
     LinearCase linear;
+    bool mha;     /* multi-head attention instead, for pairs of kernels */
+    uint64_t mha_seed;
 } Job;
 
 typedef struct Suite {
@@ -30,6 +32,7 @@ bool suite_add_shapes(Suite *suite, const Shapes *shapes, const DataDist *dist, 
 bool suite_add_products(Suite *suite, bool full, size_t from, size_t count, uint64_t seed); /* linear_case_at, as many as there are */
 bool suite_add_product_shapes(Suite *suite, const LinearShapes *shapes, uint64_t seed, size_t threads);
 bool suite_add_job(Suite *suite, const char *text, char *error, size_t error_size); /* what suite_job_name printed                       */
+bool suite_add_mha(Suite *suite, size_t count, uint64_t seed); /* drawn at random */
 void suite_free(Suite *suite);
 
 /* Is this job for this kernel? Attention is for kernels of attention, products are for kernels of products. */

@@ -100,6 +100,15 @@ check 2 "'varlen' is given twice or contradicts" run -s b1_h8_q1_k1_d8_pad0.5_va
 check 2 "'win5' comes too late; the order is causal.*; win" run -s b1_h8_q1_k1_d8_alibi_win5
 check 2 '2 shapes' run -s 'b1_h1_q{1,2}_k1_d8'
 check 2 'memory' run -s b1_h1_q1000000000_k1_d100000
+for shape in mha: mha:b1_h4_q8_d16 mha:b1_h4_q08_d16_e64 mha:b1_h4g3_q8_d16_e64 mha:b1_h4_q8_d15_e64_rope mha:b1_h4_q8_d16_e64_causal_cross_k3 \
+    mha:b1_h4_q8_d16_e1048577 mha:b1_h4_q8_d16_e64_casual mha:b1048576_h1_q1048576_d64_e64 mha:gpt2/decode@5 mha:gpt2/prefill@0 mha:nope/encoder; do
+    check 2 "error: .*\\(allowed\\|known\\|too large\\)" bench --no-results -s "$shape"
+done
+check 2 'attention is wanted here' run -s mha:gpt2/prefill@12
+check 0 'mha (.*★ fastest' bench --no-results --budget 50ms -s mha:b1_h2_q9_d8_e16
+check 4 'no kernel takes these shapes' bench --no-results --budget 50ms -k naive_f32 -s mha:b1_h2_q9_d8_e16
+check 0 '"op":"mha"' bench --no-results --budget 50ms -o jsonl -s 'mha:b1_h2_q{3,9}_d8_e16_cross_k4'
+check 0 'cross_k<rows>' bench --help
 
 # run
 check 0 'naive_f32  b1_h2_q5_k7_d8  3 calls .* checksum [0-9a-f]*$' run -k naive_f32 -s b1_h2_q5_k7_d8 --iters 3

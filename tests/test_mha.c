@@ -5,221 +5,9 @@
 #include <stdlib.h>
 
 #include "dispatch/registry.h"
-#include "harness/data.h"
-#include "tests/mha_reference.h"
+#include "harness/mha_draw.h"
 
 TestSuite(mha, .fini = reference_release);
-
-/* ---- Cases ----------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct Draw {
-    uint64_t seed, at;
-} Draw;
-
-static size_t pick(Draw *draw, size_t n)
-{
-    return (size_t)(random_bits(draw->seed, draw->at++) % n);
-}
-
-static bool coin(Draw *draw, size_t one_in)
-{
-    return pick(draw, one_in) == 0;
-}
-
-static float *numbers(Draw *draw, size_t n, double scale)
-{
-    float *x = reference_room(n * sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (float)(scale * random_normal(draw->seed, draw->at++));
-    return x;
-}
-
-static const void *flags(Draw *draw, size_t n, size_t one_in)
-{
-    uint8_t *x = reference_room(n);
-    for (size_t i = 0; i < n; i++)
-        x[i] = coin(draw, one_in) ? 0 : (uint8_t)(1 + pick(draw, 255));
-    return x;
-}
-
-static int64_t *integers(Draw *draw, size_t n, int64_t least, size_t values)
-{
-    int64_t *x = reference_room(n * sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = least + (int64_t)pick(draw, values);
-    return x;
-}
-
-static void draw_weights(MhaCase *x, Draw *draw, bool biases)
-{
-    const AttnMhaConfig *c = &x->c;
-    const size_t q = c->q_heads * c->d, k = c->kv_heads * c->d, v = c->kv_heads * c->dv, o = c->q_heads * c->dv;
-    x->w = attn_mha_weights(
-        numbers(draw, q * c->embed, 1.0 / sqrt((double)c->embed)), numbers(draw, k * c->kdim, 1.0 / sqrt((double)c->kdim)),
-        numbers(draw, v * c->vdim, 1.0 / sqrt((double)c->vdim)), c->output ? numbers(draw, c->embed * o, 1.0 / sqrt((double)o)) : NULL);
-    if (biases) {
-        x->w.bq = numbers(draw, q, 0.5);
-        x->w.bk = coin(draw, 4) ? NULL : numbers(draw, k, 0.5);
-        x->w.bv = numbers(draw, v, 0.5);
-        x->w.bo = c->output ? numbers(draw, c->embed, 0.5) : NULL;
-    }
-    if (c->norm != ATTN_NORM_NONE && !coin(draw, 3)) {
-        const size_t width = c->norm == ATTN_NORM_PRE || c->output ? c->embed : o;
-        x->w.norm_weight = numbers(draw, width, 1.0);
-        x->w.norm_bias = numbers(draw, width, 1.0);
-    }
-}
-
-/* Sources, with gaps between rows and entries where `gap` says so. */
-static void draw_sources(MhaCase *x, Draw *draw, size_t gap)
-{
-    const AttnMhaConfig *c = &x->c;
-    AttnMhaShape *s = &x->s;
-    const size_t width = c->output ? c->embed : c->q_heads * c->dv;
-    const struct {
-        AttnRows *at;
-        size_t rows, width;
-    } tensor[] = {{&s->xq, s->q_len, c->embed}, {&s->xk, s->k_len, c->kdim}, {&s->xv, s->k_len, c->vdim}, {&s->y, s->q_len, width}};
-    float *data[4];
-    for (size_t i = 0; i < 4; i++) {
-        tensor[i].at->row = (ptrdiff_t)(tensor[i].width + gap);
-        tensor[i].at->batch = (ptrdiff_t)(tensor[i].rows * (tensor[i].width + gap) + gap);
-        data[i] = numbers(draw, s->batch * (size_t)tensor[i].at->batch, 1.0);
-    }
-    x->t =
-        attn_mha_tensors(data[0], c->sources == ATTN_MHA_SELF ? NULL : data[1], c->sources == ATTN_MHA_SEPARATE ? data[2] : NULL, data[3]);
-}
-
-/* A layout over [B,Hq,Sq,keys] that broadcasts along some axes; *count receives how many elements it reaches. */
-static AttnScoreLayout score_layout(Draw *draw, AttnDtype dtype, const MhaCase *x, size_t keys, size_t *count)
-{
-    const size_t rows = coin(draw, 2) ? x->s.q_len : 1, heads = coin(draw, 2) ? x->c.q_heads : 1, batch = coin(draw, 2) ? x->s.batch : 1;
-    *count = batch * heads * rows * keys;
-    return (AttnScoreLayout){dtype, batch > 1 ? (ptrdiff_t)(heads * rows * keys) : 0, heads > 1 ? (ptrdiff_t)(rows * keys) : 0,
-                             rows > 1 ? (ptrdiff_t)keys : 0, 1};
-}
-
-static void draw_options(MhaCase *x, Draw *draw, bool extras)
-{
-    AttnMhaShape *s = &x->s;
-    const bool cache = s->capacity > 0;
-    const size_t keys = cache ? s->capacity : s->k_len;
-    size_t count;
-    s->causal = coin(draw, 3);
-    if (!cache && coin(draw, 2)) {
-        s->align = (AttnAlign)(1 + pick(draw, 3));
-        if (s->align == ATTN_ALIGN_OFFSET)
-            s->offset = (int64_t)pick(draw, 9) - 4;
-        if (s->align == ATTN_ALIGN_OFFSETS)
-            x->t.offsets = integers(draw, s->batch, -3, 9);
-    }
-    if (coin(draw, 4)) {
-        s->window = true;
-        s->window_left = (int64_t)pick(draw, 5) - 1;
-        s->window_right = (int64_t)pick(draw, 5) - 1;
-    }
-    if (coin(draw, 5))
-        s->softcap = 2.0;
-    if (!extras && coin(draw, 5)) {
-        s->alibi = true;
-        x->t.alibi_slopes = numbers(draw, x->c.q_heads, 0.3);
-    }
-    if (coin(draw, 5)) {
-        s->sinks = true;
-        x->t.sinks = numbers(draw, x->c.q_heads, 1.0);
-    }
-    if (!cache && coin(draw, 4)) {
-        s->kv_lengths = true;
-        x->t.kv_lengths = integers(draw, s->batch, 0, s->k_len + 1);
-    }
-    if (coin(draw, 3)) {
-        s->mask = score_layout(draw, ATTN_BOOL, x, keys, &count);
-        x->t.mask = flags(draw, count, 4);
-    }
-    if (coin(draw, 3)) {
-        s->bias = score_layout(draw, ATTN_F32, x, keys, &count);
-        float *bias = numbers(draw, count, 1.0);
-        for (size_t i = 0; i < count; i++)
-            if (coin(draw, 12))
-                bias[i] = -INFINITY;
-        x->t.bias = bias;
-    }
-    if (coin(draw, 3)) {
-        s->key_mask = true;
-        s->key_mask_batch = (ptrdiff_t)keys + 3;
-        x->t.key_mask = flags(draw, s->batch * (keys + 3), 4);
-    }
-    if (x->c.rope != ATTN_ROPE_NONE && coin(draw, 3)) {
-        s->positions = true;
-        x->t.q_positions = integers(draw, s->batch * s->q_len, -5, 300);
-        if (x->c.sources != ATTN_MHA_SELF)
-            x->t.k_positions = integers(draw, s->batch * s->k_len, -5, 300);
-    } else if (x->c.rope != ATTN_ROPE_NONE) {
-        s->q_position = (int64_t)pick(draw, 1000);
-        s->k_position = x->c.sources == ATTN_MHA_SELF ? 0 : (int64_t)pick(draw, 1000);
-    }
-}
-
-static void draw_cache(MhaCase *x, Draw *draw)
-{
-    const size_t capacity = x->s.k_len + 1 + pick(draw, 9);
-    attn_mha_shape_use_cache(&x->s, &x->c, capacity);
-    x->s.k_cache.row += 3;
-    x->s.k_cache.head += 3 * (ptrdiff_t)capacity;
-    x->s.k_cache.batch = x->s.k_cache.head * (ptrdiff_t)x->c.kv_heads;
-    x->t.k_cache = numbers(draw, x->s.batch * (size_t)x->s.k_cache.batch, 1.0);
-    x->t.v_cache = numbers(draw, x->s.batch * (size_t)x->s.v_cache.batch, 1.0);
-    x->t.past = integers(draw, x->s.batch, 0, capacity - x->s.k_len + 1);
-}
-
-static void want_weights(MhaCase *x, AttnMhaWeightsOut weights, size_t keys)
-{
-    attn_mha_shape_want_weights(&x->s, &x->c, weights, keys);
-    if (weights != ATTN_MHA_WEIGHTS_NONE)
-        x->t.weights = reference_room(x->s.batch * (size_t)x->s.weights_batch * sizeof(float));
-}
-
-/* Everything at once: each argument on or off, with every other. */
-static MhaCase draw_case(uint64_t seed)
-{
-    Draw at = {seed, 0}, *draw = &at;
-    MhaCase x;
-    const size_t kv_heads = 1 + pick(draw, 3), heads = kv_heads * (1 + pick(draw, 3));
-    memset(&x, 0, sizeof x);
-    x.c = attn_mha_config(4 + pick(draw, 30), heads);
-    x.c.kv_heads = kv_heads;
-    x.c.d = 1 + pick(draw, 9);
-    x.c.dv = coin(draw, 2) ? x.c.d : 1 + pick(draw, 9);
-    x.c.sources = (AttnMhaSources)pick(draw, 3);
-    if (x.c.sources != ATTN_MHA_SELF)
-        x.c.kdim = x.c.vdim = 1 + pick(draw, 20);
-    if (x.c.sources == ATTN_MHA_SEPARATE)
-        x.c.vdim = 1 + pick(draw, 20);
-    x.c.output = !coin(draw, 4);
-    if (x.c.d >= 2 && coin(draw, 2)) {
-        x.c.rope = (AttnRope)(1 + pick(draw, 2));
-        x.c.rope_dims = 2 * (1 + pick(draw, x.c.d / 2));
-        x.c.rope_base = coin(draw, 2) ? 10000.0 : 500000.0;
-    }
-    x.c.norm = (AttnNorm)pick(draw, 3);
-    x.c.residual = coin(draw, 2) && x.c.output;
-    const bool cache = coin(draw, 3);
-    x.c.zero_attn = !cache && coin(draw, 4);
-    draw_weights(&x, draw, !coin(draw, 4));
-    if (!cache && coin(draw, 4)) {
-        x.w.bias_k = numbers(draw, kv_heads * x.c.d, 1.0);
-        x.w.bias_v = numbers(draw, kv_heads * x.c.dv, 1.0);
-    }
-    const size_t q_len = 1 + pick(draw, 9), k_len = x.c.sources == ATTN_MHA_SELF ? q_len : pick(draw, 12);
-    x.s = attn_mha_shape(&x.c, 1 + pick(draw, 3), q_len, k_len);
-    draw_sources(&x, draw, coin(draw, 2) ? 0 : 1 + pick(draw, 5));
-    if (cache)
-        draw_cache(&x, draw);
-    const size_t extras = (size_t)(x.w.bias_k != NULL) + (size_t)x.c.zero_attn;
-    draw_options(&x, draw, extras > 0);
-    want_weights(&x, (AttnMhaWeightsOut)pick(draw, 3), cache ? x.s.capacity : k_len + extras);
-    return x;
-}
 
 /* ---- Running and comparing ------------------------------------------------------------------------------------------------------- */
 
@@ -264,7 +52,7 @@ static double distance_weights(const MhaCase *x, const Reference *r)
             worst = worse(worst, x->t.weights[b * heads * matrix + n], r->weights[b * heads * matrix + n]);
     for (size_t b = 0; b < x->s.batch && x->s.weights == ATTN_MHA_WEIGHTS_MEAN; b++)
         for (size_t n = 0; n < matrix; n++) {
-            Number mean = {0.0, 0.0};
+            Number mean = {0.0, 0.0, 0.0};
             for (size_t h = 0; h < heads; h++) {
                 mean.v += r->weights[(b * heads + h) * matrix + n].v / (double)heads;
                 mean.e += r->weights[(b * heads + h) * matrix + n].e / (double)heads;
@@ -308,7 +96,7 @@ Test(mha, every_argument_with_every_other)
     for (uint64_t seed = 1; seed <= 1500; seed++) {
         char label[32];
         snprintf(label, sizeof label, "seed %d", (int)seed);
-        const MhaCase x = draw_case(seed);
+        const MhaCase x = mha_draw_case(seed);
         agree(&x, label);
         reference_release();
     }
@@ -319,7 +107,7 @@ Test(mha, every_argument_with_every_other)
 /* A decoder-like case on which every mistake shows: grouped heads, half of the columns turned, biases, mask, pre-norm, cache. */
 static MhaCase telling_case(AttnRope rope)
 {
-    Draw at = {77, 0}, *draw = &at;
+    MhaDraw at = {77, 0}, *draw = &at;
     MhaCase x;
     memset(&x, 0, sizeof x);
     x.c = attn_mha_config(24, 4);
@@ -329,16 +117,16 @@ static MhaCase telling_case(AttnRope rope)
     x.c.rope_base = 10000.0;
     x.c.residual = true;
     x.c.norm = ATTN_NORM_PRE;
-    draw_weights(&x, draw, true);
+    mha_draw_weights(&x, draw, true);
     x.s = attn_mha_shape(&x.c, 2, 3, 3);
-    draw_sources(&x, draw, 0);
+    mha_draw_sources(&x, draw, 0);
     attn_mha_shape_use_cache(&x.s, &x.c, 9);
-    x.t.k_cache = numbers(draw, 2 * 2 * 9 * 6, 1.0);
-    x.t.v_cache = numbers(draw, 2 * 2 * 9 * 6, 1.0);
-    x.t.past = integers(draw, 2, 4, 1);
+    x.t.k_cache = mha_numbers(draw, 2 * 2 * 9 * 6, 1.0);
+    x.t.v_cache = mha_numbers(draw, 2 * 2 * 9 * 6, 1.0);
+    x.t.past = mha_integers(draw, 2, 4, 1);
     x.s.causal = true;
     x.s.mask = (AttnScoreLayout){ATTN_BOOL, 0, 0, 0, 1};
-    x.t.mask = flags(draw, 9, 3);
+    x.t.mask = mha_flags(draw, 9, 3);
     return x;
 }
 
@@ -373,7 +161,7 @@ Test(mha, layer_halves)
 {
     static const char *const name[] = {"encoder", "decoder, masked", "decoder, cross"};
     for (size_t half = 0; half < 3; half++) {
-        Draw at = {200 + half, 0}, *draw = &at;
+        MhaDraw at = {200 + half, 0}, *draw = &at;
         MhaCase x;
         memset(&x, 0, sizeof x);
         x.c = attn_mha_config(96, 6);
@@ -382,16 +170,16 @@ Test(mha, layer_halves)
         x.c.sources = half == 2 ? ATTN_MHA_CROSS : ATTN_MHA_SELF;
         if (half == 2)
             x.c.kdim = x.c.vdim = 80;
-        draw_weights(&x, draw, true);
+        mha_draw_weights(&x, draw, true);
         x.s = attn_mha_shape(&x.c, 2, 37, half == 2 ? 61 : 37);
-        draw_sources(&x, draw, 0);
+        mha_draw_sources(&x, draw, 0);
         x.s.causal = half == 1;
         if (half == 0) {
             x.s.key_mask = true;
             x.s.key_mask_batch = 37;
-            x.t.key_mask = flags(draw, 2 * 37, 5);
+            x.t.key_mask = mha_flags(draw, 2 * 37, 5);
         }
-        want_weights(&x, half == 2 ? ATTN_MHA_WEIGHTS_MEAN : ATTN_MHA_WEIGHTS_NONE, 61);
+        mha_want_weights(&x, half == 2 ? ATTN_MHA_WEIGHTS_MEAN : ATTN_MHA_WEIGHTS_NONE, 61);
         agree(&x, name[half]);
     }
 }
@@ -446,7 +234,7 @@ Test(mha, rope_is_a_rotation_in_the_plane)
 Test(mha, steps_against_a_cache_are_the_whole_sequence)
 {
     enum { E = 32, ROWS = 29, CAPACITY = 31 };
-    Draw at = {9, 0}, *draw = &at;
+    MhaDraw at = {9, 0}, *draw = &at;
     MhaCase whole;
     memset(&whole, 0, sizeof whole);
     whole.c = attn_mha_config(E, 4);
@@ -454,16 +242,16 @@ Test(mha, steps_against_a_cache_are_the_whole_sequence)
     whole.c.rope = ATTN_ROPE_HALVES;
     whole.c.rope_dims = 8;
     whole.c.rope_base = 10000.0;
-    draw_weights(&whole, draw, true);
+    mha_draw_weights(&whole, draw, true);
     whole.s = attn_mha_shape(&whole.c, 1, ROWS, ROWS);
-    draw_sources(&whole, draw, 0);
+    mha_draw_sources(&whole, draw, 0);
     whole.s.causal = true;
     agree(&whole, "whole sequence");
     const Reference truth = reference(&whole, RIGHT);
     MhaCase step = whole;
-    float *y = numbers(draw, ROWS * E, 1.0);
-    step.t.k_cache = numbers(draw, CAPACITY * 2 * 8, 1.0);
-    step.t.v_cache = numbers(draw, CAPACITY * 2 * 8, 1.0);
+    float *y = mha_numbers(draw, ROWS * E, 1.0);
+    step.t.k_cache = mha_numbers(draw, CAPACITY * 2 * 8, 1.0);
+    step.t.v_cache = mha_numbers(draw, CAPACITY * 2 * 8, 1.0);
     int64_t past = 0;
     step.t.past = &past;
     for (size_t rows = 1; past < ROWS; rows = rows % 4 + 1) {
@@ -542,7 +330,7 @@ Test(mha, bits_do_not_depend_on_threads)
 {
     size_t calls = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
-        const MhaCase x = draw_case(seed);
+        const MhaCase x = mha_draw_case(seed);
         const size_t bytes = x.s.batch * (size_t)x.s.y.batch * sizeof(float);
         const size_t weights = x.t.weights ? x.s.batch * (size_t)x.s.weights_batch * sizeof(float) : 0;
         float *first = reference_room(bytes), *first_weights = reference_room(weights);
@@ -628,11 +416,11 @@ Test(mha, packed_weights_in_the_callers_memory)
 
 Test(mha, empty_sizes_are_fine)
 {
-    MhaCase x = draw_case(3);
+    MhaCase x = mha_draw_case(3);
     const size_t sizes[][3] = {{0, 3, 3}, {2, 0, 0}};
     x.c = attn_mha_config(8, 2);
-    Draw at = {1, 0};
-    draw_weights(&x, &at, true);
+    MhaDraw at = {1, 0};
+    mha_draw_weights(&x, &at, true);
     for (size_t i = 0; i < 2; i++) {
         x.s = attn_mha_shape(&x.c, sizes[i][0], sizes[i][1], sizes[i][2]);
         x.t = attn_mha_tensors(NULL, NULL, NULL, NULL);
@@ -815,7 +603,7 @@ Test(mha, bad_shapes)
 Test(mha, bad_tensors)
 {
     MhaCase good = telling_case(ATTN_ROPE_HALVES);
-    want_weights(&good, ATTN_MHA_WEIGHTS_MEAN, 9);
+    mha_want_weights(&good, ATTN_MHA_WEIGHTS_MEAN, 9);
     MhaCase x = good;
     AttnMha *mha;
     AttnMhaPlan *plan;

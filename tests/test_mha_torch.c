@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "harness/npy.h"
-#include "tests/mha_reference.h"
+#include "harness/mha_reference.h"
 
 TestSuite(mha_torch, .fini = reference_release);
 

@@ -1,5 +1,5 @@
 /* mha_reference.c - see mha_reference.h. */
-#include "tests/mha_reference.h"
+#include "harness/mha_reference.h"
 
 #include <stdlib.h>
 
@@ -24,26 +24,54 @@ void reference_release(void)
 
 static Number exact(double v)
 {
-    return (Number){v, 0.0};
+    return (Number){v, 0.0, 0.0};
+}
+
+/* What the roundings of a sum of n products add to its variance: linear_judge.c has the reasons. */
+static double roundings(size_t n, double squares, double partial, double more, double v)
+{
+    return U * U / 3.0 * ((1.0 + (double)n / 6.0) * squares + partial + 2.0 * (more * more + v * v));
 }
 
 /* sum of a[i] * b[i * step] + more, in any order. */
 static Number dot(size_t n, const Number *a, const Number *b, size_t step, Number more)
 {
-    double v = more.v, e = more.e, size = fabs(more.v) + more.e;
+    double v = more.v, e = more.e, size = fabs(more.v) + more.e, s = more.s, squares = 0.0, partial = 0.0;
     for (size_t i = 0; i < n; i++) {
         const Number x = a[i], y = b[i * step];
         v += x.v * y.v;
         e += fabs(x.v) * y.e + fabs(y.v) * x.e + x.e * y.e;
         size += (fabs(x.v) + x.e) * (fabs(y.v) + y.e);
+        s += x.v * x.v * y.s + y.v * y.v * x.s;
+        squares += x.v * x.v * y.v * y.v;
+        partial += v * v;
     }
-    return (Number){v, e + (double)(n + 2) * U * size};
+    return (Number){v, e + (double)(n + 2) * U * size, s + roundings(n, squares, partial, more.v, v)};
+}
+
+/* The same where a and b are what memory holds. Most of the work is here, so each sum is made of four. */
+static Number dot_exact(size_t n, const Number *a, const float *b, double more)
+{
+    double v[4] = {more, 0.0, 0.0, 0.0}, size[4] = {fabs(more), 0.0, 0.0, 0.0}, squares[4] = {0.0}, partial = 0.0;
+    for (size_t i = 0; i < n; i += 4) {
+        for (size_t j = 0; j < 4 && i + j < n; j++) {
+            const double x = a[i + j].v * (double)b[i + j];
+            v[j] += x;
+            size[j] += fabs(x);
+            squares[j] += x * x;
+        }
+        const double sum = v[0] + v[1] + v[2] + v[3];
+        partial += 4.0 * sum * sum;
+    }
+    const double sum = v[0] + v[1] + v[2] + v[3];
+    return (Number){sum, (double)(n + 2) * U * (size[0] + size[1] + size[2] + size[3]),
+                    roundings(n, squares[0] + squares[1] + squares[2] + squares[3], partial, more, sum)};
 }
 
 /* LayerNorm; the library sums in double, so only the errors of x and the last rounding count. */
 static void normalise(const MhaCase *x, size_t n, const Number *from, Number *to)
 {
-    double mean = 0.0, variance = 0.0, mean_e = 0.0, variance_e = 0.0;
+    double mean = 0.0, variance = 0.0, mean_e = 0.0, variance_e = 0.0, spread_s = 0.0;
     for (size_t i = 0; i < n; i++) {
         mean += from[i].v / (double)n;
         mean_e += from[i].e / (double)n;
@@ -52,13 +80,15 @@ static void normalise(const MhaCase *x, size_t n, const Number *from, Number *to
         const double away = from[i].v - mean, e = from[i].e + mean_e;
         variance += away * away / (double)n;
         variance_e += (2.0 * fabs(away) + e) * e / (double)n;
+        spread_s += from[i].s / (double)n;
     }
     const double spread = sqrt(variance + x->c.norm_eps), low = sqrt(fmax(variance - variance_e + x->c.norm_eps, 1e-300));
     for (size_t i = 0; i < n; i++) {
         const double w = x->w.norm_weight ? (double)x->w.norm_weight[i] : 1.0, b = x->w.norm_bias ? (double)x->w.norm_bias[i] : 0.0;
         const double v = (from[i].v - mean) / spread;
         const double e = (from[i].e + mean_e) / low + fabs(v) * (spread / low - 1.0);
-        to[i] = (Number){v * w + b, e * fabs(w) + 2.0 * U * fabs(v * w + b)};
+        const double s = (from[i].s + (1.0 + v * v) * spread_s / (double)n) / (spread * spread);
+        to[i] = (Number){v * w + b, e * fabs(w) + 2.0 * U * fabs(v * w + b), s * w * w + U * U * (v * w + b) * (v * w + b)};
     }
 }
 
@@ -67,12 +97,16 @@ static void project(const Number *in, size_t inputs, const float *w, const float
                     Number *out)
 {
     Number *row = malloc((inputs + 1) * sizeof *row);
+    bool known = true;
+    for (size_t i = 0; i < inputs; i++)
+        known = known && in[i].e == 0.0;
     for (size_t h = 0; h < heads; h++)
         for (size_t c = 0; c < width; c++) {
             const size_t output = wrong_split ? c * heads + h : h * width + c;
-            for (size_t i = 0; i < inputs; i++)
+            const double more = bias ? (double)bias[output] : 0.0;
+            for (size_t i = 0; i < inputs && !known; i++)
                 row[i] = exact((double)w[output * inputs + i]);
-            out[h * width + c] = dot(inputs, in, row, 1, exact(bias ? (double)bias[output] : 0.0));
+            out[h * width + c] = known ? dot_exact(inputs, in, w + output * inputs, more) : dot(inputs, in, row, 1, exact(more));
         }
     free(row);
 }
@@ -86,8 +120,9 @@ static void turn(const MhaCase *x, bool swapped, double position, Number *head)
         Number *a = &head[halves ? c : 2 * c], *b = &head[halves ? c + dims / 2 : 2 * c + 1];
         const Number p = *a, q = *b;
         const double e = p.e + q.e + 4.0 * U * (fabs(p.v) + fabs(q.v));
-        *a = (Number){p.v * cos(angle) - q.v * sin(angle), e};
-        *b = (Number){p.v * sin(angle) + q.v * cos(angle), e};
+        const double s = p.s + q.s + U * U * (p.v * p.v + q.v * q.v);
+        *a = (Number){p.v * cos(angle) - q.v * sin(angle), e, s};
+        *b = (Number){p.v * sin(angle) + q.v * cos(angle), e, s};
     }
 }
 
@@ -147,11 +182,18 @@ static void fill_keys(Entry *n, Number *row)
         n->v[n->known * c->kv_heads * c->dv + i] = exact((double)x->w.bias_v[i]);
 }
 
+bool reference_has(const MhaCase *x, size_t i)
+{
+    return x->every <= 1 || i % x->every == 0 || i + 1 == x->s.q_len;
+}
+
 static void fill_queries(Entry *n, Number *row)
 {
     const MhaCase *x = n->x;
     const AttnMhaConfig *c = &x->c;
     for (size_t i = 0; i < x->s.q_len; i++) {
+        if (!reference_has(x, i))
+            continue;
         Number *q = n->q + i * c->q_heads * c->d;
         const int64_t count = x->s.q_position + (int64_t)(n->mistake == POSITIONS_RESTART ? 0 : n->past);
         source_row(x, row_of(x->t.xq, x->s.xq, n->b, i), c->embed, true, row);
@@ -197,15 +239,18 @@ static Number score(const Entry *n, size_t h, size_t g, size_t i, size_t j)
     Number x = dot(c->d, n->q + (i * c->q_heads + h) * c->d, n->k + (j * c->kv_heads + g) * c->d, 1, exact(0.0));
     x.v *= s->scale;
     x.e = x.e * fabs(s->scale) + 4.0 * U * fabs(x.v);
+    x.s = x.s * s->scale * s->scale + U * U * x.v * x.v;
     if (s->softcap > 0.0) {
         x.v = s->softcap * tanh(x.v / s->softcap);
         x.e += 16.0 * U * s->softcap;
+        x.s += 16.0 * U * U * s->softcap * s->softcap;
     }
     if (n->x->t.bias && j < n->known) {
         const double bias = (double)n->x->t.bias[(ptrdiff_t)n->b * s->bias.batch + (ptrdiff_t)h * s->bias.head +
                                                  (ptrdiff_t)i * s->bias.row + (ptrdiff_t)j * s->bias.col];
         x.v += bias;
         x.e += U * (fabs(x.v) + fabs(bias));
+        x.s += U * U * (x.v * x.v + bias * bias);
     }
     if (s->alibi) {
         const int64_t length = s->kv_lengths ? n->x->t.kv_lengths[n->b] : (int64_t)n->known;
@@ -217,6 +262,7 @@ static Number score(const Entry *n, size_t h, size_t g, size_t i, size_t j)
         const double slope = (double)n->x->t.alibi_slopes[h] * fabs((double)((int64_t)i + offset - (int64_t)j));
         x.v -= slope;
         x.e += 4.0 * U * (fabs(x.v) + slope);
+        x.s += U * U * (x.v * x.v + slope * slope);
     }
     return x;
 }
@@ -226,13 +272,14 @@ static void attend(const Entry *n, size_t h, size_t i, Number *s, Number *weight
 {
     const AttnMhaConfig *c = &n->x->c;
     const size_t g = n->mistake == WRONG_KV_HEAD ? h % c->kv_heads : h / (c->q_heads / c->kv_heads);
-    double m = n->x->s.sinks ? (double)n->x->t.sinks[h] : -INFINITY, l = 0.0, most_e = 0.0, size = 0.0;
+    double m = n->x->s.sinks ? (double)n->x->t.sinks[h] : -INFINITY, l = 0.0, most_e = 0.0, most_s = 0.0, size = 0.0;
     for (size_t j = 0; j < n->keys; j++) {
         s[j] = sees(n, h, i, j) ? score(n, h, g, i, j) : exact(-INFINITY);
         if (s[j].v == -INFINITY)
             continue;
         m = fmax(m, s[j].v);
         most_e = fmax(most_e, s[j].e);
+        most_s = fmax(most_s, s[j].s);
         size = fmax(size, fabs(s[j].v));
     }
     if (n->x->s.sinks)
@@ -242,9 +289,10 @@ static void attend(const Entry *n, size_t h, size_t i, Number *s, Number *weight
     for (size_t j = 0; j < n->keys; j++) {
         const double p = s[j].v == -INFINITY ? 0.0 : exp(s[j].v - m) / l;
         /* Twice, for numerator and denominator: the score, its rounding against m in base 2 or e, the exponential, the sum. */
-        weights[j] = (Number){p, p * expm1(2.0 * (most_e + U * (4.0 * size + 2.0 * fabs(m) + 8.0 + (double)n->keys))) + 0x1p-126};
+        weights[j] = (Number){p, p * expm1(2.0 * (most_e + U * (4.0 * size + 2.0 * fabs(m) + 8.0 + (double)n->keys))) + 0x1p-126,
+                              p * p * 2.0 * (most_s + U * U * (size * size + m * m + 8.0 + (double)n->keys / 6.0))};
         if (p == 0.0)
-            weights[j].e = 0.0;
+            weights[j].e = weights[j].s = 0.0;
     }
     for (size_t e = 0; e < c->dv; e++)
         o[e] = dot(n->keys, weights, n->v + g * c->dv + e, c->kv_heads * c->dv, exact(0.0));
@@ -265,6 +313,7 @@ static void finish(const Entry *n, size_t i, const Number *o, Number *y)
     for (size_t e = 0; c->residual && e < width; e++) {
         y[e].v += residual[e].v;
         y[e].e += U * (fabs(y[e].v) + y[e].e);
+        y[e].s += U * U * y[e].v * y[e].v;
     }
     if (c->norm == ATTN_NORM_POST)
         normalise(x, width, y, y);
@@ -279,10 +328,11 @@ Reference reference(const MhaCase *x, Mistake mistake)
     const size_t keys = s->capacity > 0 ? s->capacity : s->k_len + extras, widest = c->embed + c->kdim + c->vdim;
     Reference r = {.keys = keys};
     r.y = reference_room(s->batch * s->q_len * width * sizeof *r.y);
-    r.weights = reference_room(s->batch * c->q_heads * s->q_len * keys * sizeof *r.weights);
+    const bool wanted = s->weights != ATTN_MHA_WEIGHTS_NONE;
+    r.weights = wanted ? reference_room(s->batch * c->q_heads * s->q_len * keys * sizeof *r.weights) : NULL;
     r.k = reference_room(s->batch * c->kv_heads * s->k_len * c->d * sizeof *r.k);
     r.v = reference_room(s->batch * c->kv_heads * s->k_len * c->dv * sizeof *r.v);
-    Number *row = calloc(widest + keys + 1, sizeof *row), *scores = calloc(keys + 1, sizeof *scores);
+    Number *row = calloc(widest + keys + 1, sizeof *row), *scores = calloc(2 * keys + 1, sizeof *scores);
     Number *o = calloc(c->q_heads * c->dv, sizeof *o);
     for (size_t b = 0; b < s->batch; b++) {
         const size_t past = s->capacity > 0 ? (size_t)x->t.past[b] : 0;
@@ -293,8 +343,10 @@ Reference reference(const MhaCase *x, Mistake mistake)
         fill_queries(&n, row);
         fill_keys(&n, row);
         for (size_t i = 0; i < s->q_len; i++) {
+            if (!reference_has(x, i))
+                continue;
             for (size_t h = 0; h < c->q_heads; h++)
-                attend(&n, h, i, scores, r.weights + ((b * c->q_heads + h) * s->q_len + i) * keys, o + h * c->dv);
+                attend(&n, h, i, scores, wanted ? r.weights + ((b * c->q_heads + h) * s->q_len + i) * keys : scores + keys, o + h * c->dv);
             finish(&n, i, o, r.y + (b * s->q_len + i) * width);
         }
         for (size_t g = 0; g < c->kv_heads; g++)
