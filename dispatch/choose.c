@@ -1,6 +1,7 @@
 /* choose.c - judges kernels one clause at a time and takes the cheapest that passes. */
 #include "dispatch/choose.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 uint32_t attn_problem_needs(const AttnProblem *p)
@@ -43,26 +44,36 @@ static const char *dtype_name(AttnDtype dtype)
     return (size_t)dtype < sizeof names / sizeof *names ? names[dtype] : "unknown";
 }
 
-/* Writes the first clause that rejects; true if none does. */
-static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cpu, const AttnSettings *settings, char *why, size_t size)
+/* false, with the reason in words where they are wanted: forming a sentence costs as much as ten judgements. */
+static bool refuse(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool refuse(char *why, size_t size, const char *format, ...)
+{
+    if (!why)
+        return false;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, size, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool refuse_isa(char *why, size_t size, const char *reason, uint64_t features)
 {
     char names[96];
-    if (k->linear) {
-        snprintf(why, size, "computes a matrix product, not attention");
-        return false;
-    }
-    if (settings && settings->kernel && settings->kernel != k) {
-        snprintf(why, size, "%s asks for %s", settings->kernel_from, settings->kernel->name);
-        return false;
-    }
-    if (cpu && (k->isa & ~cpu->features) != 0) {
-        snprintf(why, size, "this CPU lacks %s", attn_cpu_feature_names(k->isa & ~cpu->features, names, sizeof names));
-        return false;
-    }
-    if (settings && (k->isa & ~settings->allowed) != 0) {
-        snprintf(why, size, "max_isa or disable forbids %s", attn_cpu_feature_names(k->isa & ~settings->allowed, names, sizeof names));
-        return false;
-    }
+    return why ? refuse(why, size, "%s %s", reason, attn_cpu_feature_names(features, names, sizeof names)) : false;
+}
+
+/* Writes the first clause that rejects, unless why is NULL; true if none does. */
+static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cpu, const AttnSettings *settings, char *why, size_t size)
+{
+    if (k->linear)
+        return refuse(why, size, "computes a matrix product, not attention");
+    if (settings && settings->kernel && settings->kernel != k)
+        return refuse(why, size, "%s asks for %s", settings->kernel_from, settings->kernel->name);
+    if (cpu && (k->isa & ~cpu->features) != 0)
+        return refuse_isa(why, size, "this CPU lacks", k->isa & ~cpu->features);
+    if (settings && (k->isa & ~settings->allowed) != 0)
+        return refuse_isa(why, size, "max_isa or disable forbids", k->isa & ~settings->allowed);
     const struct {
         const char *tensor;
         AttnDtype has;
@@ -70,21 +81,14 @@ static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cp
     } types[] = {
         {"q", p->q.dtype, k->dtypes.q}, {"k", p->k.dtype, k->dtypes.kv}, {"v", p->v.dtype, k->dtypes.kv}, {"o", p->o.dtype, k->dtypes.o}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!(types[i].takes & ATTN_DTYPE_BIT(types[i].has))) {
-            snprintf(why, size, "does not take %s as %s", types[i].tensor, dtype_name(types[i].has));
-            return false;
-        }
+        if (!(types[i].takes & ATTN_DTYPE_BIT(types[i].has)))
+            return refuse(why, size, "does not take %s as %s", types[i].tensor, dtype_name(types[i].has));
     const uint32_t missing = attn_problem_needs(p) & ~k->features;
-    for (size_t i = 0; i < sizeof need_names / sizeof *need_names; i++)
-        if (missing & (1u << i)) {
-            snprintf(why, size, "does not do %s", need_names[i]);
-            return false;
-        }
+    if (missing)
+        return refuse(why, size, "does not do %s", need_names[__builtin_ctz(missing)]);
     const char *reason = NULL;
-    if (k->fits && !k->fits(p, &reason)) {
-        snprintf(why, size, "%s", reason);
-        return false;
-    }
+    if (k->fits && !k->fits(p, &reason))
+        return refuse(why, size, "%s", reason);
     return true;
 }
 
@@ -101,10 +105,23 @@ size_t attn_choose(const AttnKernel *const *kernels, size_t count, const AttnPro
                    const AttnSettings *settings, AttnVerdict *verdicts)
 {
     size_t best = count;
+    double least = 0.0;
     for (size_t i = 0; i < count; i++) {
-        verdicts[i] = attn_choose_judge(kernels[i], problem, cpu, settings);
-        if (verdicts[i].accepted && (best == count || verdicts[i].cost < verdicts[best].cost))
+        double cost = 0.0;
+        bool accepted;
+        if (verdicts) {
+            verdicts[i] = attn_choose_judge(kernels[i], problem, cpu, settings);
+            accepted = verdicts[i].accepted;
+            cost = verdicts[i].cost;
+        } else {
+            accepted = accepts(kernels[i], problem, cpu, settings, NULL, 0);
+            if (accepted)
+                cost = kernels[i]->cost(problem);
+        }
+        if (accepted && (best == count || cost < least)) {
             best = i;
+            least = cost;
+        }
     }
     return best;
 }

@@ -17,7 +17,7 @@ typedef struct AttnVerdict {
 AttnVerdict attn_choose_judge(const AttnKernel *kernel, const AttnProblem *problem, const AttnCpu *cpu, const AttnSettings *settings);
 
 /* Judge `count` kernels into verdicts[] and return the index of the cheapest accepted one (ties: the earlier), or count if there is none.
- * A forced kernel is returned if accepted; else count. */
+ * A forced kernel is returned if accepted; else count. verdicts NULL: none wanted, and no sentence is formed; the choice is the same. */
 size_t attn_choose(const AttnKernel *const *kernels, size_t count, const AttnProblem *problem, const AttnCpu *cpu,
                    const AttnSettings *settings, AttnVerdict *verdicts);
 

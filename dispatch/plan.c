@@ -7,6 +7,7 @@
  * fixed in the plan; nothing depends on the number of threads, so neither do the bits of the result. */
 #include "dispatch/plan.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,7 +31,9 @@ struct AttnPlan {
     size_t worker_bytes;       /* scratch of one worker, a multiple of 64                   */
     AttnParallelFor parallel_for;
     void *parallel_context;
-    char *explanation;
+    bool was_chosen;           /* among all kernels, under `settings`; false: bound by name  */
+    AttnSettings settings;
+    _Atomic(char *) explanation; /* made when somebody asks                                  */
 };
 
 const char *attn_version(void)
@@ -101,26 +104,28 @@ AttnStatus attn_plan_create_with(const AttnKernel *kernel, const AttnProblem *pr
     return bind(&p, kernel, threads, parallel_for, parallel_context, out);
 }
 
-/* "kernel: reason" lines: the chosen one first, then the others in registry order. */
-static char *explain(const AttnVerdict *verdicts, size_t count, size_t chosen, const AttnSettings *settings)
+/* "kernel: reason" lines: the chosen one first, then the others in registry order. The judgement is a pure function of what the plan
+ * holds, so it can be repeated at any time. NULL: no memory. */
+static char *explain(const AttnPlan *plan)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return NULL;
-    const AttnVerdict *best = &verdicts[chosen];
+    const AttnSettings *settings = &plan->settings;
     if (settings->kernel)
-        fprintf(to, "%s: forced by %s\n", best->kernel->name, settings->kernel_from);
+        fprintf(to, "%s: forced by %s\n", plan->kernel->name, settings->kernel_from);
     else
-        fprintf(to, "%s: lowest estimate of those that can run, %.3g cycles\n", best->kernel->name, best->cost);
-    for (size_t i = 0; i < count; i++) {
-        if (i == chosen)
+        fprintf(to, "%s: lowest estimate of those that can run, %.3g cycles\n", plan->kernel->name, plan->kernel->cost(&plan->problem));
+    for (size_t i = 0; i < attn_registry_count; i++) {
+        if (attn_registry[i] == plan->kernel)
             continue;
-        if (!verdicts[i].accepted)
-            fprintf(to, "%s: rejected, %s\n", verdicts[i].kernel->name, verdicts[i].why);
+        const AttnVerdict verdict = attn_choose_judge(attn_registry[i], &plan->problem, attn_cpu_this(), settings);
+        if (!verdict.accepted)
+            fprintf(to, "%s: rejected, %s\n", verdict.kernel->name, verdict.why);
         else
-            fprintf(to, "%s: could run, estimate %.3g cycles\n", verdicts[i].kernel->name, verdicts[i].cost);
+            fprintf(to, "%s: could run, estimate %.3g cycles\n", verdict.kernel->name, verdict.cost);
     }
     if (fclose(to) != 0) {
         free(text);
@@ -130,44 +135,40 @@ static char *explain(const AttnVerdict *verdicts, size_t count, size_t chosen, c
 }
 
 /* ATTNZOO_VERBOSE=dispatch: the one thing the library prints, on request, to stderr. */
-static void print_verdicts(const AttnProblem *p, const AttnVerdict *verdicts, size_t count, size_t chosen)
+static void print_verdicts(const AttnProblem *p, const AttnSettings *settings, size_t chosen)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < attn_registry_count; i++) {
+        const AttnVerdict verdict = attn_choose_judge(attn_registry[i], p, attn_cpu_this(), settings);
         fprintf(stderr, "attnzoo_verbose,v1,dispatch,b%zu_h%zug%zu_q%zu_k%zu_d%zuv%zu,%s,%s,%s\n", p->batch, p->q_heads, p->kv_heads,
-                p->q_len, p->k_len, p->d, p->dv, verdicts[i].kernel->name,
-                i == chosen            ? "chosen"
-                : verdicts[i].accepted ? "slower"
-                                       : "rejected",
-                verdicts[i].accepted ? "" : verdicts[i].why);
+                p->q_len, p->k_len, p->d, p->dv, verdict.kernel->name,
+                i == chosen        ? "chosen"
+                : verdict.accepted ? "slower"
+                                   : "rejected",
+                verdict.accepted ? "" : verdict.why);
+    }
 }
 
 /* Choose among all registered kernels, bind the winner. */
-static AttnStatus choose_and_bind(const AttnProblem *p, const AttnSettings *settings, AttnVerdict *verdicts, AttnPlan **out)
+static AttnStatus choose_and_bind(const AttnProblem *p, const AttnSettings *settings, AttnPlan **out)
 {
-    const size_t count = attn_registry_count;
-    const size_t chosen = attn_choose(attn_registry, count, p, attn_cpu_this(), settings, verdicts);
+    const size_t chosen = attn_choose(attn_registry, attn_registry_count, p, attn_cpu_this(), settings, NULL);
     if (settings->verbose_dispatch)
-        print_verdicts(p, verdicts, count, chosen);
-    if (chosen == count) {
-        if (!settings->kernel)
-            return attn_fail(ATTN_ERROR_UNSUPPORTED, "no kernel takes this problem here; the most general one, %s, says: %s",
-                             verdicts[0].kernel->name, verdicts[0].why);
-        for (size_t i = 0; i < count; i++)
-            if (verdicts[i].kernel == settings->kernel)
-                return attn_fail(ATTN_ERROR_UNSUPPORTED, "%s is %s, which cannot run this problem here: %s", settings->kernel_from,
-                                 settings->kernel->name, verdicts[i].why);
+        print_verdicts(p, settings, chosen);
+    if (chosen == attn_registry_count) {
+        const AttnVerdict verdict = attn_choose_judge(settings->kernel ? settings->kernel : attn_registry[0], p, attn_cpu_this(), settings);
+        if (settings->kernel)
+            return attn_fail(ATTN_ERROR_UNSUPPORTED, "%s is %s, which cannot run this problem here: %s", settings->kernel_from,
+                             settings->kernel->name, verdict.why);
+        return attn_fail(ATTN_ERROR_UNSUPPORTED, "no kernel takes this problem here; the most general one, %s, says: %s",
+                         verdict.kernel->name, verdict.why);
     }
-    const AttnStatus status = bind(p, verdicts[chosen].kernel, attn_threads_workers(settings), settings->parallel_for,
+    const AttnStatus status = bind(p, attn_registry[chosen], attn_threads_workers(settings), settings->parallel_for,
                                    settings->parallel_context, out);
-    if (status != ATTN_OK)
-        return status;
-    (*out)->explanation = explain(verdicts, count, chosen, settings);
-    if (!(*out)->explanation) {
-        attn_plan_destroy(*out);
-        *out = NULL;
-        return attn_fail(ATTN_ERROR_MEMORY, "no memory for the plan's explanation");
+    if (status == ATTN_OK) {
+        (*out)->settings = *settings;
+        (*out)->was_chosen = true;
     }
-    return ATTN_OK;
+    return status;
 }
 
 AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *options, AttnPlan **plan)
@@ -180,14 +181,7 @@ AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *optio
     AttnStatus status = attn_problem_read(problem, &p);
     if (status == ATTN_OK)
         status = attn_settings_read_environment(options, &settings);
-    if (status != ATTN_OK)
-        return status;
-    AttnVerdict *verdicts = calloc(attn_registry_count, sizeof *verdicts);
-    if (!verdicts)
-        return attn_fail(ATTN_ERROR_MEMORY, "no memory to judge %zu kernels", attn_registry_count);
-    status = choose_and_bind(&p, &settings, verdicts, plan);
-    free(verdicts);
-    return status;
+    return status == ATTN_OK ? choose_and_bind(&p, &settings, plan) : status;
 }
 
 size_t attn_plan_workspace(const AttnPlan *plan)
@@ -201,9 +195,20 @@ const char *attn_plan_kernel(const AttnPlan *plan)
     return plan->kernel->name;
 }
 
+/* Formed at the first call, because hardly anybody asks and forming it takes longer than all the rest of a plan. Two threads may form it at
+ * once; the first to finish is kept, so that every caller gets the same address. */
 const char *attn_plan_explain(const AttnPlan *plan)
 {
-    return plan->explanation ? plan->explanation : "";
+    AttnPlan *owner = (AttnPlan *)plan; /* plans come from bind() only, so none is a const object */
+    char *text = atomic_load(&owner->explanation);
+    if (!text && plan->was_chosen) {
+        char *fresh = explain(plan);
+        if (atomic_compare_exchange_strong(&owner->explanation, &text, fresh))
+            text = fresh;
+        else
+            free(fresh);
+    }
+    return text ? text : "";
 }
 
 size_t attn_plan_units(const AttnPlan *plan)
@@ -214,7 +219,7 @@ size_t attn_plan_units(const AttnPlan *plan)
 void attn_plan_destroy(AttnPlan *plan)
 {
     if (plan)
-        free(plan->explanation);
+        free(atomic_load(&plan->explanation));
     free(plan);
 }
 

@@ -291,7 +291,8 @@ ATTN_API size_t attn_plan_workspace(const AttnPlan *plan);
 /* The name of the chosen kernel. */
 ATTN_API const char *attn_plan_kernel(const AttnPlan *plan);
 
-/* Which kernel and why, then one line for each kernel that was passed over, with the clause that rejected it. Lives as long as the plan. */
+/* Which kernel and why, then one line for each kernel that was passed over, with the clause that rejected it. Formed at the
+ * first call, from any thread; lives as long as the plan. "" if there is no memory for it. */
 ATTN_API const char *attn_plan_explain(const AttnPlan *plan);
 
 /* Compute. workspace: at least attn_plan_workspace(plan) bytes, 64-byte aligned, contents irrelevant before and after. Allocates nothing,

@@ -43,6 +43,8 @@ Test(choose, cheapest_that_the_cpu_runs)
     AttnVerdict v[3];
     cr_assert_eq(attn_choose(zoo, 3, &p, &modern, NULL, v), 1, "a tie goes to the earlier");
     cr_assert_eq(attn_choose(zoo, 3, &p, &old, NULL, v), 0);
+    cr_assert_eq(attn_choose(zoo, 3, &p, &modern, NULL, NULL), 1, "without verdicts the same choice");
+    cr_assert_eq(attn_choose(zoo, 3, &p, &old, NULL, NULL), 0, "without verdicts the same choice");
     cr_assert_not(v[1].accepted);
     cr_assert_str_eq(v[1].why, "this CPU lacks avx2 fma");
     cr_assert_str_eq(v[2].why, "this CPU lacks avx2");
@@ -86,4 +88,5 @@ Test(choose, settings_forbid_and_force)
     cr_assert_str_eq(v[1].why, "ATTNZOO_KERNEL asks for slow");
     settings.kernel = &fast;
     cr_assert_eq(attn_choose(zoo, 2, &p, &old, &settings, v), 2, "forced and impossible: nothing else steps in");
+    cr_assert_eq(attn_choose(zoo, 2, &p, &old, &settings, NULL), 2, "without verdicts the same");
 }

@@ -1,5 +1,6 @@
 /* test_plan.c - plan, run and the one-call form: results, errors, bits independent of threads, workspace as promised. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,6 +161,46 @@ Test(plan, explains)
     attn_plan_destroy(plan);
 }
 
+static void *ask(void *plan)
+{
+    return (void *)attn_plan_explain(plan);
+}
+
+/* The explanation is formed when it is asked for, by whoever asks: all see one text, that of the time when the plan was made. */
+Test(plan, explains_from_many_threads_what_was_decided)
+{
+    enum { ROUNDS = 50, THREADS = 4 };
+    const AttnProblem p = problem();
+    AttnOptions options = attn_options();
+    options.disable = "avx2,neon";
+    for (int round = 0; round < ROUNDS; round++) {
+        AttnPlan *plan;
+        unsetenv("ATTNZOO_KERNEL");
+        cr_assert_eq(attn_plan_create(&p, &options, &plan), ATTN_OK, "%s", attn_last_error());
+        setenv("ATTNZOO_KERNEL", "naive_f32", 1);
+        pthread_t thread[THREADS];
+        void *text[THREADS];
+        for (int i = 0; i < THREADS; i++)
+            cr_assert_eq(pthread_create(&thread[i], NULL, ask, plan), 0);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(thread[i], &text[i]);
+        for (int i = 0; i < THREADS; i++)
+            cr_assert_eq(text[i], (const void *)attn_plan_explain(plan));
+        const char *why = text[0];
+        const size_t name = strlen(attn_plan_kernel(plan));
+        cr_assert_eq(strncmp(why, attn_plan_kernel(plan), name), 0, "%s", why);
+        cr_assert_eq(strncmp(why + name, ": lowest estimate of those that can run, ", 41), 0, "%s", why);
+        cr_assert_null(strstr(why, "asks for"), "the environment was read again: %s", why);
+        cr_assert_not_null(strstr(why, "linear_f32: rejected, computes a matrix product, not attention\n"), "%s", why);
+#if defined(__x86_64__)
+        cr_assert_not_null(strstr(why, "naive_f32: could run, estimate "), "%s", why);
+        if (attn_cpu_this()->features & ATTN_CPU(AVX2))
+            cr_assert_not_null(strstr(why, "flash_f32_avx2: rejected, max_isa or disable forbids avx2"), "%s", why);
+#endif
+        attn_plan_destroy(plan);
+    }
+}
+
 Test(plan, refuses)
 {
     AttnPlan *plan = (AttnPlan *)1;
@@ -174,6 +215,10 @@ Test(plan, refuses)
     p.q.dtype = ATTN_F16;
     cr_expect_eq(attn_plan_create(&p, NULL, &plan), ATTN_ERROR_UNSUPPORTED);
     cr_expect_neq(strstr(attn_last_error(), "f16"), NULL, "%s", attn_last_error());
+    cr_expect_neq(strstr(attn_last_error(), "the most general one, naive_f32, says: does not take q as f16"), NULL, "%s", attn_last_error());
+    options.kernel = "naive_f32";
+    cr_expect_eq(attn_plan_create(&p, &options, &plan), ATTN_ERROR_UNSUPPORTED);
+    cr_expect_str_eq(attn_last_error(), "options.kernel is naive_f32, which cannot run this problem here: does not take q as f16");
     p = problem();
     p.kv_heads = 4;
     cr_expect_eq(attn_plan_create(&p, NULL, &plan), ATTN_ERROR_VALUE);
