@@ -245,6 +245,7 @@ static void run_unit(void *context, size_t worker, size_t u)
         .kv_head = kv % p->kv_heads,
         .row0 = base + begin,
         .row1 = base + (end < plan->stretch ? end : plan->stretch),
+        .key1 = p->k_len,
     };
     plan->kernel->run(&run->args, unit, run->workspace + worker * plan->worker_bytes);
 }

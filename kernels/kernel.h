@@ -104,10 +104,13 @@ typedef struct AttnArgs {
 
 /* A work unit: rows [row0, row1) of one batch entry and KV head. Rows count through the query heads of the group, head by head:
  * row r is query row r % q_len of head kv_head * group + r / q_len. A unit crosses a head's border only where q_len < kernel->panel.
- * In a packed batch (varlen), rows beyond the entry's own length are no rows: the kernel passes them over. */
+ * In a packed batch (varlen), rows beyond the entry's own length are no rows: the kernel passes them over.
+ * Of the keys that a row sees only those in [key0, key1) count: all, unless the kernel says that it takes a part (`splits`); a sink belongs
+ * to the part that begins at key 0. */
 typedef struct AttnSpan {
     size_t b, kv_head;
     size_t row0, row1;
+    size_t key0, key1;
 } AttnSpan;
 
 /* The other kind of kernel: y = x W^T + b, a matrix product with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear
@@ -138,6 +141,7 @@ typedef struct AttnKernel {
     AttnAccuracy accuracy;  /* what verify holds it to                                                             */
     size_t panel;           /* query rows that the kernel works on at a time (>= 1)                                */
     size_t unit_panels;     /* panels in a full work unit (>= 1): K and V are read once per unit                   */
+    bool splits;            /* takes part of the keys, so that one long sequence can be shared among threads       */
     bool (*fits)(const AttnProblem *, const char **why_not);        /* NULL = any shape                            */
     size_t (*scratch)(const AttnProblem *);                         /* bytes per worker, a multiple of 64; may be 0 */
     double (*cost)(const AttnProblem *);                            /* estimated core cycles of the whole problem   */

@@ -133,6 +133,23 @@ static const char *check_moves(float *fenced)
     vf_transpose(rows);
     for (int r = 0; r < VL; r++)
         CHECK("vf_transpose", rows[r], square[i][r]);
+    /* Constants, as the header wants them: widths and bits beyond this VL fall back to one that it has. */
+#define PART(w) CHECK("vf_load_part", vf_load_part(fenced - (w), (w)), fenced[i % (w) - (w)])
+#define FOLD(s)                                                                                                                           \
+    if ((s) < VL)                                                                                                                         \
+    CHECK("vf_fold", vf_fold(vf_load(square[0]), vf_load(square[VL > 1 ? 1 : 0]), (s)),                                                   \
+          i &(s) ? square[1 % VL][i] + square[1 % VL][i ^ (s)] : square[0][i] + square[0][i ^ (s)])
+    PART(1);
+    PART(VL > 1 ? 2 : 1);
+    PART(VL > 2 ? 4 : 1);
+    PART(VL > 4 ? 8 : 1);
+    PART(VL);
+    FOLD(VL > 1 ? 1 : VL);
+    FOLD(VL > 2 ? 2 : VL);
+    FOLD(VL > 4 ? 4 : VL);
+    FOLD(VL > 8 ? 8 : VL);
+#undef PART
+#undef FOLD
     unsigned char *bytes = (unsigned char *)fenced - VL;
     for (int pattern = 0; pattern < 64; pattern++) {
         for (int i = 0; i < VL; i++)

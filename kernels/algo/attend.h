@@ -26,7 +26,7 @@
 #include "kernels/algo/exp.h"
 #include "kernels/algo/tile.h"
 #include "kernels/algo/pack.h"
-#include "kernels/algo/mask.h"
+#include "kernels/algo/rows.h"
 
 /* How a tile of scores is made, and the keys in it. */
 #define DOT_TILE(mr, nq, panel, k, stride, d, from, acc) tile_scores(mr, nq, (panel)->q, k, stride, d, from, acc)
@@ -74,7 +74,7 @@ typedef struct Panel {
 typedef struct Work {
     const AttnArgs *a;
     AttnSequence seq;
-    size_t kv_head, ldo, key_block;
+    size_t kv_head, key0, key1, ldo, key_block;
     float unit;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
     float to_log2;       /* what is left to multiply: unit * to_log2 = log2(e)                               */
     Panel *panels;
@@ -326,17 +326,9 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
 {
     const AttnArgs *a = w->a;
     const float *q[LANES] = {0}, *weights[LANES] = {0};
-    panel->rows = 0;
-    panel->lanes.always = lanes_always(a->p);
-    for (; *row < end && panel->rows < LANES; ++*row) {
-        const size_t lane = panel->rows, h = w->kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
-        if (i >= w->seq.q_len)
-            continue;
-        q[lane] = attn_q_row(a, &w->seq, h, i);
-        weights[lane] = a->t->w ? a->t->w + h * a->p->d : NULL;
-        lanes_set(&panel->lanes, lane, a, &w->seq, w->unit, h, i);
-        panel->rows++;
-    }
+    panel->lanes.key0 = w->key0;
+    panel->lanes.key1 = w->key1;
+    panel->rows = lanes_take(&panel->lanes, a, &w->seq, w->kv_head, w->unit, row, end, LANES, q, weights);
     if (panel->rows == 0)
         return false;
     panel->nq = (panel->rows + VL - 1) / VL;
@@ -350,11 +342,11 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end)
         pack_queries(q, lanes, a->p->d, factor, panel->q);
     }
     for (size_t lane = 0; lane < LANES; lane++) {
-        const float sink = a->t->sinks && lane < panel->rows ? a->t->sinks[panel->lanes.h[lane]] : -INFINITY;
-        panel->m[lane] = sink * w->unit;
+        const float sink = lane < panel->rows ? lane_sink(&panel->lanes, lane, a, w->unit) : -INFINITY;
+        panel->m[lane] = sink;
         panel->l[lane] = sink == -INFINITY ? 0.0f : 1.0f;
     }
-    panel->started = panel->settled = a->t->sinks && settled(panel);
+    panel->started = panel->settled = settled(panel); /* by sinks */
     panel->redone = 0;
     memset(panel->o, 0, panel->rows * w->ldo * sizeof *panel->o);
     return true;
@@ -378,24 +370,9 @@ static void add_values(const Work *w, const Panel *panel, size_t j, size_t n)
 
 static void close_panel(const Work *w, const Panel *panel)
 {
-    const AttnArgs *a = w->a;
-    const size_t dv = a->p->dv;
     const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
-    for (size_t lane = 0; lane < panel->rows; lane++) {
-        const size_t h = panel->lanes.h[lane], i = panel->lanes.i[lane];
-        const float l = panel->l[lane], *from = panel->o + lane * w->ldo;
-        const vf divisor = vf_set1(l == 0.0f ? 1.0f : l);
-        float *to = attn_o_row(a, &w->seq, h, i);
-        for (size_t c = 0; c < dv; c += VL) {
-            const vf x = vf_div(vf_load(from + c), divisor);
-            if (dv - c >= VL)
-                vf_store(to + c, x);
-            else
-                vf_store_tail(to + c, dv - c, x);
-        }
-        if (a->t->lse)
-            *attn_lse_at(a, &w->seq, h, i) = l == 0.0f ? -INFINITY : panel->m[lane] * natural + logf(l);
-    }
+    for (size_t lane = 0; lane < panel->rows; lane++)
+        row_finish(&panel->lanes, lane, w->a, &w->seq, panel->o + lane * w->ldo, panel->m[lane], panel->l[lane], natural);
 }
 
 /* The optional scores of a finished panel: computed once more, strip by strip, as far as the stage that was asked for. */
@@ -430,7 +407,7 @@ static void emit_scores(const Work *w, Panel *panel)
 static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
     const AttnFpState fp = attn_fp_enter();
-    Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head};
+    Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head, .key0 = unit.key0, .key1 = unit.key1};
     lay_out(a->p, scratch, &w);
     w.unit = a->t->bias ? 1.0f : (float)LOG2E;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
@@ -463,18 +440,6 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
     attn_fp_leave(fp);
 }
 
-/* Share of the q_len x k_len scores that the structure leaves to compute; lengths that come with the tensors are not known here. */
-static double visible_share(const AttnProblem *p)
-{
-    double share = p->causal ? 0.55 : 1.0;
-    if (p->window && p->window_left >= 0) {
-        const double band = (double)p->window_left + (p->window_right >= 0 && !p->causal ? (double)p->window_right : 0.0) + 1.0 + LANES;
-        const bool open = !p->causal && p->window_right < 0;
-        share = open || band > share * (double)p->k_len ? share : band / (double)p->k_len;
-    }
-    return share;
-}
-
 /* Estimated cycles: 2 multiply-adds a score and column over the CPU's multiply-adds a cycle, at the share of the peak that was measured
  * for this skeleton, and the exponential. Rows of a short panel cost as much as a full vector. */
 static double attend_cost(const AttnProblem *p, double multiply_adds_per_cycle, double cycles_per_exp)
@@ -482,7 +447,7 @@ static double attend_cost(const AttnProblem *p, double multiply_adds_per_cycle, 
     const bool stacked = p->q_len < LANES;
     const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
     const double vectors = ceil(rows / VL) * VL, heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
-    const double scores = heads * vectors * (double)p->k_len * visible_share(p);
+    const double scores = heads * vectors * (double)p->k_len * visible_share(p, LANES);
     return scores * ((double)p->d + ceil((double)p->dv / VL) * VL) / multiply_adds_per_cycle + scores * cycles_per_exp;
 }
 

@@ -18,6 +18,7 @@ enum { LANES = NQ * VL, STRIP = VL > MR ? VL : MR };
 typedef struct Lanes {
     size_t h[LANES], i[LANES];              /* query head and row                                                  */
     size_t lo[LANES], hi[LANES];            /* keys [lo, hi) that the structure leaves visible                      */
+    size_t key0, key1;                      /* the unit's keys; set by the caller, as is `always`                    */
     size_t min_lo, max_lo, min_hi, max_hi;  /* over the lanes that see anything: [min_lo, max_hi) is worth visiting;
                                                in [max_lo, min_hi) every lane sees every key                        */
     bool always;                            /* some option touches every score; else the members below are unset   */
@@ -42,8 +43,10 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
     const AttnKeys keys = attn_visible_keys(a, seq, i);
     lanes->h[lane] = h;
     lanes->i[lane] = i;
-    lanes->lo[lane] = keys.lo;
-    lanes->hi[lane] = keys.hi;
+    lanes->lo[lane] = keys.lo > lanes->key0 ? keys.lo : lanes->key0;
+    lanes->hi[lane] = keys.hi < lanes->key1 ? keys.hi : lanes->key1;
+    if (lanes->lo[lane] >= lanes->hi[lane])
+        lanes->lo[lane] = lanes->hi[lane] = 0;
     if (!lanes->always)
         return;
     lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + attn_score_at(&p->mask, seq->b, h, i, 0) : NULL;

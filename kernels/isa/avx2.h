@@ -84,6 +84,27 @@ static inline void vf_transpose(vf r[VL])
         r[i] = t[i];
 }
 
+static inline vf vf_load_part(const float *p, int w)
+{
+    double two;
+    switch (w) {
+    case 8: return _mm256_loadu_ps(p);
+    case 4: return _mm256_broadcast_ps((const __m128 *)(const void *)p);
+    case 2: memcpy(&two, p, sizeof two); return _mm256_castpd_ps(_mm256_set1_pd(two));
+    default: return _mm256_set1_ps(*p);
+    }
+}
+static inline vf vf_fold(vf a, vf b, int s)
+{
+    vf own, other; /* lane i of own: from a or b; lane i ^ s of other: the same */
+    switch (s) {
+    case 4: own = _mm256_blend_ps(a, b, 0xf0); other = _mm256_permute2f128_ps(a, b, 0x21); break;
+    case 2: own = _mm256_blend_ps(a, b, 0xcc); other = _mm256_shuffle_ps(a, b, 0x4e); break;
+    default: own = _mm256_blend_ps(a, b, 0xaa); other = _mm256_permute_ps(_mm256_blend_ps(a, b, 0x55), 0xb1); break;
+    }
+    return _mm256_add_ps(own, other);
+}
+
 static inline vf vf_load_mask(const unsigned char *p)
 {
     const __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));

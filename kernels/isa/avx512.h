@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef __m512 vf;
 /* features of the CPU, for descriptors */
@@ -65,6 +66,29 @@ static inline void vf_transpose(vf r[VL])
         r[k] = _mm512_shuffle_f32x4(t[k], t[8 + k], 0x88);
         r[8 + k] = _mm512_shuffle_f32x4(t[k], t[8 + k], 0xdd);
     }
+}
+
+static inline vf vf_load_part(const float *p, int w)
+{
+    double two;
+    switch (w) {
+    case 16: return _mm512_loadu_ps(p);
+    case 8: return _mm512_broadcast_f32x8(_mm256_loadu_ps(p));
+    case 4: return _mm512_broadcast_f32x4(_mm_loadu_ps(p));
+    case 2: memcpy(&two, p, sizeof two); return _mm512_castpd_ps(_mm512_set1_pd(two));
+    default: return _mm512_set1_ps(*p);
+    }
+}
+static inline vf vf_fold(vf a, vf b, int s)
+{
+    vf own, other; /* lane i of own: from a or b; lane i ^ s of other: the same */
+    switch (s) {
+    case 8: own = _mm512_mask_mov_ps(a, 0xff00, b); other = _mm512_shuffle_f32x4(a, b, 0x4e); break;
+    case 4: own = _mm512_mask_mov_ps(a, 0xf0f0, b); other = _mm512_mask_shuffle_f32x4(_mm512_shuffle_f32x4(a, a, 0xb1), 0xf0f0, b, b, 0xb1); break;
+    case 2: own = _mm512_mask_mov_ps(a, 0xcccc, b); other = _mm512_shuffle_ps(a, b, 0x4e); break;
+    default: own = _mm512_mask_mov_ps(a, 0xaaaa, b); other = _mm512_permute_ps(_mm512_mask_mov_ps(b, 0xaaaa, a), 0xb1); break;
+    }
+    return _mm512_add_ps(own, other);
 }
 
 static inline vf vf_load_mask(const unsigned char *p)

@@ -60,6 +60,19 @@ static inline void vf_transpose(vf r[VL])
     r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
 
+static inline vf vf_load_part(const float *p, int w)
+{
+    if (w == 4)
+        return vld1q_f32(p);
+    return w == 2 ? vcombine_f32(vld1_f32(p), vld1_f32(p)) : vdupq_n_f32(*p);
+}
+static inline vf vf_fold(vf a, vf b, int s)
+{
+    if (s == 2)
+        return vaddq_f32(vcombine_f32(vget_low_f32(a), vget_high_f32(b)), vcombine_f32(vget_high_f32(a), vget_low_f32(b)));
+    return vaddq_f32(vtrn1q_f32(a, b), vtrn2q_f32(a, b));
+}
+
 static inline vf vf_load_mask(const unsigned char *p)
 {
     uint32_t four;

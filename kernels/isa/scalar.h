@@ -15,6 +15,8 @@
  *                   where the CPU does not saturate by itself; limits[2] = 1.5 * 2^23, which rounds to an integer when added; so that
  *   vf_exp2_scale(p, n)  = p * 2^n is 0 (or denormal, which reads as 0) for x <= -126, at least 2^126 for x >= 127; NaN stays NaN
  *   vf_transpose(r)       r[i][j] <-> r[j][i] over VL vectors
+ *   vf_load_part(p, w)    the w floats at p again and again; w: a constant power of two, at most VL
+ *   vf_fold(a, b, s)      a[i] + a[i ^ s] in lanes i with bit s clear, b[i] + b[i ^ s] in the others; s: a constant power of two below VL
  *   vf_load_mask(bytes)   VL bytes: 0 where the byte is not 0, -inf where it is */
 #ifndef ATTN_ISA_SCALAR_H
 #define ATTN_ISA_SCALAR_H
@@ -47,6 +49,16 @@ static inline vf vf_where_lt(vf a, vf b, vf x, vf y) { return a < b ? x : y; }
 static inline int vf_all_below(vf x, vf y) { return x < y; }
 static inline int vf_any_differs(vf x, vf y) { return !(x == y); }
 static inline void vf_transpose(vf r[VL]) { (void)r; }
+static inline vf vf_load_part(const float *p, int w)
+{
+    (void)w;
+    return *p;
+}
+static inline vf vf_fold(vf a, vf b, int s)
+{
+    (void)s;
+    return a + b;
+}
 static inline vf vf_load_mask(const unsigned char *p) { return *p ? 0.0f : -INFINITY; }
 
 #define EXP2_LOW (-0.5f)

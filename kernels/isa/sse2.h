@@ -57,6 +57,23 @@ static inline void vf_transpose(vf r[VL])
     _MM_TRANSPOSE4_PS(r[0], r[1], r[2], r[3]);
 }
 
+static inline vf vf_load_part(const float *p, int w)
+{
+    double two;
+    switch (w) {
+    case 4: return _mm_loadu_ps(p);
+    case 2: memcpy(&two, p, sizeof two); return _mm_castpd_ps(_mm_set1_pd(two));
+    default: return _mm_set1_ps(*p);
+    }
+}
+static inline vf vf_fold(vf a, vf b, int s)
+{
+    if (s == 2)
+        return _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+    const vf even = _mm_shuffle_ps(a, b, 0x88), odd = _mm_shuffle_ps(a, b, 0xdd), sum = _mm_add_ps(even, odd);
+    return _mm_shuffle_ps(sum, sum, 0xd8);
+}
+
 static inline vf vf_load_mask(const unsigned char *p)
 {
     int four;
