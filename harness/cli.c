@@ -26,7 +26,7 @@ const CliOption cli_globals[] = {
     {'v', "verbose", NULL, "say more"},
     {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
     {KEY_PROGRESS, "progress", "WHEN", "auto (default): a bar on stderr if it is a terminal; off"},
-    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl; to FILE instead of stdout"},
+    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl, and what a subcommand has beside these; to FILE"},
     {KEY_RESULTS, "results", "DIR", "where records are appended; default results"},
     {KEY_NO_RESULTS, "no-results", NULL, "keep no records"},
     {KEY_SEED, "seed", "N", "seed of all random numbers; default 0x5eed"},
@@ -57,7 +57,7 @@ static bool one_of(const char *what, const char *text, const char *const *known,
 
 static bool set_format(Cli *cli, const char *text)
 {
-    static const char *const formats[] = {"table", "md", "csv", "jsonl"};
+    static const char *const formats[] = {"table", "md", "csv", "jsonl", "json", "html", "hyperfine", "benchstat", "gha"};
     char name[MAX_WORD];
     const size_t length = strcspn(text, ":");
     size_t index;
@@ -66,7 +66,7 @@ static bool set_format(Cli *cli, const char *text)
         return false;
     }
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
-    if (!one_of("output format", name, formats, 4, &index))
+    if (!one_of("output format", name, formats, sizeof formats / sizeof *formats, &index))
         return false;
     cli->format = formats[index];
     cli->format_file = text[length] == ':' ? text + length + 1 : NULL;
@@ -202,6 +202,16 @@ int cli_read(Cli *cli, int *argc, char **argv)
     return -1;
 }
 
+bool cli_writes(const Cli *cli, const char *command, const char *formats)
+{
+    const size_t length = strlen(cli->format);
+    for (const char *at = formats; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == length && strncmp(at, cli->format, length) == 0)
+            return true;
+    render_error("%s does not write '%s'; it writes %s", command, cli->format, formats);
+    return false;
+}
+
 /* ---- Kernels --------------------------------------------------------------------------------------------------------------------- */
 
 /* Every name without wildcards must exist: a typing mistake must not shrink a run in silence. */
@@ -268,7 +278,7 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
 
 /* ---- Output, signals, the end ---------------------------------------------------------------------------------------------------- */
 
-static void print_as(const Cli *cli, RenderTable *table, FILE *to)
+void cli_print_to(const Cli *cli, RenderTable *table, FILE *to)
 {
     if (strcmp(cli->format, "md") == 0)
         render_table_markdown(table, to);
@@ -280,21 +290,33 @@ static void print_as(const Cli *cli, RenderTable *table, FILE *to)
         render_table_print(table, to);
 }
 
+FILE *cli_output(const Cli *cli, Whole *whole)
+{
+    char error[300];
+    *whole = (Whole){.file = stdout};
+    if (!cli->format_file || whole_open(whole, cli->format_file, error, sizeof error))
+        return whole->file;
+    render_error("%s", error);
+    return NULL;
+}
+
+int cli_output_close(const Cli *cli, Whole *whole, int code)
+{
+    char error[300];
+    if (!cli->format_file || whole_close(whole, code == EXIT_OK, error, sizeof error))
+        return code;
+    render_error("%s", error);
+    return EXIT_USAGE;
+}
+
 int cli_print_table(const Cli *cli, RenderTable *table)
 {
     Whole whole;
-    char error[300];
-    if (!cli->format_file) {
-        print_as(cli, table, stdout);
-        return EXIT_OK;
-    }
-    if (whole_open(&whole, cli->format_file, error, sizeof error)) {
-        print_as(cli, table, whole.file);
-        if (whole_close(&whole, true, error, sizeof error))
-            return EXIT_OK;
-    }
-    render_error("%s", error);
-    return EXIT_USAGE;
+    FILE *to = cli_output(cli, &whole);
+    if (!to)
+        return EXIT_USAGE;
+    cli_print_to(cli, table, to);
+    return cli_output_close(cli, &whole, EXIT_OK);
 }
 
 static void interrupt(int number)

@@ -2,6 +2,8 @@
 #ifndef HARNESS_CLI_H
 #define HARNESS_CLI_H
 
+#include <stdio.h>
+
 #include "attnzoo.h"
 #include "dispatch/choose.h"
 #include "harness/exit.h"
@@ -15,7 +17,7 @@ typedef struct Cli {
     const char *max_isa;      /* --max-isa                                                      */
     const char *disable;      /* --disable                                                      */
     size_t threads;           /* --threads N; 0: not given                                      */
-    const char *format;       /* -o table|md|csv|jsonl[:FILE]; default table                    */
+    const char *format;       /* -o FMT[:FILE]; default table; cli_writes says who writes which */
     const char *format_file;  /* NULL: stdout                                                   */
     AttnOptions options;      /* the above as library options                                   */
     AttnSettings settings;    /* … and resolved                                                 */
@@ -29,6 +31,9 @@ int cmd_run(const Cli *cli, int argc, char **argv);
 int cmd_verify(const Cli *cli, int argc, char **argv);
 int cmd_bench(const Cli *cli, int argc, char **argv);
 int cmd_conform(const Cli *cli, int argc, char **argv);
+int cmd_compare(const Cli *cli, int argc, char **argv);
+int cmd_results(const Cli *cli, int argc, char **argv);
+int cmd_report(const Cli *cli, int argc, char **argv);
 
 /* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all of the library, "*" = yardsticks too), in
  * order; a pattern without wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under
@@ -64,6 +69,16 @@ void cli_unknown(const char *what, const char *word, const char *const *known, s
 /* Print a table in the format of -o, to its file (whole or not at all) or stdout. EXIT_OK, or EXIT_USAGE after printing an error. */
 struct RenderTable;
 int cli_print_table(const Cli *cli, struct RenderTable *table);
+
+/* The same in parts, for output of more than one table. cli_output: stdout or the file of -o, NULL after printing an error.
+ * cli_output_close: the file appears under its name if code is EXIT_OK; returns code, or EXIT_USAGE after printing an error. */
+struct Whole;
+FILE *cli_output(const Cli *cli, struct Whole *whole);
+void cli_print_to(const Cli *cli, struct RenderTable *table, FILE *to);
+int cli_output_close(const Cli *cli, struct Whole *whole, int code);
+
+/* Is the format of -o one of `formats` (names separated by blanks)? false after printing an error. */
+bool cli_writes(const Cli *cli, const char *command, const char *formats);
 
 /* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */
 int cli_read(Cli *cli, int *argc, char **argv);

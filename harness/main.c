@@ -8,13 +8,16 @@ static const struct {
     const char *name;
     CliCommand run;
     const char *summary;
+    const char *formats; /* of -o, instead of the usual ones */
 } commands[] = {
-    {"cpu", cmd_cpu, "what this machine is and how fast it can be"},
-    {"list", cmd_list, "kernels, shapes, presets; who runs a shape, and why"},
-    {"run", cmd_run, "one kernel, one shape, one line: for hyperfine, perf, gdb"},
-    {"verify", cmd_verify, "prove kernels against double precision and exact oracles"},
-    {"bench", cmd_bench, "verify, then rank kernels in % of the machine's own peak"},
-    {"conform", cmd_conform, "run cases with known answers from folders"},
+    {"cpu", cmd_cpu, "what this machine is and how fast it can be", NULL},
+    {"list", cmd_list, "kernels, shapes, presets; who runs a shape, and why", NULL},
+    {"run", cmd_run, "one kernel, one shape, one line: for hyperfine, perf, gdb", NULL},
+    {"verify", cmd_verify, "prove kernels against double precision and exact oracles", NULL},
+    {"bench", cmd_bench, "verify, then rank kernels in % of the machine's own peak", NULL},
+    {"conform", cmd_conform, "run cases with known answers from folders", NULL},
+    {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
+    {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -52,6 +55,8 @@ static int run_command(const Cli *cli, int argc, char **argv)
         known[i] = commands[i].name;
         if (strcmp(argv[1], commands[i].name) == 0) {
             optind = 1;
+            if (!cli_writes(cli, argv[1], commands[i].formats ? commands[i].formats : "table md csv jsonl"))
+                return EXIT_USAGE;
             return commands[i].run(cli, argc - 1, argv + 1);
         }
     }

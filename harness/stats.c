@@ -87,3 +87,14 @@ StatsInterval stats_paired_ratio(const double *a, const double *b, size_t n, dou
     s.hi = exp(s.hi);
     return s;
 }
+
+StatsInterval stats_unpaired_ratio(const double *a, size_t na, const double *b, size_t nb, double alpha, double *work)
+{
+    const StatsInterval x = stats_median_interval(a, na, alpha / 2, work), y = stats_median_interval(b, nb, alpha / 2, work);
+    StatsInterval s = {x.n < y.n ? x.n : y.n, y.median / x.median, -INFINITY, INFINITY};
+    if (isfinite(x.hi) && isfinite(y.hi)) {
+        s.lo = y.lo / x.hi;
+        s.hi = y.hi / x.lo;
+    }
+    return s;
+}

@@ -40,4 +40,9 @@ StatsInterval stats_median_interval(const double *x, size_t n, double alpha, dou
  * (neither NaN). work holds 2n doubles. */
 StatsInterval stats_paired_ratio(const double *a, const double *b, size_t n, double alpha, double *work);
 
+/* How b compares with a when they were not measured together: ratio of the medians, bounded by the ends of the intervals of both medians at
+ * level 1 - alpha / 2 each (Bonferroni), which assumes nothing but that each sample is drawn from one distribution. n is that of the smaller
+ * sample. work holds max(na, nb) doubles. */
+StatsInterval stats_unpaired_ratio(const double *a, size_t na, const double *b, size_t nb, double alpha, double *work);
+
 #endif

@@ -91,3 +91,20 @@ Test(stats, paired_ratio_ignores_what_both_arms_share)
     cr_assert_float_eq(r.median, 1.05, 0.002);
     cr_assert(r.lo > 1.045 && r.lo <= r.median && r.median <= r.hi && r.hi < 1.055);
 }
+
+Test(stats, unpaired_ratio_is_bounded_by_both_intervals)
+{
+    enum { N = 40 };
+    double a[N], b[N], work[N];
+    for (int i = 0; i < N; i++) {
+        a[i] = 100 + i;
+        b[i] = i % 2 ? 300 + 3 * i : NAN; /* 20 of them */
+    }
+    const StatsInterval r = stats_unpaired_ratio(a, N, b, N, 0.02, work);
+    const StatsInterval x = stats_median_interval(a, N, 0.01, work), y = stats_median_interval(b, N, 0.01, work);
+    cr_assert_eq(r.n, 20);
+    cr_assert_float_eq(r.median, 360.0 / 119.5, 1e-12);
+    cr_assert_float_eq(r.lo, y.lo / x.hi, 1e-12);
+    cr_assert_float_eq(r.hi, y.hi / x.lo, 1e-12);
+    cr_assert(isinf(stats_unpaired_ratio(a, N, b, 4, 0.02, work).hi), "two samples bound nothing");
+}

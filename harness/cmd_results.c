@@ -1,0 +1,197 @@
+/* cmd_results.c - attnzoo results: what the records hold, whether they are sound, several collections as one, other tools' formats. */
+#include "harness/render.h"
+#include "harness/results_export.h"
+#include "harness/results_load.h"
+#include "harness/whole.h"
+
+#include <getopt.h>
+#include <string.h>
+
+static const char usage[] =
+    "attnzoo results [list|check|merge|export] [FILE|FOLDER]... - records of bench: what there is, and in other formats\n"
+    "\n"
+    "  attnzoo results                                    the runs in results/\n"
+    "  attnzoo results check old/ new.jsonl               every line read; exit code 2 and the place if one is damaged\n"
+    "  attnzoo results merge results/ theirs/ -o jsonl:all.jsonl     each record once; the same place with other numbers is an error\n"
+    "  attnzoo results export -o hyperfine:times.json     also benchstat, gha (github-action-benchmark), csv, jsonl\n"
+    "  attnzoo results export -o csv --filter 'kernel:flash_* threads:1'\n";
+
+static const CliOption options[] = {RESULTS_OPTION_FILTER, RESULTS_OPTION_KEEP_GOING};
+
+static size_t count_type(const ResultsRun *run, const char *type)
+{
+    size_t i, count = 0;
+    const json_t *record;
+    json_array_foreach(run->records, i, record)
+        count += strcmp(results_type(record), type) == 0;
+    return count;
+}
+
+/* What became of a run, in words. */
+static const char *fate(const ResultsRun *run, char *text, size_t size)
+{
+    const int code = (int)json_integer_value(json_object_get(run->end, "exit"));
+    if (!run->end)
+        return "partial";
+    if (code == EXIT_OK)
+        return "whole";
+    snprintf(text, size, code == EXIT_INTERRUPTED ? "interrupted" : "ended with %d", code);
+    return text;
+}
+
+static int list_runs(const Cli *cli, const Loaded *loaded)
+{
+    static const char *const headings[] = {"run", "machine", "commit", "compiler", "cases", "measured", "file", "state"};
+    RenderTable *table = render_table(8);
+    for (size_t c = 0; c < 8; c++)
+        render_column(table, c, headings[c], c == 4 || c == 5);
+    for (size_t i = 0; i < loaded->results.count; i++) {
+        const ResultsRun *run = &loaded->results.runs[i];
+        const json_t *host = run->host;
+        char text[64];
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", run->id);
+        render_cell(table, STYLE_PLAIN, "%s", host ? results_text(host, "mkey") : "-");
+        render_cell(table, STYLE_PLAIN, "%s%s", host ? results_text(host, "build.commit") : "-",
+                    json_is_true(json_object_get(json_object_get(host, "build"), "dirty")) ? "+" : "");
+        render_cell(table, STYLE_PLAIN, "%s", host ? results_text(host, "build.cc") : "-");
+        render_cell(table, STYLE_PLAIN, "%zu", count_type(run, "case"));
+        render_cell(table, STYLE_PLAIN, "%zu", count_type(run, "bench"));
+        render_cell(table, STYLE_DIM, "%s", loaded->labels[run->source]);
+        render_cell(table, run->end ? STYLE_GOOD : STYLE_WARN, "%s", fate(run, text, sizeof text));
+    }
+    const int code = cli_print_table(cli, table);
+    render_table_free(table);
+    return code;
+}
+
+/* Records of a run that contradict each other or its `end`. Returns how many sentences it printed. */
+static size_t check_run(const ResultsRun *run)
+{
+    size_t faults = 0, i;
+    const json_t *record, *count;
+    const char *type;
+    if (!run->host) {
+        render_error("run %s has no host record: its machine is unknown", run->id);
+        faults++;
+    }
+    json_array_foreach(run->records, i, record) {
+        const char *id = results_text(record, "case");
+        if (*id && strcmp(results_type(record), "case") != 0 && !results_find(run, "case", id, NULL)) {
+            render_error("run %s: a %s record names case '%s', which is not there", run->id, results_type(record), id);
+            faults++;
+        }
+    }
+    json_object_foreach(json_object_get(run->end, "counts"), type, count)
+        if ((size_t)json_integer_value(count) != count_type(run, type)) {
+            render_error("run %s: its end counts %lld %s records, but there are %zu", run->id, (long long)json_integer_value(count), type,
+                         count_type(run, type));
+            faults++;
+        }
+    return faults;
+}
+
+static int check(const Loaded *loaded)
+{
+    size_t faults = 0, partial = 0;
+    for (size_t i = 0; i < loaded->results.count; i++) {
+        faults += check_run(&loaded->results.runs[i]);
+        partial += !loaded->results.runs[i].end;
+    }
+    printf("%zu files, %zu runs, %zu of them partial, %zu records, %zu met again, %zu faults\n", json_array_size(loaded->results.paths),
+           loaded->results.count, partial, loaded->results.records, loaded->results.repeated, faults);
+    return faults ? EXIT_USAGE : EXIT_OK;
+}
+
+/* Runs by time, each with host first and end last, as bench writes them. */
+static int merge(const Cli *cli, const Loaded *loaded)
+{
+    Whole whole;
+    FILE *to = cli_output(cli, &whole);
+    if (!to)
+        return EXIT_USAGE;
+    for (size_t r = 0; r < loaded->results.count; r++) {
+        const ResultsRun *run = &loaded->results.runs[r];
+        for (int part = 0; part < 3; part++) {
+            size_t i;
+            const json_t *record;
+            json_array_foreach(run->records, i, record) {
+                if (part != (record == run->host ? 0 : record == run->end ? 2 : 1))
+                    continue;
+                json_dumpf(record, to, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+                fputc('\n', to);
+            }
+        }
+    }
+    render_note("%zu records of %zu runs; %zu were met more than once", loaded->results.records, loaded->results.count, loaded->results.repeated);
+    return cli_output_close(cli, &whole, EXIT_OK);
+}
+
+static int export(const Cli *cli, const Loaded *loaded)
+{
+    static const struct { const char *format; void (*write)(const Points *points, FILE *to); } formats[] = {
+        {"hyperfine", export_hyperfine}, {"benchstat", export_benchstat}, {"gha", export_gha},
+    };
+    Whole whole;
+    if (loaded->points.count == 0) {
+        render_error("there is no measurement to export");
+        return EXIT_NOTHING;
+    }
+    FILE *to = cli_output(cli, &whole);
+    if (!to)
+        return EXIT_USAGE;
+    size_t i = 0;
+    while (i < 3 && strcmp(cli->format, formats[i].format) != 0)
+        i++;
+    if (i < 3) {
+        formats[i].write(&loaded->points, to);
+    } else {
+        RenderTable *table = export_table(&loaded->points);
+        cli_print_to(cli, table, to);
+        render_table_free(table);
+    }
+    return cli_output_close(cli, &whole, EXIT_OK);
+}
+
+int cmd_results(const Cli *cli, int argc, char **argv)
+{
+    static const char *const actions[] = {"list", "check", "merge", "export"};
+    static const char *const formats[] = {"table md csv jsonl", "table", "jsonl", "csv jsonl hyperfine benchstat gha"};
+    const char *value, *filter = NULL;
+    bool keep_going = false;
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
+        switch (key) {
+        case 'f': filter = value; break;
+        case 'g': keep_going = true; break;
+        case 'h': results_print_keys(); return EXIT_OK;
+        default: return EXIT_USAGE;
+        }
+    }
+    size_t action = 0;
+    if (optind < argc) {
+        while (action < 4 && strcmp(argv[optind], actions[action]) != 0)
+            action++;
+        if (action == 4) {
+            cli_unknown("action", argv[optind], actions, 4);
+            return EXIT_USAGE;
+        }
+        optind++;
+    }
+    Cli as = *cli;
+    if (action >= 2 && strcmp(as.format, "table") == 0 && !as.format_file)
+        as.format = action == 2 ? "jsonl" : "csv"; /* nobody asked for a table */
+    char name[32];
+    snprintf(name, sizeof name, "results %s", actions[action]);
+    if (!cli_writes(&as, name, formats[action]))
+        return EXIT_USAGE;
+    if (filter && action != 3) {
+        render_error("--filter goes with 'results export'; %s takes whole runs", name);
+        return EXIT_USAGE;
+    }
+    Loaded loaded;
+    int code = results_load(&as, argc, argv, optind, filter, keep_going, &loaded);
+    if (code == EXIT_OK)
+        code = action == 0 ? list_runs(&as, &loaded) : action == 1 ? check(&loaded) : action == 2 ? merge(&as, &loaded) : export(&as, &loaded);
+    results_unload(&loaded);
+    return code;
+}

@@ -1,0 +1,178 @@
+#!/bin/sh
+# results.sh PROGRAM SOURCE - compare and results, on records whose answers are known: two machines, three runs, times that are whole multiples.
+#
+# Machine m1 has AVX-512, m2 has not. On m1 fast512 is twice as fast as fast2, on m2 fast2 wins over other by a fifth. The clock drifts by half
+# within each run, so only pairs know these ratios exactly. Run 3 is m1 again, everything a tenth slower, at another commit.
+set -u
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+source=$2
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+unset NO_COLOR
+failures=0
+
+# run ID MACHINE ISA COMMIT FACTOR KERNEL=NS...: one run with two shapes, the second of which takes ten times as long.
+run() {
+    id=$1 machine=$2 isa=$3 commit=$4 factor=$5
+    shift 5
+    awk -v id="$id" -v machine="$machine" -v isa="$isa" -v commit="$commit" -v factor="$factor" -v kernels="$*" 'BEGIN {
+        head = "\"v\":1,\"run\":\"" id "\""
+        printf "{\"t\":\"host\",%s,\"mkey\":\"%s\",\"cpu\":{\"brand\":\"CPU of %s\"},\"isa\":[%s],\"build\":{\"commit\":\"%s\",\"dirty\":false,\"cc\":\"gcc 12.2.0\",\"cflags\":\"-O3\",\"version\":\"0.1.0\"}}\n", head, machine, machine, isa, commit
+        count = split(kernels, list, " ")
+        for (c = 1; c <= 2; c++) {
+            printf "{\"t\":\"case\",%s,\"case\":\"c%d\",\"op\":\"sdpa\",\"shape\":\"b1_h1_q%d_k64_d64\",\"name\":null,\"dtype\":\"f32\",\"threads\":1,\"cache\":\"hot\",\"dist\":\"normal\",\"seed\":1,\"flop\":1e6,\"exp\":1e4,\"bytes\":1e5}\n", head, c, 64 * c
+            for (k = 1; k <= count; k++) {
+                split(list[k], pair, "=")
+                time = pair[2] * factor * (c == 2 ? 10 : 1)
+                samples = ""
+                for (i = 0; i < 40; i++)
+                    samples = samples (i ? "," : "") time * (100 + i % 7) * (i < 20 ? 2 : 3)
+                label = pair[1] ~ /512/ ? "avx512" : pair[1] ~ /naive/ ? "portable" : "avx2"
+                printf "{\"t\":\"verify\",%s,\"case\":\"c%d\",\"kernel\":\"%s\",\"isa\":\"%s\",\"status\":\"pass\",\"eta\":0.1,\"z\":2}\n", head, c, pair[1], label
+                split(list[1], first, "=")
+                best = ""
+                for (j = 1; j <= count; j++) {
+                    split(list[j], other, "=")
+                    if (best == "" || other[2] + 0 < best + 0) { best = other[2]; name = other[1] }
+                }
+                printf "{\"t\":\"bench\",%s,\"case\":\"c%d\",\"kernel\":\"%s\",\"isa\":\"%s\",\"iters\":4,\"rounds\":40,\"med\":%.9g,\"min\":%.9g,\"mad\":%.9g,\"p90\":%.9g,\"ns\":[%s],\"vs\":{\"kernel\":\"%s\",\"ratio\":%.9g,\"lo\":%.9g,\"hi\":%.9g},\"best\":{\"kernel\":\"%s\",\"ratio\":%.9g,\"lo\":1,\"hi\":1.1},\"peak\":{\"frac\":%.9g,\"lo\":0.1,\"hi\":0.9},\"roof\":{\"frac\":%.9g,\"lo\":0.1,\"hi\":0.9,\"bound\":\"fma\"}}\n", head, c, pair[1], label, time * 250e-9, time * 200e-9, time * 1e-9, time * 300e-9, samples, first[1], pair[2] / first[2], pair[2] / first[2], pair[2] / first[2], name, pair[2] / best, 10 / pair[2], 20 / pair[2]
+            }
+            printf "{\"t\":\"control\",%s,\"case\":\"c%d\",\"kernel\":\"%s\",\"ratio\":1.0,\"lo\":0.99,\"hi\":1.01,\"ok\":true}\n", head, c, name
+        }
+        printf "{\"t\":\"end\",%s,\"counts\":{\"bench\":%d},\"exit\":0}\n", head, 2 * count
+    }'
+}
+m1="\"avx2\",\"avx512f\""
+run 01M7XAP9T6SYFNA1BKRVSH0631 m1 "$m1" aaaaaaaa 1 naive_f32=200 fast2=20 fast512=10 >one.jsonl
+run 01M7XCCS57CSCH6Z49ECFYP6G2 m2 '"avx2"' aaaaaaaa 1 naive_f32=100 other=30 fast2=25 >two.jsonl
+run 01M7XG3T4P9993XMYB8YRK5043 m1 "$m1" bbbbbbbb 1.1 naive_f32=200 fast2=20 fast512=10 >three.jsonl
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$1" >&2
+    sed 's/^/    /' out err >&2
+}
+# check CODE PATTERN ARGUMENT...: exit code, and a basic regular expression in what is said
+check() {
+    code=$1 pattern=$2
+    shift 2
+    "$program" "$@" >out 2>err </dev/null
+    got=$?
+    if [ "$got" -ne "$code" ]; then
+        fail "attnzoo $*: exit code $got, expected $code"
+    elif [ -n "$pattern" ] && ! cat out err | grep -q -- "$pattern"; then
+        fail "attnzoo $*: no '$pattern' in what it says"
+    fi
+}
+# cell FILE ROW COLUMN: value and evidence, from the CSV of compare
+cell() { awk -F , -v row="$2" -v column="$3" '$2 == row && $3 == column { print $6 + 0, $10 }' "$1"; }
+expect() { [ "$2" = "$3" ] || { : >out; : >err; fail "$1: '$2', expected '$3'"; }; }
+
+for command in compare results; do
+    check 0 "attnzoo $command" $command --help
+    check 2 'unknown option.*known' $command --no-such-option
+done
+check 2 'no/such: cannot read' compare no/such
+
+# compare: within a run paired and exact, in spite of the drift
+check 0 '' compare one.jsonl -o csv:cells.csv
+expect 'fast512 over naive' "$(cell cells.csv b1_h1_q64_k64_d64 fast512)" '20 paired'
+expect 'fast2 over naive' "$(cell cells.csv b1_h1_q128_k64_d64 fast2)" '10 paired'
+expect 'the baseline itself' "$(cell cells.csv b1_h1_q64_k64_d64 naive_f32)" '1 baseline'
+check 0 'geomean .* 10.0×  *20.0×' compare one.jsonl
+check 0 'speed-up over fast2' compare one.jsonl --baseline fast2
+check 0 '^| b1_h1_q64_k64_d64 *| .* | *10.0× ±0.0 % | *20.0× ±0.0 % |' compare one.jsonl -o md
+# between runs unpaired, wider, and said so
+check 0 '~0.91× ±.* =' compare one.jsonl three.jsonl
+check 0 'unpaired, the weaker evidence' compare one.jsonl three.jsonl
+check 0 'differ in more than their columns say: commit$' compare one.jsonl three.jsonl
+check 0 '' compare one.jsonl three.jsonl -o csv:cells.csv
+expect 'commit b over commit a' "$(cell cells.csv 'b1_h1_q64_k64_d64 fast512' three.jsonl | cut -c 1-5)" 0.909
+# several measurements of a place: the latest, with a warning
+check 0 'several measurements, which differ in: commit, run' compare one.jsonl three.jsonl --col kernel
+check 0 '"time":2.75e-5,"run":"01M7XG3T4P9993XMYB8YRK5043"' compare one.jsonl three.jsonl --col kernel --metric time -o jsonl --filter 'kernel:fast512 -shape:*q64_*' --row op
+check 0 'evidence' compare one.jsonl three.jsonl --col commit --row shape,kernel --metric peak -o csv
+# machines
+check 0 'times of different machines' compare one.jsonl two.jsonl --col machine
+check 0 '40.0 %  *80.0 %\|100.0 %' compare one.jsonl two.jsonl --col machine --row shape,kernel --metric roof
+check 0 'fast512 .*2.00×  faster' compare --winners one.jsonl two.jsonl
+check 0 'm2  *fast2 .*other  *1.20×  faster' compare --winners one.jsonl two.jsonl
+check 0 '  m1  *fast512  *0 %  *+100.0 %' compare --portability one.jsonl two.jsonl
+check 0 '  m2  *fast2  *n/a: no avx512  *0 %' compare --portability one.jsonl two.jsonl
+check 0 'mean loss.*+100.0 % (2 cases)' compare --portability one.jsonl two.jsonl
+check 4 'of two machines or more; these are of 1' compare --portability one.jsonl three.jsonl
+# what is refused
+check 2 "unknown metric 'tme'; did you mean 'time'" compare one.jsonl --metric tme
+check 2 "row: 'shap' is no key; keys: machine" compare one.jsonl --row shap
+check 2 "no column is called 'nope'" compare one.jsonl --baseline nope
+check 2 'baseline goes with --metric speedup' compare one.jsonl --baseline fast2 --metric roof
+check 2 'one at a time' compare one.jsonl --winners --portability
+check 2 "compare does not write 'html'; it writes table md csv jsonl json" compare one.jsonl -o html:a.html
+check 2 "list does not write 'hyperfine'" list -o hyperfine
+check 2 'is no KEY:PATTERN' compare one.jsonl --filter kernel
+check 4 'no measurement is left by the filter' compare one.jsonl --filter kernel:nothing
+check 0 'compare --portability does not\|^Keys' compare --help
+check 2 'cannot write' compare one.jsonl -o csv:no/such/folder.csv
+"$program" compare - <one.jsonl >out 2>err || fail 'compare - : records from standard input'
+
+# results
+check 0 'm2  *aaaaaaaa  *gcc 12.2.0  *2  *6 .*whole' results list one.jsonl two.jsonl
+check 0 '2 files, 2 runs, 0 of them partial, 36 records, 0 met again, 0 faults' results check one.jsonl two.jsonl
+head -n 9 one.jsonl >cut.jsonl
+printf '{"t":"bench","v":1,"run' >>cut.jsonl
+check 0 '1 runs, 1 of them partial, 9 records' results check cut.jsonl
+check 0 'cut.jsonl:10: the last line is cut off' results list cut.jsonl
+check 0 partial results list cut.jsonl
+check 0 '' results merge cut.jsonl two.jsonl one.jsonl one.jsonl -o jsonl:all.jsonl
+expect 'merge: lines' "$(wc -l <all.jsonl | tr -d ' ')" 36
+check 0 '1 files, 2 runs, 0 of them partial, 36 records, 0 met again, 0 faults' results check all.jsonl
+check 0 '2 files, 2 runs, 0 of them partial, 36 records, 36 met again' results check all.jsonl all.jsonl
+check 0 '' results merge all.jsonl -o jsonl:again.jsonl
+cmp -s all.jsonl again.jsonl || fail 'merge of a merge changes it'
+sed 's/"med":[0-9.e-]*/"med":1/' one.jsonl >edited.jsonl
+check 2 "another 'bench c1 naive_f32' of run" results merge one.jsonl edited.jsonl -o jsonl:bad.jsonl
+[ ! -e bad.jsonl ] || fail 'merge of a contradiction leaves a file'
+grep -v '"t":"case"' one.jsonl >caseless.jsonl
+check 2 'names case .c1., which is not there' results check caseless.jsonl
+sed '/"kernel":"fast2"/d' one.jsonl >fewer.jsonl
+check 2 'its end counts 6 bench records, but there are 4' results check fewer.jsonl
+echo '{"t":"host","v":9,"run":"x"}' >future.jsonl
+check 2 'future.jsonl:1: is a record of version 9' results check future.jsonl
+check 0 'left out from here on: future.jsonl:1' results check future.jsonl one.jsonl --keep-going
+check 4 'holds no records' results list /dev/null
+check 2 "unknown action 'lst'; did you mean 'list'" results lst
+check 2 'filter goes with' results merge one.jsonl --filter op:sdpa
+check 2 "results merge does not write 'csv'" results merge one.jsonl -o csv
+
+# exports, read by what is at hand
+check 0 '^machine,cpu,commit,' results export one.jsonl -o csv
+check 0 '^BenchmarkSdpa/dtype=f32/shape=b1_h1_q64_k64_d64/threads=1/cache=hot/dist=normal/kernel=fast512 4 2000 ns/op$' results export one.jsonl -o benchstat
+check 0 '^commit: bbbbbbbb$' results export one.jsonl three.jsonl -o benchstat
+expect 'benchstat: lines of samples' "$(grep -c '^BenchmarkSdpa' out)" 480
+check 0 '' results export one.jsonl -o hyperfine:hyperfine.json
+check 0 '' results export one.jsonl -o gha:gha.json
+check 4 'no measurement to export' results export one.jsonl --filter op:mha
+if python3 -c '' 2>/dev/null; then
+    python3 - >out 2>err <<'PY' || fail 'exports: JSON that says something else'
+import json
+results = json.load(open("hyperfine.json"))["results"]
+assert len(results) == 6
+fast = [r for r in results if r["command"] == "fast512 sdpa f32 b1_h1_q64_k64_d64 t1 hot"]
+assert len(fast) == 1 and len(fast[0]["times"]) == 40 and fast[0]["parameters"]["kernel"] == "fast512", fast
+assert abs(fast[0]["mean"] - sum(fast[0]["times"]) / 40) < 1e-15 and fast[0]["max"] == max(fast[0]["times"]) and fast[0]["user"] is None
+assert abs(fast[0]["median"] - 2.5e-6) < 1e-15
+gha = json.load(open("gha.json"))
+assert len(gha) == 6 and all(set(g) >= {"name", "unit", "value"} for g in gha)
+assert [g["value"] for g in gha if g["name"].startswith("fast512") and "q64" in g["name"]] == [2500.0], gha
+PY
+else
+    echo 'skipped: no python3 to read the JSON exports with'
+fi
+
+# The records of the tree are sound and can be compared.
+check 0 ' 0 faults' results check "$source/results"
+check 0 'geomean' compare "$source/results"
+
+echo "$failures failed"
+[ "$failures" -eq 0 ]
