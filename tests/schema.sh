@@ -1,0 +1,44 @@
+#!/bin/sh
+# schema.sh PROGRAM SOURCE - results/schema.json against the committed records, against what the program writes now, and against records that
+# are wrong on purpose.
+set -u
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+results=$2/results
+here=$(dirname "$0")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+command -v python3 >/dev/null || { echo 'skipped: no python3 here'; exit 77; }
+sound() { python3 "$here/schema.py" "$results/schema.json" "$results/README.md" "$@"; }
+sound "$results" || exit
+
+for shape in b1_h2_q64_k64_d32 linear:32x64x64 mha:b1_h2_q9_d8_e16; do
+    "$program" bench -s "$shape" --budget 50ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+done
+"$program" verify -s b1_h1_q3_k5_d8 -k naive_f32 -o jsonl:"$work/fresh/verify.jsonl" --no-results >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+sound "$work/fresh" || exit 1
+
+# wrong EDIT PATTERN: a sound file with one edit must be refused, with these words.
+file=$(find "$results" -name '*.jsonl' | sort | tail -n 1)
+failures=0
+wrong() {
+    sed "$1" "$file" >"$work/wrong.jsonl"
+    if cmp -s "$file" "$work/wrong.jsonl"; then
+        echo "FAILED: $1 changes nothing"
+    elif sound "$work/wrong.jsonl" >"$work/out"; then
+        echo "FAILED: $1 is taken for sound"
+    elif ! grep -q -- "$2" "$work/out"; then
+        echo "FAILED: $1: no '$2' in"
+        cat "$work/out"
+    else
+        return
+    fi
+    failures=$((failures + 1))
+}
+wrong 's/"v":1/"v":2/' '1 was expected'
+wrong 's/"t":"bench"/"t":"bunch"/' "'bunch' is not one of"
+wrong 's/"med":[0-9.e-]*/"med":-1/' 'bench\|med'
+wrong 's/"unit":"s"/"unit":"ms"/' "'s' was expected"
+wrong 's/"iters":/"itres":/' 'itres\|iters'
+wrong 's/"run":"01/"run":"xx/' 'does not match'
+wrong 's/"threads":1/"threads":1.5/' '1.5 is not'
+[ "$failures" -eq 0 ]
