@@ -5,7 +5,7 @@
 #include "kernels/isa/scalar.h"
 
 #define SCORE_TILE ADDITIVE_TILE
-#define TILE_KEYS 2
+#define TILE_KEYS(nq) 2
 #include "kernels/algo/attend.h"
 
 static double cost(const AttnProblem *p)

@@ -38,8 +38,8 @@ static void linear_pack(size_t inputs, size_t outputs, const float *w, ptrdiff_t
 ALWAYS_INLINE void linear_tile(const int mr, const float *x, ptrdiff_t x_row, const float *w, size_t inputs, const float *from, bool add,
                                float *to, ptrdiff_t to_row)
 {
-    vf acc[MR][NQ];
-    tile_scores(mr, NQ, w, x, x_row, inputs, from, acc);
+    vf acc[HIGH_TILE][NQ];
+    tile_scores(mr, NQ, NQ, w, x, x_row, inputs, from, acc);
     if (add)
         UNROLL for (int r = 0; r < mr; r++)
             UNROLL for (int i = 0; i < NQ; i++)

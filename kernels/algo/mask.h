@@ -18,7 +18,10 @@ enum { LANES = NQ * VL, STRIP = VL > MR ? VL : MR };
 typedef struct Lanes {
     size_t h[LANES], i[LANES];              /* query head and row                                                  */
     size_t lo[LANES], hi[LANES];            /* keys [lo, hi) that the structure leaves visible                      */
-    size_t key0, key1;                      /* the unit's keys; set by the caller, as is `always`                    */
+    size_t key0, key1;                      /* the unit's keys; set by the caller, as is `always`                   */
+    bool banded;                            /* rows may differ in [lo, hi); set by the caller too                   */
+    bool rising;                            /* lo and hi rise along the lanes and no key between is hidden from all */
+    float from[LANES], to[LANES];           /* if rising: lo - max_lo, hi - min_hi                                  */
     size_t min_lo, max_lo, min_hi, max_hi;  /* over the lanes that see anything: [min_lo, max_hi) is worth visiting;
                                                in [max_lo, min_hi) every lane sees every key                        */
     bool always;                            /* some option touches every score; else the members below are unset   */
@@ -40,13 +43,18 @@ static bool lanes_always(const AttnProblem *p)
 static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float unit, size_t h, size_t i)
 {
     const AttnProblem *p = a->p;
-    const AttnKeys keys = attn_visible_keys(a, seq, i);
     lanes->h[lane] = h;
     lanes->i[lane] = i;
-    lanes->lo[lane] = keys.lo > lanes->key0 ? keys.lo : lanes->key0;
-    lanes->hi[lane] = keys.hi < lanes->key1 ? keys.hi : lanes->key1;
-    if (lanes->lo[lane] >= lanes->hi[lane])
-        lanes->lo[lane] = lanes->hi[lane] = 0;
+    if (lane > 0 && !lanes->banded) {
+        lanes->lo[lane] = lanes->lo[0];
+        lanes->hi[lane] = lanes->hi[0];
+    } else {
+        const AttnKeys keys = attn_visible_keys(a, seq, i);
+        lanes->lo[lane] = keys.lo > lanes->key0 ? keys.lo : lanes->key0;
+        lanes->hi[lane] = keys.hi < lanes->key1 ? keys.hi : lanes->key1;
+        if (lanes->lo[lane] >= lanes->hi[lane])
+            lanes->lo[lane] = lanes->hi[lane] = 0;
+    }
     if (!lanes->always)
         return;
     lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + attn_score_at(&p->mask, seq->b, h, i, 0) : NULL;
@@ -63,35 +71,48 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
     }
 }
 
-/* Repeat the last of `rows` lanes up to `count`, and find the extremes that classify strips. */
+/* Which keys all lanes see, and which any; whether the ranges rise. */
+static void lanes_extremes(Lanes *lanes, size_t count)
+{
+    lanes->min_lo = lanes->min_hi = SIZE_MAX;
+    lanes->max_lo = lanes->max_hi = 0;
+    lanes->rising = true;
+    for (size_t lane = 0; lane < (lanes->banded ? count : 1); lane++) {
+        const size_t lo = lanes->lo[lane], hi = lanes->hi[lane], before = lane > 0 ? lane - 1 : 0;
+        if (lo < hi && lo < lanes->min_lo)
+            lanes->min_lo = lo;
+        lanes->max_hi = hi > lanes->max_hi ? hi : lanes->max_hi;
+        lanes->max_lo = lo > lanes->max_lo ? lo : lanes->max_lo;
+        lanes->min_hi = hi < lanes->min_hi ? hi : lanes->min_hi;
+        lanes->rising = lanes->rising && lo < hi && lo >= lanes->lo[before] && hi >= lanes->hi[before] && lo <= lanes->hi[before];
+    }
+    const size_t exact = (size_t)1 << 24; /* integers up to here are exact as float */
+    lanes->rising = lanes->rising && lanes->banded && lanes->max_lo - lanes->min_lo < exact && lanes->max_hi - lanes->min_hi < exact;
+    for (size_t lane = 0; lanes->rising && lane < count; lane++) {
+        lanes->from[lane] = -(float)(lanes->max_lo - lanes->lo[lane]);
+        lanes->to[lane] = (float)(lanes->hi[lane] - lanes->min_hi);
+    }
+}
+
+/* Repeat the last of `rows` lanes up to `count`, and find what classifies strips. */
 static void lanes_finish(Lanes *lanes, size_t rows, size_t count)
 {
     for (size_t lane = rows; lane < count; lane++) {
         lanes->lo[lane] = lanes->lo[rows - 1];
         lanes->hi[lane] = lanes->hi[rows - 1];
     }
-    for (size_t lane = rows; lane < count && lanes->always; lane++) {
+    lanes_extremes(lanes, count);
+    if (!lanes->always)
+        return;
+    for (size_t lane = rows; lane < count; lane++) {
         lanes->mask[lane] = lanes->mask[rows - 1];
         lanes->bias[lane] = lanes->bias[rows - 1];
         lanes->at[lane] = lanes->at[rows - 1];
         lanes->slope[lane] = lanes->slope[rows - 1];
         lanes->norm[lane] = lanes->norm[rows - 1];
     }
-    lanes->min_lo = lanes->min_hi = SIZE_MAX;
-    lanes->max_lo = lanes->max_hi = 0;
-    for (size_t lane = 0; lane < count; lane++) {
-        const bool sees = lanes->lo[lane] < lanes->hi[lane];
-        if (sees && lanes->lo[lane] < lanes->min_lo)
-            lanes->min_lo = lanes->lo[lane];
-        if (lanes->hi[lane] > lanes->max_hi)
-            lanes->max_hi = lanes->hi[lane];
-        if (lanes->lo[lane] > lanes->max_lo)
-            lanes->max_lo = lanes->lo[lane];
-        if (lanes->hi[lane] < lanes->min_hi)
-            lanes->min_hi = lanes->hi[lane];
-    }
     lanes->same_mask = lanes->same_bias = true;
-    for (size_t lane = 1; lane < count && lanes->always; lane++) {
+    for (size_t lane = 1; lane < count; lane++) {
         lanes->same_mask = lanes->same_mask && lanes->mask[lane] == lanes->mask[0];
         lanes->same_bias = lanes->same_bias && lanes->bias[lane] == lanes->bias[0];
     }

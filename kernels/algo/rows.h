@@ -11,10 +11,14 @@
 static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *seq, size_t kv_head, float unit, size_t *row, size_t end,
                          size_t most, const float **q, const float **weights)
 {
-    size_t rows = 0;
+    size_t rows = 0, h = kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
     lanes->always = lanes_always(a->p);
-    for (; *row < end && rows < most; ++*row) {
-        const size_t h = kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
+    lanes->banded = a->p->causal || a->p->window;
+    for (; *row < end && rows < most; ++*row, ++i) {
+        if (i == a->p->q_len) {
+            i = 0;
+            h++;
+        }
         if (i >= seq->q_len)
             continue;
         q[rows] = attn_q_row(a, seq, h, i);
@@ -36,10 +40,10 @@ static void row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a, const
                        float natural)
 {
     const size_t h = lanes->h[lane], i = lanes->i[lane], dv = a->p->dv;
-    const vf divisor = vf_set1(l == 0.0f ? 1.0f : l);
+    const vf share = vf_set1(l == 0.0f ? 1.0f : 1.0f / l);
     float *to = attn_o_row(a, seq, h, i);
     for (size_t c = 0; c < dv; c += VL) {
-        const vf x = vf_div(vf_load(sum + c), divisor);
+        const vf x = vf_mul(vf_load(sum + c), share);
         if (dv - c >= VL)
             vf_store(to + c, x);
         else
