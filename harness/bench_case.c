@@ -281,8 +281,10 @@ bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const To
     render_progress_end();
     for (size_t i = 0; i < bench->count; i++)
         bench->timed += bench->kernels[i].timed;
+    topology_pin_workers(bench->what.threads);
     const bool measured =
         bench->timed == 0 || cli_interrupted || measure(bench, attn_cpu_this()->features & settings->allowed, topology);
+    topology_free_caller();
     render_progress_end();
     for (size_t i = 0; i < bench->count; i++)
         bench->kernels[i].operands = NULL; /* they end now */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/render.h"
+#include "harness/micro.h"
 #include "harness/zoo.h"
 
 /* Sized so that all of them, verification included, take less than two minutes on two cores. Real models, real head counts. */
@@ -22,7 +22,7 @@ static const struct {
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 
-enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST };
+enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO };
 static const char usage[] = "usage: attnzoo bench [options]\n"
                             "Verify kernels on real shapes, then measure them side by side. Without options: all kernels that run here\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
@@ -36,6 +36,7 @@ static const CliOption options[] = {
     {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
     {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
     {DIST, "dist", "NAME", "what the operands hold (default: normal)"},
+    {MICRO, "micro", "WHAT", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
 };
 
 /* A number and what follows it; false unless it begins with a digit. */
@@ -131,6 +132,7 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     case MIN_TRIAL: return read_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
     case TARGET_CI: return read_percent("--target-ci", value, &bench->target_ci);
     case DIST: return read_dist(value, &bench->dist);
+    case MICRO: wanted->micro = value; return micro_check(value);
     case ROUNDS:
         if (!cli_number("--rounds", value, 1, PAIRED_MAX_ROUNDS, &number))
             return false;
@@ -160,6 +162,14 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
     if (optind < argc) {
         render_error("unexpected argument '%s'; shapes are given with -s", argv[optind]);
         return EXIT_USAGE;
+    }
+    if (wanted->micro && (wanted->suite || wanted->shapes)) {
+        render_error("--micro has shapes of its own; allowed: --micro without -s and --suite");
+        return EXIT_USAGE;
+    }
+    if (wanted->micro && strcmp(wanted->micro, "list") == 0) {
+        micro_list();
+        return -1;
     }
     if (wanted->suite && wanted->shapes) {
         render_error("--suite and -s name the shapes twice; allowed: one of them");

@@ -8,6 +8,7 @@ typedef struct BenchWanted {
     const char *kernels; /* patterns; NULL: all             */
     const char *shapes;  /* never NULL after reading        */
     const char *suite;   /* shapes of the suite, if named   */
+    const char *micro;   /* micro-benchmarks instead of shapes, a checked list; NULL: none */
     BenchOptions bench;  /* filled with defaults beforehand */
 } BenchWanted;
 

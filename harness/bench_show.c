@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/bench_json.h"
 #include "harness/zoo.h"
 
 enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA, ERROR, NOTE, COLUMNS };
@@ -166,9 +167,7 @@ void bench_footer(const BenchCase *bench)
 
 static json_t *interval_json(const char *against, const BenchCase *bench, StatsInterval r)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", records_real(r.median),
-                     "lo", records_real(r.lo), "hi", records_real(r.hi), "conf", 1 - bench->run.alpha, "n", (int)r.n,
-                     "method", "paired-log-sign");
+    return bench_json_ratio(against, &bench->run, r);
 }
 
 static json_t *share_json(StatsInterval r)
@@ -185,14 +184,11 @@ static json_t *case_json(const BenchCase *bench, const char *id)
         const StatsSummary s = paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]);
         json_object_set_new(peaks, bench->peaks[i].name, records_real(bench->peaks[i].units / s.median));
     }
-    json_t *noise = json_pack("{s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged, "steal",
-                              records_real(run->steal), "warmup", records_real(run->warmup), "settled", run->settled, "probe_ghz",
-                              records_real((double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median * 1e-9));
     return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "op", bench->op, "shape", bench->shape,
                      "name", c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads,
                      "cache", "hot", "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop,
                      "exp", bench->work.exp, "bytes", bench->work.bytes, "level", peaks_level_name(bench->level),
-                     "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", noise);
+                     "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", bench_json_noise(run));
 }
 
 static json_t *verify_json(const BenchKernel *k, const char *id)
@@ -209,32 +205,11 @@ static json_t *verify_json(const BenchKernel *k, const char *id)
                      "why", k->why[0] ? json_string(k->why) : json_null(), "repro", v->repro[0] ? json_string(v->repro) : json_null());
 }
 
-/* Nanoseconds by round, null where the arm was not measured, so that the pairs can be formed again. */
-static json_t *samples_json(const PairedArm *arm, size_t rounds)
-{
-    json_t *list = json_array();
-    for (size_t r = 0; r < rounds; r++)
-        json_array_append_new(list, records_real(1e9 * arm->seconds[r]));
-    return list;
-}
-
-static json_t *flags_json(const PairedArm *arm, size_t rounds)
-{
-    int count[3] = {0};
-    for (size_t r = 0; r < rounds; r++)
-        for (int bit = 0; bit < 3; bit++)
-            count[bit] += arm->flags[r] >> bit & 1;
-    return json_pack("{s:i, s:i, s:i}", "preempt", count[0], "minor_faults", count[1], "steal", count[2]);
-}
-
 static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const char *id)
 {
     const PairedArm *arm = &bench->arms[k->arm];
-    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
-                               "isa", isa_text(k->kernel), "iters", (int)arm->iterations, "rounds", (int)k->time.n,
-                               "every", (int)arm->every, "unit", "s", "med", records_real(k->time.median),
-                               "min", records_real(k->time.min), "mad", records_real(k->time.mad), "p90", records_real(k->time.p90),
-                               "ns", samples_json(arm, bench->run.rounds));
+    json_t *object = json_pack("{s:s, s:s, s:s}", "case", id, "kernel", k->kernel->name, "isa", isa_text(k->kernel));
+    bench_json_times(object, arm, &bench->run);
     json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].kernel->name, bench, k->vs));
     json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].kernel->name, bench, k->best));
     json_object_set_new(object, "flops", records_real(bench->work.flop / k->time.median));
@@ -246,7 +221,7 @@ static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const ch
     json_object_set_new(object, "roof", roof);
     json_object_set_new(object, "ctr", json_null());
     json_object_set_new(object, "energy", json_null());
-    json_object_set_new(object, "flags", flags_json(arm, bench->run.rounds));
+    json_object_set_new(object, "flags", bench_json_flags(arm, bench->run.rounds));
     return object;
 }
 

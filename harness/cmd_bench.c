@@ -8,6 +8,7 @@
 #include "harness/bench_options.h"
 #include "harness/bench_show.h"
 #include "harness/machine.h"
+#include "harness/micro.h"
 #include "harness/whole.h"
 #include "harness/zoo.h"
 
@@ -41,7 +42,7 @@ typedef struct Outputs {
     Machine machine;
 } Outputs;
 
-static bool open_outputs(Outputs *out, const Cli *cli)
+static bool open_outputs(Outputs *out, const Cli *cli, bool micro)
 {
     char error[512];
     FILE *extra = NULL;
@@ -71,7 +72,7 @@ static bool open_outputs(Outputs *out, const Cli *cli)
         return false;
     }
     if (!out->tables && !jsonl)
-        out->all = bench_table(true);
+        out->all = micro ? micro_table_of_all() : bench_table(true);
     return true;
 }
 
@@ -217,14 +218,27 @@ static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t co
     work->pair_count = mha_pairs(kernels, count, work->pairs);
 }
 
-static int measure_all(const Cli *cli, const BenchOptions *bench, const Work *work)
+/* Micro-benchmarks are of the library's own kernels. */
+static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+{
+    size_t own = 0;
+    for (size_t i = 0; i < work->attention_kernels; i++)
+        if (!zoo_is_yardstick(work->kernels[i]))
+            work->kernels[own++] = work->kernels[i];
+    const MicroContext context = {.cli = cli, .options = &wanted->bench, .topology = &out->machine.topology, .kernels = work->kernels,
+                                  .kernel_count = own, .features = out->machine.cpu->features & cli->settings.allowed,
+                                  .records = out->records, .all = out->all, .silent = !out->tables};
+    return micro_bench(wanted->micro, &context);
+}
+
+static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *work)
 {
     Outputs out;
-    if (!open_outputs(&out, cli))
+    if (!open_outputs(&out, cli, wanted->micro != NULL))
         return EXIT_USAGE;
-    int code = start(cli, bench, &out);
+    int code = start(cli, &wanted->bench, &out);
     if (code == EXIT_OK)
-        code = run_cases(cli, bench, work, &out);
+        code = wanted->micro ? run_micro(cli, wanted, work, &out) : run_cases(cli, &wanted->bench, work, &out);
     code = close_outputs(&out, cli, code);
     if (code == EXIT_NOTHING)
         render_error("nothing was measured: no kernel takes these shapes");
@@ -245,7 +259,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX) {
         code = EXIT_USAGE;
-    } else if (!linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
+    } else if (!wanted.micro && !linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
     } else {
@@ -253,7 +267,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         part_kernels(&work, kernels, count);
         if (count == 0)
             render_error("nothing to measure: no kernel that was asked for runs on this CPU");
-        code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted.bench, &work);
+        code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted, &work);
     }
     shapes_free(&work.attention);
     linear_shapes_free(&work.products);

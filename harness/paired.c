@@ -103,6 +103,12 @@ static bool stopped(const PairedConfig *config)
     return config->stop && *config->stop;
 }
 
+static void make_ready(const PairedArm *arm)
+{
+    if (arm->before)
+        arm->before(arm->context);
+}
+
 static double time_calls(const PairedConfig *config, const PairedArm *arm, size_t iterations)
 {
     const double start = now(config);
@@ -115,11 +121,14 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm)
     const double goal = fmax(config->min_trial, CLOCK_STEPS * config->clock.resolution);
     size_t n = 1;
     for (;;) {
+        make_ready(arm);
         double t = time_calls(config, arm, n);
         if (t >= goal) {
             /* The first call of all starts threads and touches pages: a single call is called three times before it counts as long. */
-            for (int more = n == 1 ? 2 : 1; more > 0 && t >= goal && t < CALIBRATE_SECONDS; more--)
+            for (int more = n == 1 ? 2 : 1; more > 0 && t >= goal && t < CALIBRATE_SECONDS; more--) {
+                make_ready(arm);
                 t = fmin(t, time_calls(config, arm, n));
+            }
         }
         if (t >= goal || stopped(config) || n >= (size_t)1 << 40) {
             arm->iterations = n;
@@ -153,6 +162,7 @@ static bool read_steal(int fd, double *stolen, double *total)
 /* One trial of the round; fills seconds[round] and flags[round]. */
 static void trial(const PairedConfig *config, PairedArm *arm, size_t round)
 {
+    make_ready(arm);
     if (arm->trial < SETTLE_SECONDS * (double)arm->iterations)
         arm->run(arm->context, 1);
     struct rusage before, after;
@@ -172,6 +182,7 @@ static void warm_up(const PairedConfig *config, const PairedArm *arm, PairedRun 
     double ratio[3] = {0, 0, 0};
     const double start = now(config);
     for (size_t i = 0; !stopped(config); i++) {
+        make_ready(arm);
         const double a = now(config);
         paired_chain();
         const double b = now(config), t = time_calls(config, arm, arm->iterations);

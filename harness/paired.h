@@ -43,6 +43,7 @@ enum {
 typedef struct PairedArm {
     void (*run)(void *context, size_t iterations); /* do the work so many times                             */
     void *context;
+    void (*before)(void *context); /* ahead of each trial, untimed: puts right what other arms left behind; may be NULL */
     size_t iterations;    /* per trial; 0: paired_measure calibrates                                        */
     double trial;         /* seconds of a trial at calibration                                              */
     size_t every;         /* measured in each round r with r % every == 0                                   */

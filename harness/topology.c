@@ -1,10 +1,26 @@
 /* topology.c - see topology.h. Sizes that hypervisors make up (a 480 MiB cache, say) are passed on as they are told. */
 #include "harness/topology.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include "dispatch/threads.h"
+
+enum { MAX_CORES = 1024 };
+
+/* A core that this process may use. */
+typedef struct Core {
+    int cpu;       /* one of its hardware threads that the process may use */
+    size_t number; /* among all cores                                      */
+} Core;
+static size_t read_cores(Core *core, size_t most);
 
 #ifdef ATTN_HWLOC
 #include <hwloc.h>
@@ -57,40 +73,27 @@ static bool read_known(Topology *out)
     return true;
 }
 
-bool topology_pin(size_t threads, char *text, size_t size)
+static size_t read_cores(Core *core, size_t most)
 {
     hwloc_topology_t t;
-    if (!open_topology(&t)) {
-        snprintf(text, size, "not pinned: hwloc cannot read the topology");
-        return false;
+    size_t count = 0;
+    if (!open_topology(&t))
+        return 0;
+    hwloc_bitmap_t may = hwloc_bitmap_alloc(), here = hwloc_bitmap_alloc();
+    if (may && here && hwloc_get_cpubind(t, may, HWLOC_CPUBIND_PROCESS) != 0)
+        hwloc_bitmap_fill(may);
+    for (size_t i = 0; may && here && i < objects(t, HWLOC_OBJ_CORE) && count < most; i++) {
+        hwloc_bitmap_and(here, may, hwloc_get_obj_by_type(t, HWLOC_OBJ_CORE, (unsigned)i)->cpuset);
+        if (!hwloc_bitmap_iszero(here))
+            core[count++] = (Core){hwloc_bitmap_first(here), i};
     }
-    hwloc_bitmap_t set = hwloc_bitmap_alloc();
-    const size_t cores = objects(t, HWLOC_OBJ_CORE);
-    bool bound = false;
-    if (threads > cores) {
-        snprintf(text, size, "not pinned: %zu threads, %zu cores", threads, cores);
-    } else if (set) {
-        for (size_t i = 0; i < threads; i++) {
-            const hwloc_obj_t core = hwloc_get_obj_by_type(t, HWLOC_OBJ_CORE, (unsigned)i);
-            const int first = hwloc_bitmap_first(core->cpuset);
-            hwloc_bitmap_set(set, (unsigned)first);
-        }
-        bound = hwloc_set_cpubind(t, set, HWLOC_CPUBIND_PROCESS) == 0;
-        if (!bound)
-            snprintf(text, size, "not pinned: the system refused");
-        else if (threads == 1)
-            snprintf(text, size, "core 0");
-        else
-            snprintf(text, size, "cores 0-%zu", threads - 1);
-    }
-    hwloc_bitmap_free(set);
+    hwloc_bitmap_free(may);
+    hwloc_bitmap_free(here);
     hwloc_topology_destroy(t);
-    return bound;
+    return count;
 }
 
 #elif defined(__linux__)
-#include <sched.h>
-
 /* The text of a small file of /sys, without its newline; false if there is none. */
 static bool read_line(const char *path, char *text, size_t size)
 {
@@ -135,16 +138,47 @@ static void read_caches(Topology *out)
     }
 }
 
+/* Number of a CPU's core and package in one; -1: no such CPU. */
+static long core_key(size_t cpu)
+{
+    const long core = cpu_fact(cpu, "topology/core_id"), package = cpu_fact(cpu, "topology/physical_package_id");
+    return core < 0 ? -1 : core + 65536 * (package > 0 ? package : 0);
+}
+
+static size_t read_cores(Core *core, size_t most)
+{
+    long seen[MAX_CORES];
+    cpu_set_t may;
+    size_t cores = 0, count = 0;
+    if (sched_getaffinity(0, sizeof may, &may) != 0)
+        return 0;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && cores < MAX_CORES; cpu++) {
+        const long key = core_key(cpu);
+        if (key < 0)
+            break;
+        size_t i = 0;
+        while (i < cores && seen[i] != key)
+            i++;
+        if (i == cores)
+            seen[cores++] = key;
+        size_t have = 0;
+        while (have < count && core[have].number != i)
+            have++;
+        if (have == count && count < most && CPU_ISSET(cpu, &may))
+            core[count++] = (Core){(int)cpu, i};
+    }
+    return count;
+}
+
 static bool read_known(Topology *out)
 {
     enum { MAX_CPUS = 1024 };
     long seen[MAX_CPUS];
     size_t highest_package = 0;
     for (size_t cpu = 0; cpu < MAX_CPUS; cpu++) {
-        const long core = cpu_fact(cpu, "topology/core_id"), package = cpu_fact(cpu, "topology/physical_package_id");
-        if (core < 0)
+        const long key = core_key(cpu), package = cpu_fact(cpu, "topology/physical_package_id");
+        if (key < 0)
             break;
-        const long key = core + 65536 * (package > 0 ? package : 0);
         size_t i = 0;
         while (i < out->cores && seen[i] != key)
             i++;
@@ -162,25 +196,6 @@ static bool read_known(Topology *out)
     return out->cores > 0;
 }
 
-bool topology_pin(size_t threads, char *text, size_t size)
-{
-    cpu_set_t may, set;
-    CPU_ZERO(&set);
-    size_t taken = 0;
-    if (sched_getaffinity(0, sizeof may, &may) == 0)
-        for (int cpu = 0; cpu < CPU_SETSIZE && taken < threads; cpu++)
-            if (CPU_ISSET(cpu, &may)) {
-                CPU_SET(cpu, &set);
-                taken++;
-            }
-    if (taken < threads || sched_setaffinity(0, sizeof set, &set) != 0) {
-        snprintf(text, size, "not pinned: %zu threads, %zu CPUs to use", threads, taken);
-        return false;
-    }
-    snprintf(text, size, threads == 1 ? "%zu CPU" : "%zu CPUs", threads);
-    return true;
-}
-
 #else
 static bool read_known(Topology *out)
 {
@@ -188,10 +203,10 @@ static bool read_known(Topology *out)
     return false;
 }
 
-bool topology_pin(size_t threads, char *text, size_t size)
+static size_t read_cores(Core *core, size_t most)
 {
-    snprintf(text, size, "%zu thread%s not pinned: no hwloc", threads, threads == 1 ? "" : "s");
-    return false;
+    (void)core, (void)most;
+    return 0;
 }
 #endif
 
@@ -203,4 +218,120 @@ void topology_read(Topology *topology)
         topology->source = "sysconf";
         topology->cpus = topology->cores = cpus > 0 ? (size_t)cpus : 1;
     }
+}
+
+/* ---- Keeping threads where they are ------------------------------------------------------------------------------------------------ */
+
+/* Read once, before anything is pinned. */
+static Core cores[MAX_CORES];
+static size_t core_count;
+static bool cores_known;
+
+size_t topology_cores(int *cpu, size_t most)
+{
+    if (!cores_known)
+        core_count = read_cores(cores, MAX_CORES);
+    cores_known = true;
+    for (size_t i = 0; i < most && i < core_count; i++)
+        cpu[i] = cores[i].cpu;
+    return most < core_count ? most : core_count;
+}
+
+#ifdef __linux__
+static bool bind_calling_thread(const int *cpu, size_t count)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (size_t i = 0; i < count; i++)
+        CPU_SET((size_t)cpu[i], &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+#elif defined(ATTN_HWLOC)
+static bool bind_calling_thread(const int *cpu, size_t count)
+{
+    hwloc_topology_t t;
+    if (!open_topology(&t))
+        return false;
+    hwloc_bitmap_t set = hwloc_bitmap_alloc();
+    for (size_t i = 0; set && i < count; i++)
+        hwloc_bitmap_set(set, (unsigned)cpu[i]);
+    const bool bound = set && hwloc_set_cpubind(t, set, HWLOC_CPUBIND_THREAD) == 0;
+    hwloc_bitmap_free(set);
+    hwloc_topology_destroy(t);
+    return bound;
+}
+#else
+static bool bind_calling_thread(const int *cpu, size_t count)
+{
+    (void)cpu, (void)count;
+    return false;
+}
+#endif
+
+static size_t pinned; /* cores that the process was put on */
+
+bool topology_pin(size_t threads, char *text, size_t size)
+{
+    int cpu[MAX_CORES];
+    const size_t most = topology_cores(cpu, MAX_CORES);
+    if (threads > most) {
+        snprintf(text, size, "not pinned: %zu threads, %zu cores", threads, most);
+        return false;
+    }
+    pinned = bind_calling_thread(cpu, threads) ? threads : 0;
+    bool in_order = true;
+    for (size_t i = 1; i < threads; i++)
+        in_order = in_order && cores[i].number == cores[i - 1].number + 1;
+    if (!pinned)
+        snprintf(text, size, "not pinned: the system refused");
+    else if (threads == 1)
+        snprintf(text, size, "core %zu", cores[0].number);
+    else if (in_order)
+        snprintf(text, size, "cores %zu-%zu, one worker each", cores[0].number, cores[threads - 1].number);
+    else
+        snprintf(text, size, "%zu cores from %zu to %zu, one worker each", threads, cores[0].number, cores[threads - 1].number);
+    return pinned > 0;
+}
+
+bool topology_pin_thread(int cpu)
+{
+    return bind_calling_thread(&cpu, 1);
+}
+
+/* Holds each worker in its unit until every worker has one, so that no thread takes two; then each goes to its core. */
+typedef struct Gathering {
+    size_t threads;
+    atomic_size_t arrived, next; /* next core for a thread that is not the caller; the caller's is the first */
+    const int *cpu;
+    pthread_t caller;
+} Gathering;
+
+static void gather(void *context, size_t worker, size_t unit)
+{
+    Gathering *g = context;
+    (void)worker, (void)unit;
+    atomic_fetch_add(&g->arrived, 1);
+    for (size_t turns = 0; atomic_load(&g->arrived) < g->threads && turns < 100000; turns++)
+        usleep(10); /* a second at most: a runner may have fewer threads than were asked for */
+    const size_t at = pthread_equal(g->caller, pthread_self()) ? 0 : atomic_fetch_add(&g->next, 1) % g->threads;
+    topology_pin_thread(g->cpu[at]);
+}
+
+void topology_pin_workers(size_t threads)
+{
+    int cpu[MAX_CORES];
+    if (threads > pinned || topology_cores(cpu, MAX_CORES) < threads)
+        return;
+    Gathering g = {.threads = threads, .cpu = cpu, .caller = pthread_self()};
+    atomic_init(&g.arrived, 0);
+    atomic_init(&g.next, 1);
+    if (threads > 1)
+        attn_threads_run(NULL, NULL, threads, threads, gather, &g);
+}
+
+void topology_free_caller(void)
+{
+    int cpu[MAX_CORES];
+    if (pinned > 0)
+        bind_calling_thread(cpu, topology_cores(cpu, pinned));
 }

@@ -13,8 +13,23 @@ typedef struct Topology {
 
 void topology_read(Topology *topology);
 
-/* Keep this process (and threads that it starts later) on the first `threads` cores, one hardware thread each. false, changing nothing,
- * where that cannot be done. text: "core 0", "cores 0-1" or why not. */
+/* One hardware thread of each physical core that this process may use (its affinity counts as it was at the first call), in order: never
+ * two of one core. Returns how many, at most `most`. 0: not known here. */
+size_t topology_cores(int *cpu, size_t most);
+
+/* Keep this process (and threads that it starts later) on the first `threads` of those cores, one hardware thread each. false, changing
+ * nothing, where that cannot be done. text: "core 0", "cores 0-1, one worker each" or why not. */
 bool topology_pin(size_t threads, char *text, size_t size);
+
+/* Keep the calling thread on one hardware thread. */
+bool topology_pin_thread(int cpu);
+
+/* Keep each worker of the library's own runner on a core of its own, the calling thread on the first. To be called again when another
+ * number of workers has run in between, because a runner may end and start threads then. Without effect where topology_pin failed or was
+ * for fewer. */
+void topology_pin_workers(size_t threads);
+
+/* Let the calling thread go to any of the cores of topology_pin again, so that what it starts (children, threads) finds all of them. */
+void topology_free_caller(void);
 
 #endif

@@ -1,6 +1,6 @@
 #!/bin/sh
 # baseline.sh BUILD - an x86-64 build runs on any x86-64: outside files that were given an ISA's flags no instruction is newer than SSE2, and only
-# kernels, peak loops and tests are given such flags. Looks at the compile commands for the flags and at the disassembly for the instructions.
+# kernels, loops that are measured and tests are given such flags. Looks at the compile commands for the flags and at the disassembly for the instructions.
 # (tzcnt is not on the list: gcc writes `rep bsf`, which old CPUs run as bsf.)
 set -eu
 build=$1
@@ -20,8 +20,8 @@ while read -r command; do
     if printf '%s' "$command" | grep -Eq -- "$flags"; then
         flagged=$((flagged + 1))
         case $object in
-            kernels/*.o | harness/*peak*.o | tests/*.o) ;;
-            *) echo "$object: compiled with an ISA's flags, but it is neither a kernel, nor a peak loop, nor a test"; bad=1 ;;
+            kernels/*.o | harness/*peak*.o | harness/*micro_*.a.p/*.o | tests/*.o) ;;
+            *) echo "$object: compiled with an ISA's flags, but it is neither a kernel, nor a peak loop, nor a micro-benchmark, nor a test"; bad=1 ;;
         esac
         continue
     fi

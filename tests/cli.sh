@@ -110,6 +110,15 @@ check 4 'no kernel takes these shapes' bench --no-results --budget 50ms -k naive
 check 0 '"op":"mha"' bench --no-results --budget 50ms -o jsonl -s 'mha:b1_h2_q{3,9}_d8_e16_cross_k4'
 check 0 'cross_k<rows>' bench --help
 
+# Micro-benchmarks: their list, their tables in every format, and what does not go together.
+check 0 '^threads  *a parallel region' bench --micro list
+check 0 'attn_run *[a-z0-9]* .*in use; \(NOT \)*below 1.00' bench --no-results --budget 20ms --rounds 3 --micro run
+check 0 '"micro":"plan","title":"plan: .*"most":2e-5,"ok":' bench --no-results --budget 20ms --rounds 3 --micro merge,plan -o jsonl
+check 0 '^merge,16 parts,,' bench --no-results --budget 20ms --rounds 3 --micro merge -o csv
+check 2 "unknown micro-benchmark 'exq'; did you mean 'exp'? known: all, list, exp, " bench --no-results --micro run,exq
+check 2 "unknown micro-benchmark ''" bench --no-results --micro run,
+check 2 'allowed: --micro without -s and --suite' bench --no-results --micro run -s b1_h1_q1_k1_d1
+
 # run
 check 0 'naive_f32  b1_h2_q5_k7_d8  3 calls .* checksum [0-9a-f]*$' run -k naive_f32 -s b1_h2_q5_k7_d8 --iters 3
 check 0 ' 0 calls ' run -s b1_h2_q5_k7_d8 --iters 0

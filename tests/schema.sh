@@ -14,6 +14,7 @@ sound "$results" || exit
 for shape in b1_h2_q64_k64_d32 linear:32x64x64 mha:b1_h2_q9_d8_e16; do
     "$program" bench -s "$shape" --budget 50ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
 done
+"$program" bench --micro pack,run,plan,merge --budget 20ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
 "$program" verify -s b1_h1_q3_k5_d8 -k naive_f32 -o jsonl:"$work/fresh/verify.jsonl" --no-results >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
 sound "$work/fresh" || exit 1
 

@@ -248,6 +248,48 @@ Test(paired, an_interrupt_ends_after_the_round_at_hand)
     paired_free(&arm, 1);
 }
 
+/* What `before` does takes time that no trial sees, and every timed stretch has one ahead of it. */
+typedef struct Guarded {
+    Work work;
+    size_t readied;
+    bool ready;
+    size_t unready; /* calls of many iterations, which are trials, without one ahead */
+} Guarded;
+
+static void make_ready(void *context)
+{
+    Guarded *g = context;
+    g->work.machine->time += 1.0;
+    g->readied++;
+    g->ready = true;
+}
+
+static void guarded_work(void *context, size_t iterations)
+{
+    Guarded *g = context;
+    if (iterations > 1) {
+        g->unready += !g->ready;
+        g->ready = false;
+    }
+    work(&g->work, iterations);
+}
+
+Test(paired, before_comes_ahead_of_each_trial_and_is_not_timed)
+{
+    Machine m = {.tick = 1e-9, .seed = 3};
+    Guarded g = {.work = {&m, 2e-6, 0.0, 0}};
+    Work plain = {&m, 2e-6, 0.0, 0};
+    PairedArm arms[2] = {{.run = guarded_work, .context = &g, .before = make_ready}, {.run = work, .context = &plain}};
+    PairedConfig config = config_of(&m);
+    PairedRun run;
+    config.max_rounds = 20;
+    cr_assert(paired_measure(&config, arms, 2, &run));
+    cr_expect_geq(g.readied, run.rounds);
+    cr_expect_eq(g.unready, 0, "%zu trials without it", g.unready);
+    cr_expect_float_eq(paired_ratio(&run, &arms[1], &arms[0]).median, 1.0, 1e-3);
+    paired_free(arms, 2);
+}
+
 Test(paired, the_real_clock_moves_and_the_chain_takes_time)
 {
     const PairedClock clock = paired_clock();

@@ -21,7 +21,12 @@
 
 #include "kernels/algo/tanh.h"
 
-enum { NQ = 3, HIGH_VALUES = 8 }; /* vectors of queries in a panel, and rows in a value tile, at most */
+/* Vectors of queries in a panel, and rows in a value tile, at most; harness/micro/tiles.c has other numbers, to compare tiles. */
+#ifndef PANEL_VECTORS
+#define PANEL_VECTORS 3
+#define VALUE_ROWS 8
+#endif
+enum { NQ = PANEL_VECTORS, HIGH_VALUES = VALUE_ROWS };
 
 /* Keys in a score tile of nq vectors: MR where nq is NQ; two vectors take half as many again, one twice as many. */
 #define HIGH_TILE (2 * MR)
