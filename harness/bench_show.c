@@ -29,8 +29,7 @@ static const char *thread_text(size_t threads)
     return threads == 1 ? "thread" : "threads";
 }
 
-/* The highest ISA word that a kernel needs. */
-static const char *isa_text(const AttnKernel *kernel)
+const char *bench_isa_name(const AttnKernel *kernel)
 {
     return zoo_is_yardstick(kernel) ? "library" : kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
 }
@@ -108,7 +107,7 @@ void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
         if (with_case)
             render_cell(table, STYLE_PLAIN, "%s", bench->shape);
         render_cell(table, i == bench->fastest ? STYLE_GOOD : STYLE_PLAIN, "%s", k->kernel->name);
-        render_cell(table, STYLE_PLAIN, "%s", isa_text(k->kernel));
+        render_cell(table, STYLE_PLAIN, "%s", bench_isa_name(k->kernel));
         if (k->timed && bench->run.rounds > 0 && k->time.n > 0)
             add_timed(table, bench, k);
         else
@@ -197,7 +196,7 @@ static json_t *verify_json(const BenchKernel *k, const char *id)
     const VerifyResult *v = &k->verify;
     const bool judged = v->rows > 0;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
-                     "isa", isa_text(k->kernel), "status", names[v->status], "ref", "double", "rows", (int)v->rows,
+                     "isa", bench_isa_name(k->kernel), "status", names[v->status], "ref", "double", "rows", (int)v->rows,
                      "eta", judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(),
                      "max_abs", judged ? records_real(v->max_abs) : json_null(),
                      "max_ulp", judged ? records_real(v->max_ulp) : json_null(),
@@ -208,7 +207,7 @@ static json_t *verify_json(const BenchKernel *k, const char *id)
 static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const char *id)
 {
     const PairedArm *arm = &bench->arms[k->arm];
-    json_t *object = json_pack("{s:s, s:s, s:s}", "case", id, "kernel", k->kernel->name, "isa", isa_text(k->kernel));
+    json_t *object = json_pack("{s:s, s:s, s:s}", "case", id, "kernel", k->kernel->name, "isa", bench_isa_name(k->kernel));
     bench_json_times(object, arm, &bench->run);
     json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].kernel->name, bench, k->vs));
     json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].kernel->name, bench, k->best));

@@ -28,6 +28,7 @@ typedef int (*CliCommand)(const Cli *cli, int argc, char **argv);
 int cmd_cpu(const Cli *cli, int argc, char **argv);
 int cmd_list(const Cli *cli, int argc, char **argv);
 int cmd_run(const Cli *cli, int argc, char **argv);
+int cmd_serve(const Cli *cli, int argc, char **argv);
 int cmd_verify(const Cli *cli, int argc, char **argv);
 int cmd_bench(const Cli *cli, int argc, char **argv);
 int cmd_conform(const Cli *cli, int argc, char **argv);

@@ -2,9 +2,7 @@
  *
  * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
  * are for that. */
-#include "harness/case.h"
-#include "harness/cli.h"
-#include "harness/folder.h"
+#include "harness/operands.h"
 #include "harness/render.h"
 #include "harness/zoo.h"
 
@@ -30,82 +28,6 @@ static const CliOption options[] = {
     {KEY_INPUT, "input", "DIR", "operands from a conformance case"},
     {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]; packed entries as one"},
 };
-
-/* Operands from a seed or from a folder. */
-typedef struct Operands {
-    AttnProblem problem;
-    AttnTensors tensors;
-    char name[SHAPE_NAME];
-    Data data;
-    Folder folder;
-    FolderCall call;
-} Operands;
-
-static bool from_shape(const Cli *cli, Operands *operands, const char *text, DataDist dist)
-{
-    Shapes shapes = {0};
-    char error[2048];
-    if (!shapes_parse(&shapes, text, error, sizeof error)) {
-        render_error("%s", error);
-        return false;
-    }
-    const Shape shape = shapes.at[0];
-    const size_t count = shapes.count;
-    shapes_free(&shapes);
-    if (count != 1) {
-        render_error("'%s' stands for %zu shapes; run takes one", text, count);
-        return false;
-    }
-    const VerifyCase c = {.shape = shape, .dist = dist, .seed = cli->seed, .fence = FENCE_NONE, .threads = 1};
-    const AttnProblem problem = case_problem(&c);
-    if (attn_problem_check(&problem) != ATTN_OK) {
-        render_error("shape '%s': %s", text, attn_last_error());
-        return false;
-    }
-    if (!case_data(&operands->data, &c, error, sizeof error)) {
-        render_error("shape '%s': %s", text, error);
-        return false;
-    }
-    operands->problem = operands->data.problem;
-    operands->tensors = operands->data.tensors;
-    shape_name(&shape, operands->name, sizeof operands->name);
-    return true;
-}
-
-static bool from_folder(Operands *operands, const char *directory)
-{
-    char error[1024];
-    if (!folder_read(directory, &operands->folder, error, sizeof error)) {
-        render_error("%s", error);
-        return false;
-    }
-    if (!folder_bind(&operands->folder, &operands->call, error, sizeof error)) {
-        render_error("%s: %s", directory, error);
-        return false;
-    }
-    operands->problem = operands->call.problem;
-    operands->tensors = operands->call.tensors;
-    snprintf(operands->name, sizeof operands->name, "%s", operands->folder.name);
-    return true;
-}
-
-/* The output in the order [batch, head, row, column], whatever its strides, malloc'ed, and its sizes; packed entries are one batch entry. */
-static float *gather(const Operands *operands, size_t shape[4])
-{
-    const AttnProblem *p = &operands->problem;
-    shape[0] = p->varlen ? 1 : p->batch;
-    shape[1] = p->q_heads;
-    shape[2] = p->varlen ? (size_t)operands->tensors.cu_q[p->batch] : p->q_len;
-    shape[3] = p->dv;
-    const size_t count = shape[0] * shape[1] * shape[2] * shape[3];
-    float *out = malloc((count ? count : 1) * sizeof *out), *to = out;
-    for (size_t b = 0; out && b < shape[0]; b++)
-        for (size_t h = 0; h < shape[1]; h++)
-            for (size_t i = 0; i < shape[2]; i++, to += p->dv)
-                memcpy(to, (const float *)operands->tensors.o + (ptrdiff_t)b * p->o.batch + (ptrdiff_t)h * p->o.head + (ptrdiff_t)i * p->o.row,
-                       p->dv * sizeof *to);
-    return out;
-}
 
 /* FNV-1a over the bits: equal exactly if every output bit is. */
 static uint64_t hash(const float *data, size_t count)
@@ -173,7 +95,7 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     if (!ok)
         return EXIT_USAGE;
     size_t shape[4];
-    float *out = gather(operands, shape);
+    float *out = operands_gather(operands, OPERANDS_O, shape);
     char error[600] = "out of memory for the output";
     int code = EXIT_USAGE;
     if (!out || (dump && done > 0 && !npy_write_f32(dump, out, 4, shape, error, sizeof error)))
@@ -238,16 +160,16 @@ int cmd_run(const Cli *cli, int argc, char **argv)
     }
     Operands operands = {0};
     AttnPlan *plan = NULL;
+    char error[2048];
     int code = EXIT_USAGE;
-    if (input ? from_folder(&operands, input) : from_shape(cli, &operands, shape, dist)) {
-        if (attn_plan_create(&operands.problem, &wanted, &plan) == ATTN_OK)
-            code = measure(cli, plan, &operands, calls, dump);
-        else
-            render_error("%s", attn_last_error());
-    }
+    if (!(input ? operands_from_folder(&operands, input, error, sizeof error)
+                : operands_from_shape(&operands, cli, shape, dist, error, sizeof error)))
+        render_error("%s", error);
+    else if (attn_plan_create(&operands.problem, &wanted, &plan) == ATTN_OK)
+        code = measure(cli, plan, &operands, calls, dump);
+    else
+        render_error("%s", attn_last_error());
     attn_plan_destroy(plan);
-    data_free(&operands.data);
-    folder_release(&operands.call);
-    folder_free(&operands.folder);
+    operands_free(&operands);
     return code;
 }

@@ -18,6 +18,7 @@ static const struct {
     {"conform", cmd_conform, "run cases with known answers from folders", NULL},
     {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
     {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
+    {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
