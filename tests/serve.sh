@@ -1,7 +1,7 @@
 #!/bin/sh
 # serve.sh PROGRAM - the protocol of `attnzoo serve`: a line asks, a line of JSON answers, and a bad line changes nothing.
 set -u
-program=$1
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1

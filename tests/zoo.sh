@@ -116,6 +116,17 @@ cp "$here"/shelf/* "$bin/"
 zoo test
 check 'all there: nothing is installed' lacks "$(cat "$calls")" 'apt-get'
 
+world peers apt-get
+shelf
+zoo peers --suite small
+check 'peers without python3: says so, sets nothing up' has "$err" 'no python3 here'
+check 'peers without python3: 4' [ "$status" = 4 ]
+check 'peers without python3: nothing is called' nothing_called
+impostor python3 'echo "driver $*"'
+zoo peers --suite small
+check 'peers: builds the program and hands on to the driver' [ "$out" = \
+    "driver $tree/harness/peers/peers.py --attnzoo $tree/build/harness/attnzoo --results $tree/results --suite small" ]
+
 world dnf dnf
 shelf
 zoo test
