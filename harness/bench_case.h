@@ -20,6 +20,7 @@ typedef struct BenchOptions {
     DataDist dist;
     uint64_t seed;
     size_t threads;
+    bool hyperfine;             /* whole processes under hyperfine (driver/processes.h), not calls in this one */
 } BenchOptions;
 
 enum { BENCH_CONTROL_ARMS = 1, BENCH_PEAK_ARMS = 8 };

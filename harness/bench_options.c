@@ -22,7 +22,7 @@ static const struct {
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 
-enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO };
+enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, DRIVER };
 static const char usage[] = "usage: attnzoo bench [options]\n"
                             "Verify kernels on real shapes, then measure them side by side. Without options: all kernels that run here\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
@@ -32,11 +32,12 @@ static const CliOption options[] = {
     {SUITE, "suite", "NAME", "a set of shapes: default or speed"},
     {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
     {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
-    {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us)"},
+    {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us; with hyperfine 300ms)"},
     {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
     {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
     {DIST, "dist", "NAME", "what the operands hold (default: normal)"},
     {MICRO, "micro", "WHAT", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
+    {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };
 
 /* A number and what follows it; false unless it begins with a digit. */
@@ -118,6 +119,16 @@ static bool read_baseline(const char *text, const AttnKernel **kernel)
     return false;
 }
 
+static bool read_driver(const char *text, BenchOptions *bench)
+{
+    static const char *const names[] = {"inproc", "hyperfine"};
+    bench->hyperfine = strcmp(text, names[1]) == 0;
+    if (bench->hyperfine || strcmp(text, names[0]) == 0)
+        return true;
+    cli_unknown("driver", text, names, 2);
+    return false;
+}
+
 /* One option; false after printing an error. */
 static bool take(BenchWanted *wanted, int key, const char *value)
 {
@@ -133,6 +144,7 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     case TARGET_CI: return read_percent("--target-ci", value, &bench->target_ci);
     case DIST: return read_dist(value, &bench->dist);
     case MICRO: wanted->micro = value; return micro_check(value);
+    case DRIVER: return read_driver(value, bench);
     case ROUNDS:
         if (!cli_number("--rounds", value, 1, PAIRED_MAX_ROUNDS, &number))
             return false;
@@ -177,5 +189,7 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
     }
     if (!wanted->shapes)
         wanted->shapes = wanted->suite ? wanted->suite : suites[0].shapes;
+    if (wanted->bench.min_trial <= 0) /* a process takes about a millisecond more or less, which must not show */
+        wanted->bench.min_trial = wanted->bench.hyperfine ? 0.3 : 300e-6;
     return EXIT_OK;
 }

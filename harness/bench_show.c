@@ -190,7 +190,7 @@ static json_t *case_json(const BenchCase *bench, const char *id)
                      "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", bench_json_noise(run));
 }
 
-static json_t *verify_json(const BenchKernel *k, const char *id)
+json_t *bench_verify_json(const BenchKernel *k, const char *id)
 {
     static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
     const VerifyResult *v = &k->verify;
@@ -229,7 +229,7 @@ bool bench_record(Records *records, const BenchCase *bench, const char *id)
     bool kept = records_write(records, "case", case_json(bench, id));
     for (size_t i = 0; i < bench->count; i++) {
         const BenchKernel *k = &bench->kernels[i];
-        kept = records_write(records, "verify", verify_json(k, id)) && kept;
+        kept = records_write(records, "verify", bench_verify_json(k, id)) && kept;
         if (k->timed && k->time.n > 0)
             kept = records_write(records, "bench", bench_json(bench, k, id)) && kept;
     }

@@ -17,6 +17,7 @@ void bench_heading(const BenchCase *bench); /* the line above a case's table, to
 void bench_footer(const BenchCase *bench);  /* control, flags, peaks: what the numbers rest on                  */
 
 /* Records `case`, `verify` and `bench` for each kernel, `control`. id: "c1", "c2" … false: a write failed. */
+json_t *bench_verify_json(const BenchKernel *k, const char *id); /* the `verify` record of one kernel */
 bool bench_record(Records *records, const BenchCase *bench, const char *id);
 
 #endif

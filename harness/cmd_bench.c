@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/bench_linear.h"
 #include "harness/bench_mha.h"
 #include "harness/bench_options.h"
 #include "harness/bench_show.h"
+#include "harness/driver/processes.h"
 #include "harness/machine.h"
 #include "harness/micro.h"
 #include "harness/whole.h"
@@ -42,7 +44,7 @@ typedef struct Outputs {
     Machine machine;
 } Outputs;
 
-static bool open_outputs(Outputs *out, const Cli *cli, bool micro)
+static bool open_outputs(Outputs *out, const Cli *cli, bool micro, bool processes)
 {
     char error[512];
     FILE *extra = NULL;
@@ -72,7 +74,9 @@ static bool open_outputs(Outputs *out, const Cli *cli, bool micro)
         return false;
     }
     if (!out->tables && !jsonl)
-        out->all = micro ? micro_table_of_all() : bench_table(true);
+        out->all = micro ? micro_table_of_all() 
+                          : processes ? process_table(true)
+                          : bench_table(true);
     return true;
 }
 
@@ -171,6 +175,47 @@ static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work
     return cli_interrupted ? EXIT_INTERRUPTED : code;
 }
 
+/* As run_cases, with processes. */
+static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
+{
+    int code = EXIT_NOTHING;
+    char program[4096], error[600];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length <= 0) {
+        render_error("--driver hyperfine needs /proc/self/exe, which names this program");
+        return EXIT_USAGE;
+    }
+    program[length] = '\0';
+    for (size_t i = 0; i < work->attention.count && work->attention_kernels > 0 && !cli_interrupted; i++) {
+        ProcessCase run;
+        char id[32];
+        snprintf(id, sizeof id, "c%zu", i + 1);
+        const bool ran = process_case_run(&run, cli, program, &work->attention.at[i], work->kernels, work->attention_kernels, bench, error,
+                                          sizeof error);
+        const bool complete = ran && (run.rounds > 0 || !cli_interrupted);
+        if (!ran)
+            render_error("%s", error);
+        if (complete && out->tables) {
+            RenderTable *table = process_table(false);
+            process_table_add(table, &run, false);
+            process_heading(&run);
+            render_table_print(table, stdout);
+            render_table_free(table);
+            fflush(stdout);
+        }
+        if (complete && out->all)
+            process_table_add(out->all, &run, true);
+        if (complete)
+            process_record(out->records, &run, id);
+        const int one = ran ? process_code(&run) : EXIT_USAGE;
+        process_case_free(&run);
+        if (!ran)
+            return one;
+        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+    }
+    return cli_interrupted ? EXIT_INTERRUPTED : code;
+}
+
 /* The header of a table run: machine, pinning, and the `host` record with all peaks. */
 static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
 {
@@ -234,11 +279,13 @@ static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work
 static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *work)
 {
     Outputs out;
-    if (!open_outputs(&out, cli, wanted->micro != NULL))
+    if (!open_outputs(&out, cli, wanted->micro != NULL, wanted->bench.hyperfine))
         return EXIT_USAGE;
     int code = start(cli, &wanted->bench, &out);
     if (code == EXIT_OK)
-        code = wanted->micro ? run_micro(cli, wanted, work, &out) : run_cases(cli, &wanted->bench, work, &out);
+        code = wanted->micro             ? run_micro(cli, wanted, work, &out)
+               : wanted->bench.hyperfine ? run_processes(cli, &wanted->bench, work, &out)
+                                         : run_cases(cli, &wanted->bench, work, &out);
     code = close_outputs(&out, cli, code);
     if (code == EXIT_NOTHING)
         render_error("nothing was measured: no kernel takes these shapes");
@@ -247,7 +294,7 @@ static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *wo
 
 int cmd_bench(const Cli *cli, int argc, char **argv)
 {
-    BenchWanted wanted = {.bench = {.budget = 8, .min_trial = 300e-6, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL,
+    BenchWanted wanted = {.bench = {.budget = 8, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL,
                                .seed = cli->seed, .threads = cli->threads ? cli->threads : 1}};
     int code = bench_options_read(&wanted, argc, argv);
     if (code != EXIT_OK)
@@ -261,6 +308,9 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         code = EXIT_USAGE;
     } else if (!wanted.micro && !linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
+        code = EXIT_USAGE;
+    } else if (wanted.bench.hyperfine && work.products.count + work.mha.count > 0) {
+        render_error("--driver hyperfine drives attnzoo run, which takes attention; linear: and mha: shapes are measured without it");
         code = EXIT_USAGE;
     } else {
         add_baseline(cli, wanted.bench.baseline, kernels, &count);

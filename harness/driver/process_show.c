@@ -1,0 +1,163 @@
+/* process_show.c - the table and the records of `bench --driver hyperfine`. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/bench_show.h"
+#include "harness/driver/processes.h"
+
+enum { KERNEL, SETUP, FIRST, CALL, INSIDE, BOTH, SPEEDUP, CALLS, NOTE, COLUMNS };
+
+/* Apart by more than this share, and the two clocks do not agree: processes begin and end in steps of about a millisecond of 300. */
+#define AGREE_WITHIN 0.02
+
+static const char *const status_names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
+
+RenderTable *process_table(bool with_case)
+{
+    static const struct { const char *heading; bool right; } columns[COLUMNS] = {
+        [KERNEL] = {"kernel", false}, [SETUP] = {"set-up", true}, [FIRST] = {"first call", true}, [CALL] = {"call", true},
+        [INSIDE] = {"seen inside", true}, [BOTH] = {"call/inside", true}, [SPEEDUP] = {"speed-up", true}, [CALLS] = {"calls", true},
+        [NOTE] = {"note", false}};
+    RenderTable *table = render_table(COLUMNS + with_case);
+    if (with_case)
+        render_column(table, 0, "case", false);
+    for (size_t c = 0; c < COLUMNS; c++)
+        render_column(table, c + with_case, columns[c].heading, columns[c].right);
+    return table;
+}
+
+/* "1.23 ms ±0.04" with both in the same unit; a difference of noisy times may be negative. */
+static const char *interval_text(StatsInterval x, char *text, size_t size)
+{
+    char time[32];
+    if (!isfinite(x.median))
+        snprintf(text, size, "-");
+    else if (!isfinite(x.hi) || x.median <= 0)
+        snprintf(text, size, "%s%s", x.median < 0 ? "-" : "", render_time(fabs(x.median), time, sizeof time));
+    else
+        snprintf(text, size, "%s ±%.0f %%", render_time(x.median, time, sizeof time), 50 * (x.hi - x.lo) / x.median);
+    return text;
+}
+
+static bool agree(StatsInterval r)
+{
+    return r.lo <= 1 + AGREE_WITHIN && r.hi >= 1 - AGREE_WITHIN;
+}
+
+static void add_kernel(RenderTable *table, const ProcessCase *run, const ProcessKernel *k)
+{
+    char text[64];
+    const StatsInterval cells[] = {k->setup, k->first, k->call, k->own};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        render_cell(table, STYLE_PLAIN, "%s", interval_text(cells[i], text, sizeof text));
+    if (isfinite(k->agreement.hi))
+        render_cell(table, agree(k->agreement) ? STYLE_PLAIN : STYLE_WARN, "%.3f [%.3f, %.3f]", k->agreement.median, k->agreement.lo, k->agreement.hi);
+    else
+        render_cell(table, STYLE_PLAIN, "%.3f", k->agreement.median);
+    render_cell(table, STYLE_PLAIN, "%.2f×", 1 / k->vs.median);
+    render_cell(table, STYLE_PLAIN, "%llu", (unsigned long long)k->calls);
+    const bool baseline = k == &run->kernels[run->baseline], chosen = strcmp(k->kernel->name, run->chosen) == 0;
+    render_cell(table, STYLE_DIM, "%s%s%s%s", chosen ? "dispatch's choice" : "", chosen && baseline ? ", " : "", baseline ? "baseline" : "",
+                !isfinite(k->call.hi) ? " (few rounds)" : agree(k->agreement) ? "" : " (the clocks disagree)");
+}
+
+void process_table_add(RenderTable *table, const ProcessCase *run, bool with_case)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const ProcessKernel *k = &run->kernels[i];
+        render_row(table);
+        if (with_case)
+            render_cell(table, STYLE_PLAIN, "%s", run->name);
+        render_cell(table, STYLE_PLAIN, "%s", k->kernel->name);
+        if (!k->why[0] && run->rounds > 0) {
+            add_kernel(table, run, k);
+            continue;
+        }
+        for (size_t c = SETUP; c < NOTE; c++)
+            render_cell(table, STYLE_DIM, "-");
+        const bool bad = k->verify.status == VERIFY_FAIL || k->verify.status == VERIFY_CRASH;
+        render_cell(table, bad ? STYLE_BAD : STYLE_DIM, "%s: %s", status_names[k->verify.status], k->why);
+    }
+}
+
+void process_heading(const ProcessCase *run)
+{
+    char start[64], choice[64];
+    printf("\n");
+    render_text(STYLE_BOLD, "%s%sf32:%s", run->shape.name, run->shape.name[0] ? "  " : "", run->name);
+    printf("  %zu thread%s, %s, %zu rounds in %.1f s\n", run->options->threads, run->options->threads == 1 ? "" : "s", run->version, run->rounds,
+           run->elapsed);
+    if (run->rounds == 0)
+        return;
+    printf("start-up %s", interval_text(run->start_up, start, sizeof start));
+    if (run->choice.n > 0)
+        printf(", choice among all kernels %s (it takes %s)", interval_text(run->choice, choice, sizeof choice), run->chosen);
+    printf("\n");
+}
+
+int process_code(const ProcessCase *run)
+{
+    int code = run->timed > 0 ? EXIT_OK : EXIT_NOTHING;
+    for (size_t i = 0; i < run->count; i++) {
+        const VerifyStatus status = run->kernels[i].verify.status;
+        code = status == VERIFY_CRASH ? EXIT_CRASHED : status == VERIFY_FAIL && code != EXIT_CRASHED ? EXIT_DISAGREE : code;
+    }
+    return code;
+}
+
+/* ---- Records --------------------------------------------------------------------------------------------------------------------- */
+
+static json_t *interval_json(StatsInterval x)
+{
+    return json_pack("{s:o, s:o, s:o, s:i}", "med", records_real(x.median), "lo", records_real(x.lo), "hi", records_real(x.hi), "n", (int)x.n);
+}
+
+static json_t *samples_json(const double *seconds, size_t rounds)
+{
+    json_t *list = json_array();
+    for (size_t r = 0; r < rounds; r++)
+        json_array_append_new(list, records_real(seconds[r]));
+    return list;
+}
+
+static json_t *kernel_json(const ProcessCase *run, const ProcessKernel *k, const char *id)
+{
+    const size_t n = run->rounds;
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:I}", "case", id, "kernel", k->kernel->name, "unit", "s", "rounds", (int)n, "calls",
+                               (json_int_t)k->calls);
+    json_object_set_new(object, "setup", interval_json(k->setup));
+    json_object_set_new(object, "first", interval_json(k->first));
+    json_object_set_new(object, "call", interval_json(k->call));
+    json_object_set_new(object, "inside", interval_json(k->own));
+    json_object_set_new(object, "agreement", interval_json(k->agreement));
+    json_t *vs = json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", run->kernels[run->baseline].kernel->name, "ratio",
+                           records_real(k->vs.median), "lo", records_real(k->vs.lo), "hi", records_real(k->vs.hi), "conf", 1 - run->alpha,
+                           "n", (int)k->vs.n, "method", "paired-log-sign");
+    json_object_set_new(object, "vs", vs);
+    json_object_set_new(object, "wall", json_pack("{s:o, s:o, s:o}", "none", samples_json(k->none, n), "one", samples_json(k->one, n), "many",
+                                                  samples_json(k->many, n)));
+    json_object_set_new(object, "own", samples_json(k->inside, n));
+    return object;
+}
+
+bool process_record(Records *records, const ProcessCase *run, const char *id)
+{
+    json_t *what = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:I, s:i, s:f, s:s, s:s}", "case", id, "op", "sdpa", "driver", "hyperfine", "shape",
+                             run->name, "dtype", "f32", "threads", (int)run->options->threads, "dist", data_dist_name(run->options->dist),
+                             "seed", (json_int_t)run->options->seed, "rounds", (int)run->rounds, "elapsed", run->elapsed, "tool", run->version,
+                             "chosen", run->chosen);
+    json_object_set_new(what, "name", run->shape.name[0] ? json_string(run->shape.name) : json_null());
+    json_object_set_new(what, "start", run->rounds > 0 ? interval_json(run->start_up) : json_null());
+    json_object_set_new(what, "choice", run->choice.n > 0 ? interval_json(run->choice) : json_null());
+    bool kept = records_write(records, "processes", what);
+    for (size_t i = 0; i < run->count; i++) {
+        const ProcessKernel *k = &run->kernels[i];
+        BenchKernel judged = {.kernel = k->kernel, .verify = k->verify};
+        snprintf(judged.why, sizeof judged.why, "%s", k->why);
+        kept = records_write(records, "verify", bench_verify_json(&judged, id)) && kept;
+        if (!k->why[0] && run->rounds > 0)
+            kept = records_write(records, "process", kernel_json(run, k, id)) && kept;
+    }
+    return kept;
+}
