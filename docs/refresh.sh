@@ -8,13 +8,11 @@ trap 'rm -rf "$work"' EXIT
 shape=llama3-8b/prefill@512
 kernels='flash_f32_sse2,blocked_f32_avx2,flash_f32_avx2*,flash_f32_avx512*,flash_f32_neon*'
 
-# between MARK FILE: README's text between <!-- MARK --> and <!-- /MARK --> becomes that of FILE.
-between() {
-    awk -v mark="$1" -v file="$2" '
-        $0 == "<!-- /" mark " -->" { inside = 0 }
-        !inside { print }
-        $0 == "<!-- " mark " -->" { inside = seen = 1; while ((getline line < file) > 0) print line }
-        END { if (!seen || inside) exit 1 }' README.md >"$work/README.md" || { echo "refresh.sh: README.md lacks the marks of $1" >&2; exit 1; }
+. docs/between.sh
+
+# into_readme MARK TEXT: that part of README.md becomes the contents of TEXT.
+into_readme() {
+    between README.md "$1" "$2" >"$work/README.md"
     cat "$work/README.md" >README.md
 }
 
@@ -24,7 +22,7 @@ between() {
     sed "s/$(printf '\033')\[[0-9;]*m//g" "$work/ansi" | sed '/^$/d'
     printf '```\n'
 } >"$work/picture"
-between picture "$work/picture"
+into_readme picture "$work/picture"
 if python3 -c 'import rich' 2>/dev/null; then
     python3 - "$work/ansi" docs/bench.svg "./zoo bench -s $shape" <<'PY'
 import re, sys
@@ -58,4 +56,5 @@ jq -rs --arg date "$(date -u +%Y-%m-%d)" --arg file "results/${records##*/result
       "One thread of \($host.cpu.brand) (CPUID family \($host.cpu.family) model \($host.cpu.model)\(if $host.cpu.hyp then ", \($host.cpu.hyp) guest" else "" end)), \($host.build.cc), commit \($host.build.commit), \($date). The per cent are of the peak of",
       "multiply-adds in registers at the width of the kernel, measured in the same rounds. Records: [\($file)](\($file))."
 ' "$records" >"$work/table"
-between table "$work/table"
+into_readme table "$work/table"
+results/summary.sh

@@ -67,14 +67,14 @@ static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric m
     }
 }
 
-static void for_people(const Cli *cli, const Compare *compare, const CompareOptions *options, FILE *to)
+void compare_print_tables(const Cli *cli, const Compare *compare, const CompareOptions *options, const char *mark, FILE *to)
 {
     const bool md = strcmp(cli->format, "md") == 0;
     bool unpaired = false, same = false, open = false;
     for (size_t i = 0; i < compare->count; i++) {
         const CompareTable *t = &compare->tables[i];
         RenderTable *table = render_table(t->columns + 1);
-        fprintf(to, "%s%s%s%s%s%s%s\n\n", i ? "\n" : "", md ? "### " : "", t->title, *t->title ? ": " : "", compare_metric_headings[options->metric],
+        fprintf(to, "%s%s%s%s%s%s%s%s\n\n", i ? "\n" : "", mark, *mark ? " " : "", t->title, *t->title ? ": " : "", compare_metric_headings[options->metric],
                 options->metric == METRIC_SPEEDUP ? " " : "", options->metric == METRIC_SPEEDUP ? t->column[t->base] : "");
         render_column(table, 0, "", false);
         for (size_t c = 0; c < t->columns; c++) {
@@ -93,7 +93,7 @@ static void for_people(const Cli *cli, const Compare *compare, const CompareOpti
                 open |= cell->base && cell->base != cell->point && !bounded(cell->value);
             }
         }
-        if (t->rows > 1)
+        if (t->rows > 1 && !(options->row.count == 1 && options->row.at[0] == KEY_KERNEL)) /* kernels have no mean: they are alternatives */
             show_mean(table, t, options->metric);
         cli_print_to(cli, table, to);
         render_table_free(table);
@@ -209,7 +209,7 @@ int compare_show(const Cli *cli, const Compare *compare, const CompareOptions *o
     if (!to)
         return EXIT_USAGE;
     if (strcmp(cli->format, "table") == 0 || strcmp(cli->format, "md") == 0)
-        for_people(cli, compare, options, to);
+        compare_print_tables(cli, compare, options, strcmp(cli->format, "md") == 0 ? "###" : "", to);
     else
         for_programs(cli, compare, options, to);
     json_array_foreach(compare->notes, i, note)

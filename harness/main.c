@@ -17,6 +17,7 @@ static const struct {
     {"bench", cmd_bench, "verify, then rank kernels in % of the machine's own peak", NULL},
     {"conform", cmd_conform, "run cases with known answers from folders", NULL},
     {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
+    {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json table"},
     {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
     {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", NULL},
 };

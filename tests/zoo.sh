@@ -110,6 +110,23 @@ tree="$here/moved tree"
 zoo list
 check 'a tree that moved is configured afresh' called "meson setup -Dprogram=enabled -Dtests=disabled $tree/build"
 
+world report apt-get
+shelf
+impostor python3 'exit 1'
+sed -i 's|/usr/bin/python3|no/python3|' "$tree/zoo"
+zoo report page.jsonl
+check 'report: installs what draws it' called 'install -y --no-install-recommends python3-matplotlib python3-jinja2'
+check 'report: runs all the same where that did not help' [ "$out" = "program --results $tree/results report page.jsonl" ]
+: >"$calls"
+zoo report -o md
+check 'report as Markdown asks for nothing' lacks "$(cat "$calls")" apt-get
+impostor python3 ''
+zoo report
+check 'report: nothing is installed where all is there' lacks "$(cat "$calls")" apt-get
+: >"$calls"
+zoo report
+check 'report: looked for once' lacks "$(cat "$calls")" python3
+
 world whole apt-get
 shelf
 cp "$here"/shelf/* "$bin/"

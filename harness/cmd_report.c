@@ -1,0 +1,176 @@
+/* cmd_report.c - attnzoo report: gathers the records here and has harness/report/render.py draw the page. The page's makers, Matplotlib and
+ * Jinja2, are Python's; Markdown and JSON need neither. */
+#include "harness/render.h"
+#include "harness/report_model.h"
+#include "harness/whole.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "attnzoo report [FILE|FOLDER]... - records of bench as one page\n"
+    "\n"
+    "  attnzoo report                          report.html, from results/: one file, opens offline\n"
+    "  attnzoo report -o html:page.html --title 'Our machines' results/ theirs.jsonl\n"
+    "  attnzoo report -o md                    the short form, as Markdown; needs no Python\n"
+    "  attnzoo report -o json                  what the page is made of\n"
+    "\n"
+    "The page has machines, rooflines, shares of the roof, speed-ups with intervals, scaling with length and threads, history over commits,\n"
+    "agreement, peers, and all measurements in a table to sort and filter.\n";
+
+enum { KEY_TITLE = 256 };
+static const CliOption options[] = {
+    {KEY_TITLE, "title", "TEXT", "heading of the page"},
+    RESULTS_OPTION_FILTER,
+    RESULTS_OPTION_KEEP_GOING,
+};
+
+/* The renderer stands in share/attnzoo/report beside the bin/ of an installed program, else in the source tree that it was built from. */
+static bool find_renderer(char *path, size_t size)
+{
+    char self[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length > 0) {
+        self[length] = '\0';
+        snprintf(path, size, "%s/../share/attnzoo/report/render.py", dirname(self));
+        if (access(path, R_OK) == 0)
+            return true;
+    }
+    snprintf(path, size, "%s/render.py", REPORT_FOLDER);
+    return access(path, R_OK) == 0;
+}
+
+/* Run a program with `input` (NULL: nothing) on its standard input and `to` (NULL: nowhere) as its standard output. Its exit code; 127: it is
+ * not there; -1: it could not run or was killed. */
+static int run(const char *const *words, const json_t *input, FILE *to)
+{
+    int ends[2], status = 0;
+    if (to)
+        fflush(to);
+    if (pipe(ends) != 0)
+        return -1;
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[0], STDIN_FILENO);
+        dup2(to ? fileno(to) : open("/dev/null", O_WRONLY), STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        execvp(words[0], (char *const *)words);
+        _exit(127);
+    }
+    close(ends[0]);
+    FILE *stream = child > 0 && input ? fdopen(ends[1], "w") : NULL;
+    if (stream) {
+        void (*before)(int) = signal(SIGPIPE, SIG_IGN); /* a program that ends early says why by its code */
+        json_dumpf(input, stream, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        fclose(stream);
+        signal(SIGPIPE, before);
+    } else {
+        close(ends[1]);
+    }
+    if (child < 0)
+        return -1;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A Python that has what the page needs: the one that comes first on PATH, else the system's own, which is the one that packages of the
+ * distribution go to. NULL: neither. */
+static const char *find_python(void)
+{
+    static const char *const pythons[] = {"python3", "/usr/bin/python3"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *const words[] = {pythons[i], "-c", "import importlib.util as u, sys\nsys.exit(not (u.find_spec('matplotlib') and u.find_spec('jinja2')))", NULL};
+        if (run(words, NULL, NULL) == 0)
+            return pythons[i];
+    }
+    return NULL;
+}
+
+static int draw(const char *title, const Loaded *loaded, FILE *to)
+{
+    char renderer[PATH_MAX + 64];
+    json_t *model = report_model(loaded);
+    if (!model) {
+        render_error("out of memory for %zu records", loaded->results.records);
+        return EXIT_USAGE;
+    }
+    int code = EXIT_USAGE;
+    const char *python = find_python();
+    if (!python) {
+        render_error("the page is drawn by Python's Matplotlib and Jinja2, which are not here; ./zoo report installs them, or by hand: apt-get install "
+                     "python3-matplotlib python3-jinja2 (dnf: the same names; pacman: python-matplotlib python-jinja); -o md needs neither");
+        code = EXIT_NOTHING;
+    } else if (!find_renderer(renderer, sizeof renderer)) {
+        render_error("%s is not there: the program was built from a tree that is gone, or installed in part; -o md needs no renderer", renderer);
+    } else {
+        const char *const words[] = {python, "-B", renderer, "--title", title, NULL};
+        const int ended = run(words, model, to);
+        if (ended != 0)
+            render_error("%s %s ended with %d; its words stand above", python, renderer, ended);
+        code = ended == 0 ? EXIT_OK : EXIT_USAGE;
+    }
+    json_decref(model);
+    return code;
+}
+
+static int write_as(const Cli *cli, const char *title, const Loaded *loaded, FILE *to)
+{
+    if (strcmp(cli->format, "md") == 0)
+        return report_markdown(cli, loaded, to);
+    if (strcmp(cli->format, "html") == 0)
+        return draw(title, loaded, to);
+    json_t *model = report_model(loaded);
+    const bool written = model && json_dumpf(model, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', to) != EOF;
+    json_decref(model);
+    if (!model)
+        render_error("out of memory for %zu records", loaded->results.records);
+    return written ? EXIT_OK : EXIT_USAGE;
+}
+
+int cmd_report(const Cli *cli, int argc, char **argv)
+{
+    const char *value, *filter = NULL, *title = "Attention kernels, measured";
+    bool keep_going = false;
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
+        switch (key) {
+        case KEY_TITLE: title = value; break;
+        case 'f': filter = value; break;
+        case 'g': keep_going = true; break;
+        case 'h': results_print_keys(); return EXIT_OK;
+        default: return EXIT_USAGE;
+        }
+    }
+    Cli as = *cli;
+    if (strcmp(as.format, "table") == 0) { /* nothing was asked for: the page, in a file */
+        as.format = "html";
+        as.format_file = as.format_file ? as.format_file : "report.html";
+    }
+    Loaded loaded;
+    Whole whole;
+    int code = results_load(&as, argc, argv, optind, filter, keep_going, &loaded);
+    if (code == EXIT_OK && loaded.points.count == 0) {
+        render_error("there is no measurement to show");
+        code = EXIT_NOTHING;
+    }
+    FILE *to = code == EXIT_OK ? cli_output(&as, &whole) : NULL;
+    if (to) {
+        code = cli_output_close(&as, &whole, write_as(&as, title, &loaded, to));
+        if (code == EXIT_OK && as.format_file && !as.quiet)
+            fprintf(stderr, "%s: %zu measurements of %zu runs\n", as.format_file, loaded.points.count, loaded.results.count);
+    } else if (code == EXIT_OK) {
+        code = EXIT_USAGE;
+    }
+    results_unload(&loaded);
+    return code;
+}

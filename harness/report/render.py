@@ -1,0 +1,238 @@
+"""render.py - the page of `attnzoo report`: JSON of harness/report_model.h on standard input, one self-contained HTML file on standard output.
+
+Matplotlib draws (plots.py), Jinja2 fills page.html; page.css and page.js are inlined. The page asks nothing of any network: its content
+security policy forbids it.
+"""
+import argparse
+import json
+import pathlib
+import re
+import sys
+
+import jinja2
+import markupsafe
+
+import plots
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+# ---- Numbers for people ---------------------------------------------------------------------------------------------------------------
+
+def scaled(value, units, digits=3):
+    if value is None:
+        return "–"
+    for scale, unit in units:
+        if value >= scale:
+            break
+    return f"{value / scale:#.{digits}g}".rstrip(".") + f" {unit}" if value < 999.5 * scale else f"{value / scale:.0f} {unit}"
+
+
+def time(value):
+    return scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
+
+
+def rate(value, unit=""):
+    return scaled(value, ((1e12, "T" + unit), (1e9, "G" + unit), (1e6, "M" + unit), (1, unit)))
+
+
+def size(value):
+    return "–" if value is None else scaled(value, ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))).replace(".00 ", " ").replace(".0 ", " ")
+
+
+def share(value):
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def ratio(value):
+    return "–" if value is None else f"{value:.2f}×" if value < 9.995 else f"{value:.1f}×"
+
+
+def number(value, digits=3):
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def tiny(value):
+    return "–" if value is None else f"{value:.1e}"
+
+
+def breakable(name):
+    """A shape or kernel that may wrap after its underscores."""
+    return markupsafe.Markup(str(markupsafe.escape(name)).replace("_", "_<wbr>").replace("@", "<wbr>@"))
+
+
+# ---- Groups ---------------------------------------------------------------------------------------------------------------------------
+
+def natural(text):
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def grouped(items, *keys):
+    """{values of keys: items}, in order of appearance."""
+    groups = {}
+    for item in items:
+        groups.setdefault(tuple(item[key] for key in keys), []).append(item)
+    return groups
+
+
+def ordered(groups):
+    """Groups whose keys begin with machine and shape, by shape, machines of one shape together."""
+    return sorted(groups.items(), key=lambda group: (natural(group[0][1]), group[0][0], group[0][2:]))
+
+
+def title_of(points, several_machines, threads="1"):
+    """Heading of a picture of one shape."""
+    first = points[0]
+    return first["name"] + (f", {threads} threads" if threads != "1" else "") + (f" · {first['machine']}" if several_machines else "")
+
+
+def lengths(shape):
+    """(family, varying length) of an attention shape: q and k both L, or k alone beside a fixed q; None for others."""
+    found = re.match(r"(.*_q)(\d+)(_k)(\d+)(_.*)", shape)
+    if not found or shape.startswith(("linear:", "mha:")):
+        return []
+    head, q, middle, k, tail = found.groups()
+    families = [(f"{head}{q}{middle}*{tail}", int(k))]
+    if q == k:
+        families.append((f"{head}L{middle}L{tail}", int(k)))
+    return families
+
+
+def several(points, key):
+    return len({key(p) for p in points}) > 1
+
+
+def cards(figures):
+    return [{"title": title, "svg": markupsafe.Markup(picture)} for title, picture in figures if picture]
+
+
+def rooflines(model, points):
+    result = []
+    for machine in model["machines"]:
+        for (threads,), mine in grouped([p for p in points if p["machine"] == machine["mkey"] and not p["peer"]], "threads").items():
+            peaks = machine["peaks"].get("t" + threads)
+            if peaks:
+                name = machine["mkey"] + (f", {threads} threads" if threads != "1" else "")
+                result += cards([(f"{name}: memory", plots.roofline(mine, peaks, "bytes")), (f"{name}: exponentials", plots.roofline(mine, peaks, "exp"))])
+    return result
+
+
+def heat_maps(points):
+    """Kernels by shapes for each machine, operation, dtype and number of threads."""
+    maps = []
+    for (machine, op, dtype, threads), mine in sorted(grouped(points, "machine", "op", "dtype", "threads").items()):
+        mine = [p for p in mine if p["roof"] and p["roof"]["frac"] is not None]
+        shapes = sorted({(p["shape"], p["name"]) for p in mine}, key=lambda s: natural(s[0]))
+        kernels = list(dict.fromkeys(p["kernel"] for p in mine))
+        cells = {(p["kernel"], p["shape"]): p for p in mine}
+        if shapes:
+            maps.append({"machine": machine, "op": op, "dtype": dtype, "threads": threads, "shapes": shapes,
+                         "rows": [(kernel, [cells.get((kernel, shape)) for shape, _ in shapes]) for kernel in kernels]})
+    return maps
+
+
+def speedups(points):
+    groups = grouped(points, "machine", "shape", "threads", "run")
+    latest = {}
+    for (machine, shape, threads, run), mine in groups.items():
+        if len(mine) > 1:
+            latest[machine, shape, threads] = mine  # runs come in order of time
+    many = several(points, lambda p: p["machine"])
+    return cards([(title_of(mine, many, threads), plots.speedups(mine)) for (_, _, threads), mine in ordered(latest)])
+
+
+def by_length(points):
+    families = {}
+    for p in points:
+        for family, length in lengths(p["shape"]):
+            if p["roof"] and p["roof"]["frac"]:
+                families.setdefault((p["machine"], family, p["threads"]), []).append((length, p))
+    figures = []
+    many = several(points, lambda p: p["machine"])
+    for (machine, family, threads), mine in ordered(families):
+        at = {id(p): length for length, p in mine}
+        several_of = [p for _, p in mine if several([q for _, q in mine if q["kernel"] == p["kernel"]], lambda q: at[id(q)])]
+        if several_of:
+            name = family.replace("_qL_kL_", "_q=k=L_").replace("_k*_", "_k=L_")
+            figures.append((name + (f", {threads} threads" if threads != "1" else "") + (f" · {machine}" if many else ""),
+                            plots.curves(several_of, lambda p: at[id(p)], lambda p: p["roof"]["frac"],
+                                         lambda p: (p["roof"]["lo"], p["roof"]["hi"]) if p["roof"]["lo"] and p["roof"]["hi"] else None,
+                                         "L", "of the roof", f"Share of the roof over length, {family}", share=True)))
+    return cards(figures)
+
+
+def by_threads(points):
+    figures = []
+    many = several(points, lambda p: p["machine"])
+    for (_, shape, _), mine in ordered(grouped(points, "machine", "shape", "dtype")):
+        one = {p["kernel"]: p["med"] for p in mine if p["threads"] == "1"}
+        mine = [p for p in mine if p["kernel"] in one and several([q for q in mine if q["kernel"] == p["kernel"]], lambda q: q["threads"])]
+        if mine:
+            figures.append((title_of(mine, many),
+                            plots.curves(mine, lambda p: int(p["threads"]), lambda p: one[p["kernel"]] / p["med"], None, "threads",
+                                         "speed-up over 1 thread", f"Scaling with threads, {shape}", ideal=True)))
+    return cards(figures)
+
+
+def history(points, runs):
+    figures = []
+    many = several(points, lambda p: p["machine"])
+    for (_, _, threads), mine in ordered(grouped([p for p in points if not p["peer"]], "machine", "shape", "threads")):
+        seen = grouped(mine, "kernel")
+        mine = [p for p in mine if several(seen[p["kernel"],], lambda q: q["commit"])]
+        if mine:
+            figures.append((title_of(mine, many, threads), plots.history(mine, runs)))
+    return cards(figures)
+
+
+def peers(points):
+    """Peers against our first kernel of the same run and case: vs of the record."""
+    rows = [{**p, "ours": p["vs"]["kernel"]} for p in points if p["peer"] and p["vs"] and p["vs"].get("ratio")]
+    figures = []
+    many = several(points, lambda p: p["machine"])
+    for (_, _, threads), mine in ordered(grouped(rows, "machine", "shape", "threads")):
+        figures.append((title_of(mine, many, threads), plots.peers([(p["kernel"], p["vs"]["ratio"], p["vs"].get("lo"), p["vs"].get("hi")) for p in mine])))
+    return {"rows": rows, "figures": cards(figures)}
+
+
+def machine_rows(machine):
+    """Facts of a machine as (name, text)."""
+    cpu, topo, cache, memory, env = (machine.get(key) or {} for key in ("cpu", "topo", "cache", "mem", "env"))
+    facts = [("processor", f"{cpu.get('brand') or cpu.get('vendor') or 'unknown'}, family {cpu.get('family', '–')} model {cpu.get('model', '–')}"),
+             ("runs under", cpu.get("hyp") or "no hypervisor seen"),
+             ("cores", f"{topo.get('cores', '–')}, {topo.get('cpus', '–')} hardware threads"),
+             ("caches", f"L1d {size(cache.get('l1d'))}, L2 {size(cache.get('l2'))}, last {size(cache.get('llc'))}"),
+             ("memory", f"{size(memory.get('B'))}, pages of {size(memory.get('page'))}, transparent huge pages {memory.get('thp') or 'unknown'}"),
+             ("system", env.get("kernel") or "unknown"),
+             ("compiler", f"{machine['build'].get('cc', '–')} {machine['build'].get('cflags', '')}"),
+             ("instructions", " ".join(machine.get("isa") or []))]
+    return facts + [("notes", machine["notes"])] * bool(machine["notes"])
+
+
+def peak_rows(machine):
+    """[(name, [text for each number of threads])] and the numbers of threads."""
+    threads = sorted(machine["peaks"], key=natural)
+    names = list(dict.fromkeys(name for t in threads for name in machine["peaks"][t]))
+    units = {"f32": "FLOP/s", "exp": "/s", "bw": "B/s"}
+    return threads, [(name, [rate(machine["peaks"][t].get(name), units.get(name.split(".")[0], "/s")) for t in threads]) for name in names]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--title", default="Attention kernels, measured")
+    options = parser.parse_args()
+    model = json.load(sys.stdin)
+    latest = [p for p in model["points"] if p["latest"]]
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+                                     undefined=jinja2.StrictUndefined)
+    environment.filters.update(time=time, rate=rate, size=size, share=share, ratio=ratio, number=number, tiny=tiny, breakable=breakable)
+    page = environment.get_template("page.html").render(
+        title=options.title, model=model, several=len(model["machines"]) > 1, latest=latest, machines=[{**m, "facts": machine_rows(m), "rates": peak_rows(m)} for m in model["machines"]],
+        rooflines=rooflines(model, latest), heat=heat_maps([p for p in latest if not p["peer"]]), speedups=speedups([p for p in model["points"] if not p["peer"]]),
+        by_length=by_length([p for p in latest if not p["peer"]]), by_threads=by_threads(latest), history=history(model["points"], model["runs"]),
+        peers=peers(latest), css=markupsafe.Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        js=markupsafe.Markup((HERE / "page.js").read_text(encoding="utf-8")))
+    sys.stdout.buffer.write(page.encode("utf-8"))
+
+
+main()

@@ -1,0 +1,167 @@
+/* report_model.c - see report_model.h. */
+#include "harness/report_model.h"
+#include "harness/records.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What tells two measurements of the same thing apart from two things. */
+static const ResultsKey identity[] = {KEY_MACHINE, KEY_KERNEL, KEY_PEER, KEY_SHAPE, KEY_DTYPE, KEY_THREADS, KEY_CACHE, KEY_DIST};
+
+static bool same_thing(const Point *a, const Point *b)
+{
+    for (size_t i = 0; i < sizeof identity / sizeof *identity; i++)
+        if (strcmp(a->key[identity[i]], b->key[identity[i]]) != 0)
+            return false;
+    return true;
+}
+
+static void copy(json_t *to, const json_t *from, const char *const *fields)
+{
+    for (; *fields; fields++) {
+        json_t *value = json_object_get(from, *fields);
+        json_object_set_new(to, *fields, value ? json_deep_copy(value) : json_null());
+    }
+}
+
+static json_t *point_json(const Points *points, size_t index)
+{
+    static const char *const of_case[] = {"case", "flop", "exp", "bytes", "level", NULL};
+    static const char *const of_bench[] = {"med", "min", "mad", "p90", "rounds", "iters", "flops", "vs", "best", "peak", "roof", "flags", "energy", NULL};
+    static const char *const of_verify[] = {"status", "eta", "z", "max_abs", "max_ulp", "rel_l2_row", NULL};
+    const Point *p = &points->at[index];
+    json_t *object = json_object();
+    bool latest = true;
+    for (size_t key = 0; key < RESULTS_KEY_COUNT; key++)
+        json_object_set_new(object, results_key_names[key], json_string(p->key[key]));
+    for (size_t i = index + 1; i < points->count && latest; i++)
+        latest = !same_thing(p, &points->at[i]);
+    json_object_set_new(object, "latest", json_boolean(latest));
+    copy(object, p->of, of_case);
+    copy(object, p->bench, of_bench);
+    copy(object, p->verify, of_verify);
+    return object;
+}
+
+static size_t count_type(const ResultsRun *run, const char *type)
+{
+    size_t i, count = 0;
+    const json_t *record;
+    json_array_foreach(run->records, i, record)
+        count += strcmp(results_type(record), type) == 0;
+    return count;
+}
+
+/* Machines by the name of their key, each as its latest run with a host record saw it; peaks of each number of threads from the latest run
+ * that measured them. */
+static json_t *machines_json(const Loaded *loaded)
+{
+    json_t *machines = json_object();
+    for (size_t r = 0; r < loaded->results.count; r++) {
+        const json_t *host = loaded->results.runs[r].host;
+        const char *key = results_text(host, "mkey");
+        if (!host)
+            continue;
+        json_t *before = json_object_get(json_object_get(machines, key), "peaks");
+        json_t *peaks = before ? json_deep_copy(before) : json_object(), *machine = json_deep_copy(host);
+        json_object_update(peaks, json_object_get(host, "peaks"));
+        json_object_set_new(machine, "peaks", peaks);
+        json_object_set_new(machine, "label", json_string(results_text(json_object_get(loaded->results.machines, key), "label")));
+        json_object_set_new(machine, "notes", json_string(results_text(json_object_get(loaded->results.machines, key), "notes")));
+        json_object_set_new(machines, key, machine);
+    }
+    return machines;
+}
+
+static json_t *run_json(const Loaded *loaded, const Points *points, const ResultsRun *run)
+{
+    const Point *p = points->at;
+    while (p < points->at + points->count && p->run != run)
+        p++;
+    const bool has = p < points->at + points->count;
+    json_t *end = json_object_get(run->end, "exit"), *load = json_object_get(json_object_get(run->host, "env"), "loadavg1");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:O?, s:O?, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"), "commit",
+                     has ? p->key[KEY_COMMIT] : results_text(run->host, "build.commit"), "compiler", results_text(run->host, "build.cc"), "date",
+                     has ? p->key[KEY_DATE] : "", "cases", (int)count_type(run, "case"), "measured", (int)count_type(run, "bench"), "exit", end,
+                     "load", load, "file", loaded->labels[run->source]);
+}
+
+/* One object a control: what the machine did to a kernel and its own copy. */
+static void add_controls(json_t *list, const ResultsRun *run)
+{
+    static const char *const fields[] = {"kernel", "ratio", "lo", "hi", "n", "ok", NULL};
+    static const char *const noise[] = {"trials", "flagged", "steal", "probe_ghz", NULL};
+    size_t i;
+    const json_t *record;
+    json_array_foreach(run->records, i, record) {
+        const json_t *of = results_find(run, "case", results_text(record, "case"), NULL);
+        if (strcmp(results_type(record), "control") != 0 || !of)
+            continue;
+        json_t *object = json_pack("{s:s, s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"), "shape", results_text(of, "shape"));
+        copy(object, record, fields);
+        copy(object, json_object_get(of, "noise"), noise);
+        json_array_append_new(list, object);
+    }
+}
+
+static void raise_to(json_t *object, const char *field, double value)
+{
+    const double before = results_number(object, field);
+    if (isfinite(value) && !(before >= value))
+        json_object_set_new(object, field, json_real(value));
+}
+
+/* One object a machine and kernel: verdicts counted, and the worst of each measure of error. */
+static void add_agreement(json_t *kernels, const ResultsRun *run)
+{
+    static const char *const measures[] = {"eta", "z", "max_abs", "max_ulp", "rel_l2_row"};
+    size_t i;
+    const json_t *record;
+    json_array_foreach(run->records, i, record) {
+        char key[512];
+        const char *machine = results_text(run->host, "mkey"), *kernel = results_text(record, "kernel"), *status = results_text(record, "status");
+        if (strcmp(results_type(record), "verify") != 0)
+            continue;
+        snprintf(key, sizeof key, "%s %s", machine, kernel);
+        json_t *object = json_object_get(kernels, key);
+        if (!object) {
+            object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:n, s:n, s:n, s:n, s:n}", "machine", machine, "kernel", kernel, "isa",
+                               results_text(record, "isa"), "pass", 0, "fail", 0, "crash", 0, "skip", 0, "eta", "z", "max_abs", "max_ulp", "rel_l2_row");
+            json_object_set_new(kernels, key, object);
+        }
+        json_t *count = json_object_get(object, status);
+        if (json_is_integer(count))
+            json_integer_set(count, json_integer_value(count) + 1);
+        for (size_t m = 0; m < sizeof measures / sizeof *measures; m++)
+            raise_to(object, measures[m], results_number(record, measures[m]));
+        json_object_set_new(object, "peer", json_boolean(json_object_get(record, "peer") != NULL));
+    }
+}
+
+static json_t *values(json_t *object)
+{
+    json_t *list = json_array(), *value;
+    const char *key;
+    json_object_foreach(object, key, value)
+        json_array_append(list, value);
+    json_decref(object);
+    return list;
+}
+
+json_t *report_model(const Loaded *loaded)
+{
+    json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *kernels = json_object();
+    size_t partial = 0;
+    for (size_t i = 0; i < loaded->points.count; i++)
+        json_array_append_new(points, point_json(&loaded->points, i));
+    for (size_t r = 0; r < loaded->results.count; r++) {
+        const ResultsRun *run = &loaded->results.runs[r];
+        json_array_append_new(runs, run_json(loaded, &loaded->points, run));
+        add_controls(controls, run);
+        add_agreement(kernels, run);
+        partial += !run->end;
+    }
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:O}", "v", 1, "program", attn_version(), "machines", values(machines_json(loaded)),
+                     "runs", runs, "points", points, "controls", controls, "agreement", values(kernels), "partial", (int)partial, "notes",
+                     loaded->results.notes);
+}
