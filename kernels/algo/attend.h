@@ -22,7 +22,10 @@
 #ifndef KEY_BLOCK
 #define KEY_BLOCK 256
 #endif
-enum { UNIT_PANELS = 8 };
+enum {
+    UNIT_PANELS = 8,
+    FAR = 1 << 18 /* numbers of K and V that an L2 of 1 MiB does not hold */
+};
 
 #define ATTEND_ACCURACY {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT}
 static size_t key_block(const AttnProblem *p)
@@ -115,16 +118,15 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, siz
 static void add_values(const Work *w, Panel *panel, size_t j, size_t n)
 {
     const size_t lanes = panel->nq * VL;
-    const ptrdiff_t stride = j < w->a->p->past_len ? w->a->p->v_past.row : w->a->p->v.row;
     const RowKeys every = {NULL, NULL}, ranges = {panel->lanes.lo, panel->lanes.hi}, seen = panel->lanes.rising ? ranges : every;
     for (size_t t = 0; t < n;) {
         const size_t begin = t, end = n - begin < CHAIN ? n : begin + CHAIN;
         const unsigned char *dead = memchr(w->live + begin, 0, end - begin);
         t = dead ? (size_t)(dead - w->live) : end;
         if (t > begin) {
-            const float *v = attn_v_row(w->a, &w->seq, w->kv_head, j + begin);
-            values_accumulate(panel->rows, seen, w->s + begin * lanes, lanes, j + begin, v, stride, t - begin, w->a->p->dv, panel->fresh,
-                              panel->o, w->ldo);
+            const Keys values = values_from(w, j + begin);
+            values_accumulate(panel->rows, seen, w->s + begin * lanes, lanes, values.j, values.row, values.stride, t - begin, w->a->p->dv,
+                              panel->fresh, panel->o, w->ldo);
             panel->fresh = false;
         }
         t += dead != NULL;
@@ -152,7 +154,7 @@ static void emit_scores(const Work *w, Panel *panel)
         n = n < STRIP ? n : STRIP;
         const Keys keys = keys_from(w, j);
         score_raw(w, panel, keys, n, NULL, w->s);
-        strip_stage(a->p, &panel->lanes, upto, w->unit, lanes, j, n, keys.k, keys.stride, w->s, w->live, w->add);
+        strip_stage(a->p, &panel->lanes, upto, w->unit, lanes, j, n, keys.row, keys.stride, w->s, w->live, w->add);
         for (size_t lane = 0; lane < panel->rows; lane++) {
             float *to = a->t->scores + attn_score_at(&a->p->scores, w->seq.b, panel->lanes.h[lane], panel->lanes.i[lane], j);
             const float m = panel->m[lane], l = panel->l[lane];
@@ -179,6 +181,7 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head, .key0 = unit.key0, .key1 = unit.key1};
     lay_out(a->p, scratch, &w);
     w.unit = a->t->bias ? 1.0f : (float)LOG2E;
+    w.far = (double)a->p->batch * (double)a->p->kv_heads * (double)a->p->k_len * (double)(a->p->d + a->p->dv) > FAR;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
     size_t panels = 0, lo = SIZE_MAX, hi = 0;
     for (size_t row = unit.row0; row < unit.row1; panels++) {
@@ -195,6 +198,7 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
             const size_t j = j0 > panel->lanes.min_lo ? j0 : panel->lanes.min_lo, end = j1 < panel->lanes.max_hi ? j1 : panel->lanes.max_hi;
             if (j >= end)
                 continue;
+            w.cold = w.far && i == 0;
             weigh(&w, panel, j, end);
             add_values(&w, panel, j, end - j);
         }

@@ -37,7 +37,11 @@
 #define SWIFT 1
 #endif
 
-enum { CHAIN = 256 }; /* terms that are summed one after another before they join a longer sum */
+enum {
+    CHAIN = 256, /* terms that are summed one after another before they join a longer sum */
+    AHEAD = 8,   /* keys that are asked for at a time: 16 and 24 hide less of a miss      */
+    LINE = 16    /* floats in a cache line of 64 bytes                                    */
+};
 #define SWIFT_LIMIT 0x1p20f
 #define OUT_OF_LINE static __attribute__((noinline))
 
@@ -60,6 +64,8 @@ typedef struct Work {
     const AttnArgs *a;
     AttnSequence seq;
     size_t kv_head, key0, key1, ldo, key_block;
+    bool far;            /* operands probably come from beyond L2                                            */
+    bool cold;           /* far, and the unit reads the keys at hand for the first time                      */
     float unit;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
     float to_log2;       /* what is left to multiply: unit * to_log2 = log2(e)                               */
     Panel *panels;
@@ -68,9 +74,9 @@ typedef struct Work {
     unsigned char *live; /* [key_block] does any row of the panel see the key?              */
 } Work;
 
-/* Consecutive keys of one segment. */
+/* Consecutive keys of one segment: rows of K or V. */
 typedef struct Keys {
-    const float *k;   /* row of the first                   */
+    const float *row; /* of the first                       */
     ptrdiff_t stride; /* distance of rows                   */
     size_t j;         /* the first, counted from the key 0  */
 } Keys;
@@ -80,6 +86,21 @@ static inline Keys keys_from(const Work *w, size_t j)
     const AttnProblem *p = w->a->p;
     const Keys keys = {attn_k_row(w->a, &w->seq, w->kv_head, j), j < p->past_len ? p->k_past.row : p->k.row, j};
     return keys;
+}
+
+static inline Keys values_from(const Work *w, size_t j)
+{
+    const AttnProblem *p = w->a->p;
+    const Keys values = {attn_v_row(w->a, &w->seq, w->kv_head, j), j < p->past_len ? p->v_past.row : p->v.row, j};
+    return values;
+}
+
+/* Ask for n rows of `width` numbers. */
+static inline void fetch_rows(const float *row, ptrdiff_t stride, size_t n, size_t width)
+{
+    for (size_t t = 0; t < n; t++, row += stride)
+        for (size_t c = 0; c < width; c += LINE)
+            __builtin_prefetch(row + c);
 }
 
 /* ---- Tiles ----------------------------------------------------------------------------------------------------------------------- */
@@ -93,7 +114,7 @@ ALWAYS_INLINE void score_tile(const int kind, const int mr, const int nq, const 
                               Keys keys, const float *from, float *s)
 {
     vf acc[HIGH_TILE][NQ];
-    SCORE_TILE(mr, nq, pitch, panel->q + at, panel->w + at, keys.k, keys.stride, w->a->p->d, from, acc);
+    SCORE_TILE(mr, nq, pitch, panel->q + at, panel->w + at, keys.row, keys.stride, w->a->p->d, from, acc);
     const Lanes *lanes = &panel->lanes;
     if (kind == FIRST)
         UNROLL for (int x = 0; x < nq; x++) {
@@ -140,7 +161,7 @@ ALWAYS_INLINE void score_keys(const int kind, const int nq, const int pitch, con
 #define TILE(mr)                                                                                                                          \
     do {                                                                                                                                  \
         score_tile(kind, mr, nq, pitch, w, panel, at, keys, from, s);                                                                     \
-        keys.k += (mr) * keys.stride;                                                                                                     \
+        keys.row += (mr) * keys.stride;                                                                                                   \
         keys.j += (mr);                                                                                                                   \
         s += (mr) * pitch * VL;                                                                                                           \
         n -= (mr);                                                                                                                        \
@@ -227,7 +248,7 @@ OUT_OF_LINE void score_bounded(const Work *w, Panel *panel, Keys keys, size_t n,
             for (size_t x = 0; x < nq; x++)
                 if (x < x0 || x >= x1)
                     vf_store(s + (t * nq + x) * VL, vf_set1(0.0f));
-        keys.k += (ptrdiff_t)run * keys.stride;
+        keys.row += (ptrdiff_t)run * keys.stride;
         keys.j += run;
         s += run * nq * VL;
         n -= run;
@@ -270,7 +291,7 @@ static void staged_strip(const Work *w, Panel *panel, Keys keys, size_t n, float
 {
     score_raw(w, panel, keys, n, NULL, s);
     if (lanes_partial(&panel->lanes, keys.j, n))
-        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, w->unit, panel->nq * VL, keys.j, n, keys.k, keys.stride, s, live, w->add);
+        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, w->unit, panel->nq * VL, keys.j, n, keys.row, keys.stride, s, live, w->add);
 }
 
 /* The next keys from j on, as many of [j, end) as go the same way, to weights. Returns how many. */
@@ -282,6 +303,13 @@ static size_t swift_some(const Work *w, Panel *panel, size_t j, size_t end, floa
     if (!lanes_partial(lanes, j, 1)) {
         n = lanes->min_hi - j < n ? lanes->min_hi - j : n;
         if (!EXP2_IS_CALL) {
+            if (w->cold) {
+                const Keys values = values_from(w, j);
+                const size_t next = n < 2 * AHEAD ? n < AHEAD ? 0 : n - AHEAD : AHEAD;
+                n = n < AHEAD ? n : AHEAD;
+                fetch_rows(keys.row + AHEAD * keys.stride, keys.stride, next, w->a->p->d);
+                fetch_rows(values.row, values.stride, n, w->a->p->dv);
+            }
             score_weights(w, panel, keys, n, s);
             return n;
         }
