@@ -21,8 +21,8 @@ def check(what, good, shown=""):
         sys.stderr.write(f"FAILED: {what}\n{shown}\n")
 
 
-def peers(*arguments, attnzoo=program):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("ATTNZOO_")}
+def peers(*arguments, attnzoo=program, keep=()):
+    environment = {k: v for k, v in os.environ.items() if k in keep or not k.startswith("ATTNZOO_")}
     done = subprocess.run([sys.executable, "-B", driver, "--attnzoo", attnzoo, *arguments], capture_output=True, text=True, env=environment,
                           stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout, done.stderr
@@ -111,6 +111,14 @@ with tempfile.TemporaryDirectory() as work:
     if done.returncode == 77:
         print(done.stdout.strip())
     check("schema", done.returncode in (0, 77), done.stdout + done.stderr)
+
+    # The real ones: each is timed, does not take the shape, or is not installed. Nothing else is right on these shapes.
+    shapes = ["b2_h2_q5_k5_d16", "b1_h4g2_q5_k5_d16_causal", "b1_h4g2_q1_k9_d16_causal", "b1_h2_q3_k9_d16_causal"]
+    code, out, err = peers("--no-results", "--rounds", "30", "-s", " ".join(shapes), keep=("ATTNZOO_PEERS_PYTHON", "ATTNZOO_GGML"))
+    check(f"real peers: exit code {code}", code == 0, out + err)
+    check("real peers: one failed", "FAIL" not in out and "CRASH" not in out and "beyond" not in out, out + err)
+    check("real peers: one is missing in a table", all(out.count("\n" + arm + " ") == 4 for arm in
+                                                        ("torch.sdpa", "onnxruntime.gqa", "openvino.sdpa", "ggml.flash")), out)
 
     # A shape that none of ours takes is passed over; nothing at all is exit code 4
     plain, additive = "b1_h1_q4_k4_d8", "b1_h1_q4_k4_d8_additive"

@@ -28,7 +28,7 @@ def folders():
     return found
 
 
-def load():
+def open_libraries():
     for folder in folders():
         libraries = {}
         for part in ("gomp", "ggml-base", "ggml-cpu"):
@@ -45,7 +45,7 @@ class Peer:
     name = "ggml"
 
     def __init__(self, variant, threads):
-        self.variant, (self.base, self.cpu) = variant, load()
+        self.variant, (self.base, self.cpu) = variant, open_libraries()
         b, c = self.base, self.cpu
 
         def declare(library, name, result, *arguments):
