@@ -22,7 +22,7 @@ static const struct {
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 
-enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, DRIVER };
+enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER };
 static const char usage[] = "usage: attnzoo bench [options]\n"
                             "Verify kernels on real shapes, then measure them side by side. Without options: all kernels that run here\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
@@ -35,7 +35,8 @@ static const CliOption options[] = {
     {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us; with hyperfine 300ms)"},
     {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
     {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
-    {DIST, "dist", "NAME", "what the operands hold (default: normal)"},
+    {DIST, "dist", "NAMES", "what the operands hold (default: normal); several, or all: each kernel on all of them, compared with normal"},
+    {SCALING, "scaling", "LIST", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
     {MICRO, "micro", "WHAT", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
     {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };
@@ -95,15 +96,20 @@ static bool read_suite(const char *text, const char **shapes)
     return false;
 }
 
-static bool read_dist(const char *text, DataDist *dist)
+/* One kind of data for all, or a list to compare them on. */
+static bool read_dists(BenchWanted *wanted, const char *text)
 {
-    const char *names[DIST_COUNT];
-    if (data_dist_find(text, dist))
+    DataDist dist;
+    if (data_dist_find(text, &dist)) {
+        wanted->bench.dist = dist;
         return true;
-    for (int i = 0; i < DIST_COUNT; i++)
-        names[i] = data_dist_name((DataDist)i);
-    cli_unknown("distribution", text, names, DIST_COUNT);
-    return false;
+    }
+    if (wanted->varies && wanted->vary.by_threads) {
+        render_error("--dist names several kinds of data, and --scaling several numbers of threads; allowed: one of the two lists");
+        return false;
+    }
+    wanted->varies = true;
+    return vary_read_data(&wanted->vary, text);
 }
 
 static bool read_baseline(const char *text, const AttnKernel **kernel)
@@ -142,7 +148,14 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     case BUDGET: return read_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
     case MIN_TRIAL: return read_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
     case TARGET_CI: return read_percent("--target-ci", value, &bench->target_ci);
-    case DIST: return read_dist(value, &bench->dist);
+    case DIST: return read_dists(wanted, value);
+    case SCALING:
+        if (wanted->varies && !wanted->vary.by_threads) {
+            render_error("--scaling names several numbers of threads, and --dist several kinds of data; allowed: one of the two lists");
+            return false;
+        }
+        wanted->varies = true;
+        return vary_read_threads(&wanted->vary, value);
     case MICRO: wanted->micro = value; return micro_check(value);
     case DRIVER: return read_driver(value, bench);
     case ROUNDS:
@@ -173,6 +186,10 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
     }
     if (optind < argc) {
         render_error("unexpected argument '%s'; shapes are given with -s", argv[optind]);
+        return EXIT_USAGE;
+    }
+    if (wanted->varies && (wanted->micro || wanted->bench.hyperfine)) {
+        render_error("%s varies nothing; allowed: it without --scaling and lists of --dist", wanted->micro ? "--micro" : "--driver hyperfine");
         return EXIT_USAGE;
     }
     if (wanted->micro && (wanted->suite || wanted->shapes)) {

@@ -2,13 +2,15 @@
 #ifndef HARNESS_BENCH_OPTIONS_H
 #define HARNESS_BENCH_OPTIONS_H
 
-#include "harness/bench_case.h"
+#include "harness/bench_vary.h"
 
 typedef struct BenchWanted {
     const char *kernels; /* patterns; NULL: all             */
     const char *shapes;  /* never NULL after reading        */
     const char *suite;   /* shapes of the suite, if named   */
     const char *micro;   /* micro-benchmarks instead of shapes, a checked list; NULL: none */
+    bool varies;         /* each kernel under the variants of `vary`       */
+    Vary vary;
     BenchOptions bench;  /* filled with defaults beforehand */
 } BenchWanted;
 

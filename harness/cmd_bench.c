@@ -44,7 +44,7 @@ typedef struct Outputs {
     Machine machine;
 } Outputs;
 
-static bool open_outputs(Outputs *out, const Cli *cli, bool micro, bool processes)
+static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted)
 {
     char error[512];
     FILE *extra = NULL;
@@ -74,9 +74,10 @@ static bool open_outputs(Outputs *out, const Cli *cli, bool micro, bool processe
         return false;
     }
     if (!out->tables && !jsonl)
-        out->all = micro ? micro_table_of_all() 
-                          : processes ? process_table(true)
-                          : bench_table(true);
+        out->all = wanted->micro             ? micro_table_of_all()
+                   : wanted->varies          ? vary_table(&wanted->vary, true)
+                   : wanted->bench.hyperfine ? process_table(true)
+                                             : bench_table(true);
     return true;
 }
 
@@ -263,13 +264,33 @@ static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t co
     work->pair_count = mha_pairs(kernels, count, work->pairs);
 }
 
-/* Micro-benchmarks are of the library's own kernels. */
-static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+/* The library's own kernels of attention, moved to the front. Returns how many. */
+static size_t own_kernels(const Work *work)
 {
     size_t own = 0;
     for (size_t i = 0; i < work->attention_kernels; i++)
         if (!zoo_is_yardstick(work->kernels[i]))
             work->kernels[own++] = work->kernels[i];
+    return own;
+}
+
+/* Shapes of attention under the variants of --scaling or --dist. */
+static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+{
+    const VaryOutputs to = {.records = out->records, .all = out->all, .silent = !out->tables && !out->all};
+    const size_t own = own_kernels(work);
+    int code = EXIT_NOTHING;
+    for (size_t i = 0; i < work->attention.count && !cli_interrupted; i++) {
+        const int one = vary_case(&wanted->vary, &work->attention.at[i], work->kernels, own, &wanted->bench, &cli->settings,
+                                  &out->machine.topology, &to);
+        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+    }
+    return cli_interrupted ? EXIT_INTERRUPTED : code;
+}
+
+static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+{
+    const size_t own = own_kernels(work);
     const MicroContext context = {.cli = cli, .options = &wanted->bench, .topology = &out->machine.topology, .kernels = work->kernels,
                                   .kernel_count = own, .features = out->machine.cpu->features & cli->settings.allowed,
                                   .records = out->records, .all = out->all, .silent = !out->tables};
@@ -279,11 +300,12 @@ static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work
 static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *work)
 {
     Outputs out;
-    if (!open_outputs(&out, cli, wanted->micro != NULL, wanted->bench.hyperfine))
+    if (!open_outputs(&out, cli, wanted))
         return EXIT_USAGE;
     int code = start(cli, &wanted->bench, &out);
     if (code == EXIT_OK)
         code = wanted->micro             ? run_micro(cli, wanted, work, &out)
+               : wanted->varies          ? run_variants(cli, wanted, work, &out)
                : wanted->bench.hyperfine ? run_processes(cli, &wanted->bench, work, &out)
                                          : run_cases(cli, &wanted->bench, work, &out);
     code = close_outputs(&out, cli, code);
@@ -299,6 +321,13 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     int code = bench_options_read(&wanted, argc, argv);
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;
+    if (wanted.varies && wanted.vary.by_threads) {
+        if (cli->threads) {
+            render_error("--scaling names the threads; allowed: --scaling without --threads");
+            return EXIT_USAGE;
+        }
+        wanted.bench.threads = wanted.vary.threads[wanted.vary.count - 1];
+    }
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
     Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels), .pairs = calloc(zoo_count() + 1, sizeof *work.pairs)};
     char error[1024];
@@ -312,8 +341,12 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     } else if (wanted.bench.hyperfine && work.products.count + work.mha.count > 0) {
         render_error("--driver hyperfine drives attnzoo run, which takes attention; linear: and mha: shapes are measured without it");
         code = EXIT_USAGE;
+    } else if (wanted.varies && work.products.count + work.mha.count > 0) {
+        render_error("--scaling and lists of --dist are for shapes of attention; allowed: -s without linear: and mha:");
+        code = EXIT_USAGE;
     } else {
-        add_baseline(cli, wanted.bench.baseline, kernels, &count);
+        if (!wanted.varies)
+            add_baseline(cli, wanted.bench.baseline, kernels, &count);
         part_kernels(&work, kernels, count);
         if (count == 0)
             render_error("nothing to measure: no kernel that was asked for runs on this CPU");

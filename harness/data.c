@@ -163,6 +163,10 @@ static float input_element(const Fill *f, size_t row, size_t column, uint64_t in
     switch (f->dist) {
     case DIST_PEAKY:
         return f->arena == DATA_Q ? 8.0f * x : x;
+    case DIST_PEAKY24:
+        return f->arena == DATA_Q ? 24.0f * x : x;
+    case DIST_PEAKY60:
+        return f->arena == DATA_Q ? 60.0f * x : x;
     case DIST_UNIFORM:
         return f->arena == DATA_Q ? 0.0f : x;
     case DIST_LARGE:

@@ -22,6 +22,8 @@ typedef enum DataDist {
     DIST_LARGE,   /* scores to +-1e4                                      */
     DIST_DENORMAL,/* some q, k, v elements and most weights are denormal  */
     DIST_STAIRS,  /* scores jump by 16 nats every 37 keys, upwards        */
+    DIST_PEAKY24, /* q times 24, so that scores spread by 24 nats         */
+    DIST_PEAKY60, /* … and by 60: nearly every block has a new maximum    */
     DIST_COUNT
 } DataDist;
 const char *data_dist_name(DataDist dist);

@@ -40,7 +40,8 @@ double random_normal(uint64_t seed, uint64_t index)
     return u < 0.5 ? x : -x;
 }
 
-static const char *const dist_names[DIST_COUNT] = {"normal", "peaky", "rampup", "rampdown", "uniform", "large", "denormal", "stairs"};
+static const char *const dist_names[DIST_COUNT] = {"normal", "peaky", "rampup", "rampdown", "uniform", "large", "denormal", "stairs",
+                                                   "peaky24", "peaky60"};
 
 const char *data_dist_name(DataDist dist)
 {

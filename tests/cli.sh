@@ -117,6 +117,21 @@ check 0 '"micro":"plan","title":"plan: .*"most":2e-5,"ok":' bench --no-results -
 check 0 '^merge,16 parts,,' bench --no-results --budget 20ms --rounds 3 --micro merge -o csv
 check 2 "unknown micro-benchmark 'exq'; did you mean 'exp'? known: all, list, exp, " bench --no-results --micro run,exq
 check 2 "unknown micro-benchmark ''" bench --no-results --micro run,
+# Variants in one run: numbers of threads, kinds of data.
+check 0 'flash_f32 *2 *1 ' bench --no-results --budget 50ms -k flash_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
+check 0 '"t":"vary".*"by":"data","shape":"b2_h1_q9_k9_d8","variant":"ragged",.*"speed":{"kernel":"normal"' \
+    bench --no-results --budget 50ms -k flash_f32 -s b2_h1_q9_k9_d8 --dist ragged,peaky60 -o jsonl
+check 0 'naive_f32,peaky24,' bench --no-results --budget 50ms -k naive_f32 -s b1_h1_q9_k9_d8 --dist normal,peaky24 -o csv
+check 0 'skipped: the shape has it already' bench --no-results --budget 50ms -k 'blocked_f32' -s b1_h1_q9_k9_d8_gauss_maskbool --dist masked
+check 2 'scaling is .2,1.; allowed: 2 to 16 ascending' bench --no-results --scaling 2,1
+check 2 'scaling is .1.; allowed: 2 to 16 ascending' bench --no-results --scaling 1
+check 2 "number of --scaling is '0'; allowed: a whole number from 1" bench --no-results --scaling 0,1
+check 2 "unknown distribution 'raged'; did you mean 'ragged'? known: normal, " bench --no-results --dist normal,raged
+check 2 'allowed: one of the two lists' bench --no-results --dist all --scaling 1,2
+check 2 'allowed: one of the two lists' bench --no-results --scaling 1,2 --dist all
+check 2 'allowed: --scaling without --threads' --threads 2 bench --no-results --scaling 1,2
+check 2 'for shapes of attention; allowed: -s without' bench --no-results --dist all -s linear:8x8x8
+check 2 '--micro varies nothing' bench --no-results --dist all --micro run
 check 2 'allowed: --micro without -s and --suite' bench --no-results --micro run -s b1_h1_q1_k1_d1
 
 # run

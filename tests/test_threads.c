@@ -9,6 +9,7 @@
 #include <omp.h>
 #endif
 
+#include "dispatch/plan.h"
 #include "dispatch/threads.h"
 
 enum { MOST_UNITS = 5000, MOST_WORKERS = 64 };
@@ -226,6 +227,61 @@ Test(threads, inside_a_region_units_stay_on_their_thread)
         elsewhere = units_elsewhere(4);
     }
     cr_expect_eq(elsewhere, 0);
+}
+
+/* The same for whole runs: two threads of a caller's region, each with a run of its own under a plan for four workers, are two threads. */
+static _Thread_local int runs_of_this_thread;
+static atomic_int units_run, on_other_threads;
+
+static void note_unit(const AttnArgs *a, AttnSpan unit, void *scratch)
+{
+    (void)a, (void)unit, (void)scratch;
+    usleep(100);
+    atomic_fetch_add(&units_run, 1);
+    if (runs_of_this_thread == 0)
+        atomic_fetch_add(&on_other_threads, 1);
+}
+
+static size_t no_scratch(const AttnProblem *p)
+{
+    (void)p;
+    return 0;
+}
+
+static double no_cost(const AttnProblem *p)
+{
+    (void)p;
+    return 0.0;
+}
+
+Test(threads, a_run_inside_a_region_takes_no_more_threads)
+{
+    enum { HEADS = 16, ROWS = 8 };
+    static float q[HEADS * ROWS], k[HEADS * ROWS], v[HEADS * ROWS], o[2][HEADS * ROWS];
+    static _Alignas(64) char workspace[2][4096];
+    const AttnKernel kernel = {.name = "noter", .dtypes = ATTN_F32_TENSORS, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .panel = ROWS,
+                               .unit_panels = 1, .scratch = no_scratch, .cost = no_cost, .run = note_unit};
+    const AttnProblem p = attn_problem(1, HEADS, HEADS, ROWS, ROWS, 1, 1);
+    AttnPlan *plan;
+    const AttnStatus bound = attn_plan_create_with(&kernel, &p, 4, NULL, NULL, &plan);
+    cr_assert_eq(bound, ATTN_OK, "%s", attn_last_error());
+    omp_set_max_active_levels(2); /* else OpenMP itself keeps them there */
+    atomic_int failed = 0;
+#pragma omp parallel num_threads(2)
+    {
+        const AttnTensors t = attn_tensors(q, k, v, o[omp_get_thread_num()]);
+        runs_of_this_thread = 1;
+        if (attn_run(plan, &t, workspace[omp_get_thread_num()], attn_plan_workspace(plan)) != ATTN_OK)
+            atomic_fetch_add(&failed, 1);
+        runs_of_this_thread = 0;
+    }
+    cr_expect_eq(failed, 0);
+    cr_expect_eq(units_run, 2 * HEADS);
+    cr_expect_eq(on_other_threads, 0, "%d units ran on threads that the caller did not start", (int)on_other_threads);
+    const AttnTensors t = attn_tensors(q, k, v, o[0]);
+    cr_assert_eq(attn_run(plan, &t, workspace[0], attn_plan_workspace(plan)), ATTN_OK);
+    cr_expect_gt(on_other_threads, 0, "outside a region the units are shared");
+    attn_plan_destroy(plan);
 }
 
 /* A child of a process that has used OpenMP has none of its threads: it must neither wait for them nor lose units. */
