@@ -5,16 +5,23 @@
 #include <unistd.h>
 #include <getopt.h>
 
+#include "harness/audit.h"
 #include "harness/cli.h"
 #include "harness/machine.h"
 #include "harness/render.h"
 
-#define PEAK_SECONDS 2.0
+#define PEAK_SECONDS 3.0
 
-static const char usage[] = "usage: attnzoo cpu [--peaks] [--json]\n"
-                            "Features, caches, cores and system; with --peaks the speed of multiply-adds, exponentials and memory.\n";
+static const char usage[] = "usage: attnzoo cpu [--peaks] [--audit] [--json]\n"
+                            "Features, caches, cores and system; with --peaks the speed of multiply-adds, exponentials and memory; with --audit\n"
+                            "what here disturbs measurements, and what to do about it. Nothing is changed.\n"
+                            "\n"
+                            "  attnzoo cpu --audit                          is this machine quiet enough to measure on?\n"
+                            "  attnzoo cpu --peaks --threads 4              roofs of four threads\n"
+                            "  attnzoo cpu --peaks --audit --json           all of it, for a program\n";
 static const CliOption options[] = {
-    {256, "peaks", NULL, "measure the peaks (2 seconds), with --threads N on N threads"},
+    {256, "peaks", NULL, "measure the peaks (3 seconds), with --threads N on N threads"},
+    {258, "audit", NULL, "what disturbs measurements here: load, clock, quota, steal ..., with hints"},
     {257, "json", NULL, "print the host record as JSON"},
 };
 
@@ -72,7 +79,7 @@ static void print_machine(const Machine *m)
 
 static void rate_cell(RenderTable *table, PeakKind kind, double rate)
 {
-    static const char *const units[] = {[PEAK_FMA] = "GFLOP/s", [PEAK_EXP] = "Gexp/s", [PEAK_READ] = "GB/s"};
+    static const char *const units[] = {[PEAK_FMA] = "GFLOP/s", [PEAK_EXP] = "Gexp/s", [PEAK_READ] = "GB/s", [PEAK_DOT] = "Gop/s"};
     render_cell(table, STYLE_PLAIN, "%.*f %s", kind == PEAK_EXP ? 2 : 1, rate * 1e-9, units[kind]);
 }
 
@@ -93,9 +100,32 @@ static int print_peaks(const Cli *cli, const Peaks *peaks)
     return code;
 }
 
+static void print_audit(const Audit *audit)
+{
+    static const RenderStyle styles[] = {[AUDIT_OK] = STYLE_GOOD, [AUDIT_NOISE] = STYLE_WARN, [AUDIT_UNKNOWN] = STYLE_DIM};
+    size_t counts[3] = {0};
+    RenderTable *table = render_table(4);
+    static const char *const headings[] = {"audit", "", "found", "hint"};
+    for (size_t i = 0; i < 4; i++)
+        render_column(table, i, headings[i], false);
+    for (size_t i = 0; i < audit->count; i++) {
+        const AuditFinding *f = &audit->at[i];
+        counts[f->state]++;
+        render_row(table);
+        render_cell(table, STYLE_PLAIN, "%s", f->check);
+        render_cell(table, styles[f->state], "%s", audit_state_name(f->state));
+        render_cell(table, STYLE_PLAIN, "%s", f->found);
+        render_cell(table, STYLE_PLAIN, "%s", f->hint);
+    }
+    printf("\n");
+    render_table_print(table, stdout);
+    render_table_free(table);
+    printf("%zu sources of noise, %zu checks well, %zu unknown; nothing was changed\n", counts[AUDIT_NOISE], counts[AUDIT_OK], counts[AUDIT_UNKNOWN]);
+}
+
 int cmd_cpu(const Cli *cli, int argc, char **argv)
 {
-    bool want_peaks = false, json = false;
+    bool want_peaks = false, json = false, want_audit = false;
     const char *value;
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         if (key == 'h')
@@ -104,6 +134,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
             return EXIT_USAGE;
         want_peaks |= key == 256;
         json |= key == 257;
+        want_audit |= key == 258;
     }
     if (optind < argc) {
         render_error("unexpected argument '%s'; cpu takes options only", argv[optind]);
@@ -114,9 +145,14 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     char pinned[64] = "";
     const size_t threads = cli->threads ? cli->threads : 1;
     machine_read(&machine);
+    Audit audit = {0};
+    if (want_audit) { /* before the peaks, which are load themselves */
+        const AuditSample sample = audit_sample();
+        audit_read(&audit, "", &sample);
+    }
     if (want_peaks) {
         topology_pin(threads, pinned, sizeof pinned);
-        if (!peaks_measure(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS,
+        if (!peaks_measure_all(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS,
                            &cli_interrupted)) {
             render_error("not enough memory to measure the peaks");
             return EXIT_USAGE;
@@ -126,14 +162,20 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     }
     if (json) {
         json_t *object = machine_json(&machine, want_peaks ? &peaks : NULL);
+        if (want_audit)
+            json_object_set_new(object, "audit", audit_json(&audit));
         json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
         putchar('\n');
         json_decref(object);
         return EXIT_OK;
     }
     print_machine(&machine);
+    if (want_audit)
+        print_audit(&audit);
     if (!want_peaks)
         return EXIT_OK;
+    if (want_audit)
+        putchar('\n');
     line("Clock");
     printf("%.2f GHz, if a multiplication takes 3 cycles\n\n", peaks.ghz);
     render_text(STYLE_BOLD, "Peaks of %zu thread%s", threads, threads == 1 ? "" : "s");

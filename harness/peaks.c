@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dispatch/threads.h"
+#include "harness/isolate.h"
 
 #define PEAK(name) extern const PeakIsa peak_##name;
 #include "peak_list.def"
@@ -85,10 +86,11 @@ static size_t level_bytes(PeakLevel level, size_t threads, const Topology *topol
     return bytes;
 }
 
-bool peak_make(Peak *peak, PeakKind kind, const PeakIsa *isa, unsigned which, size_t threads, const Topology *topology)
+static bool make(Peak *peak, PeakKind kind, const PeakIsa *isa, unsigned which, bool plain, size_t threads, const Topology *topology)
 {
     memset(peak, 0, sizeof *peak);
     peak->kind = kind;
+    peak->plain = plain;
     peak->isa = isa;
     peak->threads = threads;
     if (kind == PEAK_FMA) {
@@ -105,7 +107,7 @@ bool peak_make(Peak *peak, PeakKind kind, const PeakIsa *isa, unsigned which, si
         peak->part = (size_t)2 * EXP_FLOATS;
     } else {
         peak->level = (PeakLevel)which;
-        snprintf(peak->name, sizeof peak->name, "bw.%s", peaks_level_name(peak->level));
+        snprintf(peak->name, sizeof peak->name, "bw.%s%s", peaks_level_name(peak->level), plain ? ".4k" : "");
         peak->part = level_bytes(peak->level, threads, topology) / sizeof(float) / READ_MULTIPLE * READ_MULTIPLE;
         peak->step = peak->level == LEVEL_DRAM && peak->part > STEP_FLOATS ? STEP_FLOATS : peak->part;
         peak->part = peak->part / peak->step * peak->step;
@@ -116,12 +118,32 @@ bool peak_make(Peak *peak, PeakKind kind, const PeakIsa *isa, unsigned which, si
     if (memory == MAP_FAILED)
         return false;
 #ifdef MADV_HUGEPAGE
-    madvise(memory, peak->mapped, MADV_HUGEPAGE);
+    madvise(memory, peak->mapped, plain ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
 #endif
     peak->buffer = memory;
     for (size_t i = 0; i < threads * peak->part; i++)
         peak->buffer[i] = -8.0f * (float)(i % 1000) / 1000.0f; /* what a softmax asks 2^x of */
     return true;
+}
+
+bool peak_make(Peak *peak, PeakKind kind, const PeakIsa *isa, unsigned which, size_t threads, const Topology *topology)
+{
+    return make(peak, kind, isa, which, false, threads, topology);
+}
+
+bool peak_make_plain(Peak *peak, const PeakIsa *isa, PeakLevel level, size_t threads, const Topology *topology)
+{
+    return make(peak, PEAK_READ, isa, level, true, threads, topology);
+}
+
+void peak_make_dot(Peak *peak, const PeakDot *dot, size_t threads)
+{
+    memset(peak, 0, sizeof *peak);
+    peak->kind = PEAK_DOT;
+    peak->dot = dot;
+    peak->threads = threads;
+    peak->units = dot->flop * (double)threads;
+    snprintf(peak->name, sizeof peak->name, "%s", dot->name);
 }
 
 typedef struct Share {
@@ -144,6 +166,9 @@ static void run_share(void *context, size_t worker, size_t unit)
         for (size_t n = 0; n < share->iterations; n++)
             peak->exp->run(part + EXP_FLOATS, part, EXP_FLOATS);
         total = part[EXP_FLOATS];
+        break;
+    case PEAK_DOT:
+        total = peak->dot->run(share->iterations);
         break;
     case PEAK_READ:
         for (size_t n = 0, at = peak->at; n < share->iterations; n++, at = (at + peak->step) % peak->part)
@@ -173,7 +198,42 @@ void peak_free(Peak *peak)
     peak->buffer = NULL;
 }
 
-bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
+static void try_dot(void *context, size_t item, void *result)
+{
+    const PeakDot *dot = context;
+    (void)item;
+    const float total = dot->run(2);
+    *(bool *)result = isfinite(total) && total != 0;
+}
+
+static bool tried_dot(void *context, size_t item, const void *result, const char *crash)
+{
+    (void)context;
+    (void)item;
+    return !crash && *(const bool *)result;
+}
+
+bool peak_dot_works(const PeakDot *dot)
+{
+    const char *error;
+    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(bool), .timeout = 10,
+                            .context = (void *)(uintptr_t)dot, .work = try_dot, .done = tried_dot};
+    return isolate_run(&job, &error);
+}
+
+static size_t add_narrow(Peak *made, uint64_t features, size_t threads, const Topology *topology)
+{
+    size_t count = 0;
+    for (size_t file = 0; file < peak_dot_files; file++)
+        for (const PeakDot *dot = peak_dots[file]; dot->name; dot++)
+            if ((features & dot->needs) == dot->needs && peak_dot_works(dot))
+                peak_make_dot(&made[count++], dot, threads);
+    for (unsigned level = LEVEL_LLC; level < LEVELS; level++)
+        count += peak_make_plain(&made[count], peaks_isa_best(features), level, threads, topology);
+    return count;
+}
+
+static bool measure(Peaks *peaks, bool all, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
 {
     Peak made[PEAKS_MAX];
     PairedArm arms[PEAKS_MAX];
@@ -191,6 +251,8 @@ bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topolo
     }
     for (unsigned level = 0; level < LEVELS; level++)
         count += peak_make(&made[count], PEAK_READ, peaks_isa_best(features), level, threads, topology);
+    if (all)
+        count += add_narrow(made + count, features, threads, topology);
     for (size_t k = 0; k < count; k++) {
         arms[k].run = peak_run;
         arms[k].context = &made[k];
@@ -215,4 +277,14 @@ bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topolo
     for (size_t k = 0; k < count; k++)
         peak_free(&made[k]);
     return measured;
+}
+
+bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
+{
+    return measure(peaks, false, features, threads, topology, seconds, stop);
+}
+
+bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
+{
+    return measure(peaks, true, features, threads, topology, seconds, stop);
 }

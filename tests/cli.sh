@@ -62,6 +62,11 @@ for command in cpu list run verify bench conform serve; do
     check 2 'unknown option.*known' $command --no-such-option
 done
 
+# cpu
+check 0 'sources of noise.*nothing was changed' cpu --audit
+check 0 '"check": "load"' cpu --audit --json
+check 2 'options only' cpu audit
+
 # list
 check 0 naive_f32 list
 check 0 naive_f32 -q list kernels

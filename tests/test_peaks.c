@@ -1,6 +1,7 @@
 /* test_peaks.c - peaks and roofs: the loops compute what they claim to, kernels meet the right mark, the right roof binds. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "dispatch/cpu.h"
@@ -23,6 +24,38 @@ Test(peaks, loops_give_finite_sums_and_count_their_work)
                   (double)twice);
         cr_assert(isa->flop >= 2.0 * PEAK_STEPS * 12);
     }
+}
+
+Test(peaks, narrow_loops_work_and_start_each_iteration_afresh)
+{
+    for (size_t file = 0; file < peak_dot_files; file++)
+        for (const PeakDot *dot = peak_dots[file]; dot->name; dot++) {
+            cr_assert(dot->flop >= 2.0 * DOT_STEPS * 12 * 32, "%s", dot->name);
+            if ((attn_cpu_this()->features & dot->needs) != dot->needs)
+                continue;
+            const float once = dot->run(1), twice = dot->run(2);
+            cr_assert(isfinite(once) && once != 0.0f && fabsf(twice - 2 * once) <= 1e-3f * fabsf(twice), "%s: %g, %g", dot->name, (double)once,
+                      (double)twice);
+            cr_assert(peak_dot_works(dot), "%s", dot->name);
+        }
+}
+
+static float kills_its_process(size_t iterations)
+{
+    raise(SIGILL);
+    return (float)iterations;
+}
+
+static float gives_no_number(size_t iterations)
+{
+    return iterations > 0 ? NAN : 0;
+}
+
+Test(peaks, a_narrow_loop_that_does_not_work_is_left_out)
+{
+    const PeakDot bad = {"i8.announced_only", 0, 1, kills_its_process}, empty = {"i8.empty", 0, 1, gives_no_number};
+    cr_assert(!peak_dot_works(&bad));
+    cr_assert(!peak_dot_works(&empty));
 }
 
 Test(peaks, reads_touch_every_element_once)
