@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum { MAX_OPTIONS = 48, MAX_WORD = 64 };
@@ -141,4 +142,47 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
             cli_unknown_option(name, options, count);
     }
     return key;
+}
+
+/* ---- Numbers with a unit --------------------------------------------------------------------------------------------------------- */
+
+/* A number and what follows it; false unless it begins with a digit. */
+static bool split(const char *text, double *value, const char **unit)
+{
+    char *end = NULL;
+    errno = 0;
+    *value = text[0] >= '0' && text[0] <= '9' && strncmp(text, "0x", 2) != 0 ? strtod(text, &end) : NAN;
+    *unit = end;
+    return end && errno == 0 && isfinite(*value);
+}
+
+/* "2s", "300us", "1.5ms", "2m"; a bare number counts in `bare` seconds. */
+bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds)
+{
+    static const struct { const char *name; double seconds; } units[] = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    const char *unit;
+    double value;
+    bool known = split(text, &value, &unit);
+    double scale = known && !*unit ? bare : 0;
+    for (size_t i = 0; known && i < sizeof units / sizeof *units; i++)
+        if (strcmp(unit, units[i].name) == 0)
+            scale = units[i].seconds;
+    if (scale <= 0 || value * scale < low * (1 - 1e-9) || value * scale > high * (1 + 1e-9)) {
+        render_error("%s is '%s'; allowed: %s, in us, ms, s, m or h", what, text, allowed);
+        return false;
+    }
+    *seconds = value * scale;
+    return true;
+}
+
+bool cli_percent(const char *what, const char *text, double *share)
+{
+    const char *unit;
+    double value;
+    if (!split(text, &value, &unit) || (*unit && strcmp(unit, "%") != 0) || value <= 0 || value > 100) {
+        render_error("%s is '%s'; allowed: a percentage above 0, up to 100%%", what, text);
+        return false;
+    }
+    *share = value / 100;
+    return true;
 }

@@ -1,9 +1,7 @@
 /* bench_options.c - options, suites and their strict readers: every bad value gets a sentence with what is allowed. */
 #include "harness/bench_options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,47 +38,6 @@ static const CliOption options[] = {
     {MICRO, "micro", "WHAT", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
     {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };
-
-/* A number and what follows it; false unless it begins with a digit. */
-static bool split(const char *text, double *value, const char **unit)
-{
-    char *end = NULL;
-    errno = 0;
-    *value = text[0] >= '0' && text[0] <= '9' && strncmp(text, "0x", 2) != 0 ? strtod(text, &end) : NAN;
-    *unit = end;
-    return end && errno == 0 && isfinite(*value);
-}
-
-/* "2s", "300us", "1.5ms", "2m"; a bare number counts in `bare` seconds. */
-static bool read_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds)
-{
-    static const struct { const char *name; double seconds; } units[] = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
-    const char *unit;
-    double value;
-    bool known = split(text, &value, &unit);
-    double scale = known && !*unit ? bare : 0;
-    for (size_t i = 0; known && i < sizeof units / sizeof *units; i++)
-        if (strcmp(unit, units[i].name) == 0)
-            scale = units[i].seconds;
-    if (scale <= 0 || value * scale < low * (1 - 1e-9) || value * scale > high * (1 + 1e-9)) {
-        render_error("%s is '%s'; allowed: %s, in us, ms, s, m or h", what, text, allowed);
-        return false;
-    }
-    *seconds = value * scale;
-    return true;
-}
-
-static bool read_percent(const char *what, const char *text, double *share)
-{
-    const char *unit;
-    double value;
-    if (!split(text, &value, &unit) || (*unit && strcmp(unit, "%") != 0) || value <= 0 || value > 100) {
-        render_error("%s is '%s'; allowed: a percentage above 0, up to 100%%", what, text);
-        return false;
-    }
-    *share = value / 100;
-    return true;
-}
 
 static bool read_suite(const char *text, const char **shapes)
 {
@@ -145,9 +102,9 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     case 's': wanted->shapes = value; return true;
     case SUITE: return read_suite(value, &wanted->suite);
     case BASELINE: return read_baseline(value, &bench->baseline);
-    case BUDGET: return read_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
-    case MIN_TRIAL: return read_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
-    case TARGET_CI: return read_percent("--target-ci", value, &bench->target_ci);
+    case BUDGET: return cli_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
+    case MIN_TRIAL: return cli_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
+    case TARGET_CI: return cli_percent("--target-ci", value, &bench->target_ci);
     case DIST: return read_dists(wanted, value);
     case SCALING:
         if (wanted->varies && !wanted->vary.by_threads) {

@@ -239,8 +239,7 @@ static bool check_patterns(const char *patterns)
     }
 }
 
-/* 0: not selected, 1: by a glob, 2: by its own name. */
-static int selected(const char *name, const char *patterns)
+int cli_selected(const char *name, const char *patterns)
 {
     int found = patterns ? 0 : 1;
     for (const char *at = patterns; at && *at; at += *at == ',') {
@@ -263,7 +262,7 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
         return SIZE_MAX;
     for (size_t i = 0; i < zoo_count(); i++) {
         const AttnKernel *kernel = zoo_at(i);
-        const int found = !patterns && zoo_is_yardstick(kernel) ? 0 : selected(kernel->name, patterns);
+        const int found = !patterns && zoo_is_yardstick(kernel) ? 0 : cli_selected(kernel->name, patterns);
         const uint64_t missing = kernel->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
         if (found && missing && runnable_only) {
             char names[256];

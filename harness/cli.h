@@ -35,11 +35,16 @@ int cmd_conform(const Cli *cli, int argc, char **argv);
 int cmd_compare(const Cli *cli, int argc, char **argv);
 int cmd_results(const Cli *cli, int argc, char **argv);
 int cmd_report(const Cli *cli, int argc, char **argv);
+int cmd_regress(const Cli *cli, int argc, char **argv);
+int cmd_selftest(const Cli *cli, int argc, char **argv);
 
 /* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all of the library, "*" = yardsticks too), in
  * order; a pattern without wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under
  * cli->settings if runnable_only. Returns the count, or SIZE_MAX after printing the error. `list` has room for zoo_count() entries. */
 size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_only, const AttnKernel **list);
+
+/* Does a name match the patterns? 0: no, 1: by a glob (or patterns is NULL), 2: by its own name. */
+int cli_selected(const char *name, const char *patterns);
 
 /* One option of a subcommand. The same rows drive the parser, the help text and the list in the message about an unknown option. */
 typedef struct CliOption {
@@ -63,6 +68,11 @@ void cli_print_option(const CliOption *option);
 
 /* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
+
+/* A time such as "300us", "1.5ms", "2m" (a bare number counts in `bare` seconds) in [low, high], which `allowed` says in words; a share
+ * such as "1%" or "2.5", above 0 up to 100 %. false after printing an error. */
+bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds);
+bool cli_percent(const char *what, const char *text, double *share);
 
 /* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);

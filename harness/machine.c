@@ -23,11 +23,7 @@ const char *build_commit(void)
 
 const char *build_compiler(void)
 {
-#if defined(__clang__)
-    return "clang " __clang_version__;
-#else
-    return "gcc " __VERSION__;
-#endif
+    return BUILD_COMPILER;
 }
 
 const char *build_flags(void)

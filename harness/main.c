@@ -20,6 +20,8 @@ static const struct {
     {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json table"},
     {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
     {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", NULL},
+    {"regress", cmd_regress, "two builds of the kernels side by side: faster, slower, same or not known", NULL},
+    {"selftest", cmd_selftest, "what this machine can and cannot detect, in a minute", NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -38,7 +40,7 @@ static void print_help(void)
         printf("  %-9s %s\n", commands[i].name, commands[i].summary);
     cli_print_global_options();
     printf("\n"
-           "Exit codes: 0 all is well; 1 a kernel disagrees; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
+           "Exit codes: 0 all is well; 1 a kernel disagrees or became slower; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
            "5 a kernel crashed; 130 interrupted\n");
 }
 

@@ -55,10 +55,10 @@ PairedConfig paired_config(void)
 }
 
 /* Additions will not do: some cores fold a chain of them and show 18 "GHz". */
-void paired_chain(void)
+void paired_multiply(size_t count)
 {
     uint64_t x = 3;
-    for (int i = 0; i < PAIRED_CHAIN / 16; i++) {
+    for (size_t i = 0; i < count / 16; i++) {
 #if defined(__x86_64__)
         __asm__ volatile(".rept 16\n\timul %0, %0\n\t.endr" : "+r"(x));
 #elif defined(__aarch64__)
@@ -70,6 +70,11 @@ void paired_chain(void)
         }
 #endif
     }
+}
+
+void paired_chain(void)
+{
+    paired_multiply(PAIRED_CHAIN);
 }
 
 void paired_order(uint64_t seed, size_t round, size_t count, size_t *order)

@@ -19,7 +19,7 @@ world() {
     cp "$source/zoo" "$tree/zoo"
     printf 'echo "tests of $*"\n' >"$tree/tests/run.sh"
     : >"$calls"
-    for tool in sh cat sed mkdir dirname head tail wc find rm tr env touch chmod cp grep readlink; do ln -s "$(command -v $tool)" "$bin/$tool"; done
+    for tool in sh cat sed mkdir dirname head tail wc find rm tr env touch chmod cp grep readlink cksum cut; do ln -s "$(command -v $tool)" "$bin/$tool"; done
     impostor id 'echo 0'
     for manager; do impostor "$manager" 'install_all "$@"'; done
 }
@@ -213,4 +213,39 @@ zoo list
 check 'a failed build: shows the end of the log' has "$err" 'having a day'
 check 'a failed build: 4' [ "$status" = 4 ]
 check 'a failed build: looked at afresh next time' [ ! -e "$tree/build/.zoo-program" ]
+# A git that knows the commits abc (forked from main) and old, which has no pack.
+world regress apt-get
+shelf
+impostor ninja 'mkdir -p "$2/harness"; printf "#!/bin/sh\necho program \"\$*\"\n" >"$2/harness/attnzoo"; chmod +x "$2/harness/attnzoo"; : >"$2/harness/attnzoo_pack.so"'
+cp "$bin/ninja" "$here/shelf/ninja"
+impostor git 'shift 2
+case "$*" in
+    *"rev-parse"*HEAD) echo fff ;;
+    *"rev-parse"*main^*) case $* in *origin*) exit 1 ;; *) echo abc ;; esac ;;
+    *"rev-parse"*abc^* | *"merge-base HEAD main") echo abc ;;
+    *"rev-parse"*old^*) echo old ;;
+    *"rev-parse"*) exit 1 ;;
+    *"worktree add"*) mkdir -p "$5/harness"; case $6 in abc) : >"$5/harness/pack_export.c" ;; esac ;;
+esac'
+zoo regress -k 'flash_*' -q
+check 'regress: builds both packs and hands on' [ "$status" = 0 ]
+check 'regress: the fork point is the base, the working tree the head' has "$out" "program --results $tree/results regress --base $tree/build-regress/abc-"
+check 'regress: the rest of the arguments follow' has "$out" "--head $tree/build/harness/attnzoo_pack.so -k flash_* -q"
+check 'regress: the pack of the tree is built' called "ninja -C $tree/build harness/attnzoo harness/attnzoo_pack.so"
+check 'regress: the base is built without tests' called '-Dtests=disabled'
+check 'regress: the checked out commit goes away again' called 'worktree remove --force'
+: >"$calls"
+zoo regress abc
+check 'regress: the pack of a commit is built once' lacks "$(cat "$calls")" 'worktree add'
+check 'regress: a commit may be named' has "$out" "regress --base $tree/build-regress/abc-"
+zoo regress old
+check 'regress: a commit without packs: 4' [ "$status" = 4 ]
+check 'regress: a commit without packs: why' has "$err" 'commit old has no kernel pack'
+zoo regress nonsense
+check 'regress: no such commit: 4' [ "$status" = 4 ]
+check 'regress: no such commit: why' has "$err" "there is no commit 'nonsense'"
+zoo regress --base a.so --head b.so
+check 'regress: packs may be given' [ "$out" = "program --results $tree/results regress --base a.so --head b.so" ]
+zoo regress --help
+check 'regress: help builds no base' [ "$out" = "program --results $tree/results regress --help" ]
 exit $failed

@@ -1,0 +1,31 @@
+/* pack.h - kernel packs (pack_abi.h) on this side of the border: load, check, name, and let a pack's kernel stand where an AttnKernel is
+ * expected. */
+#ifndef HARNESS_PACK_H
+#define HARNESS_PACK_H
+
+#include "harness/pack_abi.h"
+#include "kernels/kernel.h"
+
+typedef struct Pack {
+    void *handle;           /* of the loader                      */
+    const AttnPackV1 *v1;
+    char hash[17];          /* of the file: FNV-1a, 64 bits, hex  */
+    char path[1024];        /* as it was asked for                */
+} Pack;
+
+/* Load a pack. The loader gives the same library for the same file, so for a second copy in memory `copy` loads it from a copy of the file,
+ * which is gone from the disk when this returns. false: error[] names the file and the reason: not there, not a pack, another ABI. */
+bool pack_open(Pack *pack, const char *path, bool copy, char *error, size_t error_size);
+void pack_close(Pack *pack);
+
+/* Index of a kernel; v1->count if the pack has none of that name. */
+size_t pack_find(const Pack *pack, const char *name);
+
+/* CPU features that kernel `index` needs; false: one that this program does not know, so it cannot tell whether the kernel may run. */
+bool pack_needs(const Pack *pack, size_t index, uint64_t *features);
+
+/* An AttnKernel that computes with kernel `index` of the pack, whole problems at a time: for the judges of verify, which take descriptors.
+ * One at a time in a process: the next call takes over the descriptor. The pack must stay loaded. */
+const AttnKernel *pack_stand_in(const Pack *pack, size_t index);
+
+#endif

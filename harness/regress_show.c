@@ -1,0 +1,186 @@
+/* regress_show.c - findings of regress as a table and as Markdown: what a person has to look at in rows, what was equal in one line. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/regress.h"
+#include "harness/render.h"
+#include "harness/whole.h"
+
+enum { CASE, KERNEL, RATIO, CI, LAUNCHES, VERDICT, NOTE, COLUMNS };
+
+static void summarise(const Regress *r, char *text, size_t size)
+{
+    size_t verdicts[4] = {0}, waived = 0, unmeasured = 0, wrong = 0, counted = 0, more = 0;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        const RegressPair *p = &r->pairs[i];
+        if (p->measured && p->waiver)
+            waived++;
+        else if (p->measured)
+            verdicts[p->verdict]++;
+        else if (p->verify.status != VERIFY_PASS || p->crashed)
+            wrong++;
+        else
+            unmeasured += r->options->time;
+    }
+    for (size_t i = 0; i < r->count_count; i++) {
+        counted += r->counts[i].counted;
+        more += r->counts[i].fails;
+    }
+    size_t n = 0;
+    if (r->options->time)
+        n += (size_t)snprintf(text + n, size - n, "time: %zu slower, %zu faster, %zu same, %zu inconclusive", verdicts[VERDICT_SLOWER],
+                              verdicts[VERDICT_FASTER], verdicts[VERDICT_SAME], verdicts[VERDICT_INCONCLUSIVE] + unmeasured);
+    if (waived)
+        n += (size_t)snprintf(text + n, size - n, ", %zu waived", waived);
+    if (wrong)
+        n += (size_t)snprintf(text + n, size - n, "%s%zu wrong or crashed", n ? ", " : "", wrong);
+    if (r->options->insn && r->method != INSN_NONE)
+        n += (size_t)snprintf(text + n, size - n, "%sinstructions: %zu of %zu cases fail (%s)", n ? "; " : "", more, counted,
+                              insn_method_name(r->method));
+    else if (r->options->insn)
+        snprintf(text + n, size - n, "%sinstructions not counted: %s", n ? "; " : "", r->no_insn);
+}
+
+/* "A/A 0.999 [0.991, 1.007] at worst; 5 % more work was found in 41 of 41" */
+static bool controls(const Regress *r, char *text, size_t size)
+{
+    size_t held = 0, measured = 0;
+    const RegressPair *worst = NULL;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        const RegressPair *p = &r->pairs[i];
+        if (!p->measured)
+            continue;
+        measured++;
+        held += p->controls;
+        if (!worst || fabs(log(p->same.ratio.median)) > fabs(log(worst->same.ratio.median)))
+            worst = p;
+    }
+    if (!worst)
+        return false;
+    snprintf(text, size, "controls hold in %zu of %zu; the base against its copy, farthest from 1: %.3f [%.3f, %.3f] (%s on %s)", held,
+             measured, worst->same.ratio.median, worst->same.ratio.lo, worst->same.ratio.hi, worst->pair.kernel, worst->pair.shape);
+    return true;
+}
+
+static void waiver_note(RenderTable *table, const Waiver *waiver, const Waiver *expired, const char *otherwise)
+{
+    if (waiver)
+        render_cell(table, STYLE_WARN, "waived until %d: %s", waiver->until, waiver->reason);
+    else if (expired)
+        render_cell(table, STYLE_BAD, "the waiver of line %zu ended %d: %s", expired->line, expired->until, expired->reason);
+    else
+        render_cell(table, STYLE_DIM, "%s", otherwise);
+}
+
+static void add_pair(RenderTable *table, const RegressPair *p)
+{
+    static const RenderStyle styles[] = {STYLE_PLAIN, STYLE_GOOD, STYLE_BAD, STYLE_WARN};
+    char note[400];
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "%s", p->pair.shape);
+    render_cell(table, STYLE_PLAIN, "%s", p->pair.kernel);
+    if (!p->measured) {
+        for (int c = RATIO; c <= LAUNCHES; c++)
+            render_cell(table, STYLE_DIM, "-");
+        const bool bad = p->crashed || p->verify.status != VERIFY_PASS;
+        const bool crash = p->crashed || p->verify.status == VERIFY_CRASH;
+        render_cell(table, bad ? STYLE_BAD : STYLE_WARN, "%s", crash ? "CRASH" : bad ? "WRONG" : "inconclusive");
+        render_cell(table, STYLE_PLAIN, "%s", p->why[0] ? p->why : "not measured");
+        return;
+    }
+    render_cell(table, STYLE_PLAIN, "%.3f", p->found.ratio.median);
+    render_cell(table, STYLE_PLAIN, "[%.3f, %.3f]", p->found.ratio.lo, p->found.ratio.hi);
+    render_cell(table, STYLE_PLAIN, "%zu/%zu", p->found.ratio.median >= 1 ? p->found.above : p->found.below, p->found.launches);
+    render_cell(table, styles[p->verdict], "%s", p->verdict == VERDICT_SLOWER ? "SLOWER" : verdict_name(p->verdict));
+    if (p->verdict == VERDICT_INCONCLUSIVE && p->why[0])
+        snprintf(note, sizeof note, "%s", p->why);
+    else
+        snprintf(note, sizeof note, "threshold %.1f %%%s", 100 * p->min_effect, p->again ? ", measured twice" : "");
+    waiver_note(table, p->waiver, p->expired, note);
+}
+
+static void add_count(RenderTable *table, const RegressCount *c, bool alike)
+{
+    char note[120];
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "%s", c->pair.shape);
+    render_cell(table, STYLE_PLAIN, "%s", c->pair.kernel);
+    if (!c->counted) {
+        for (int i = RATIO; i <= LAUNCHES; i++)
+            render_cell(table, STYLE_DIM, "-");
+        render_cell(table, STYLE_WARN, "not counted");
+        render_cell(table, STYLE_PLAIN, "%s", c->why[0] ? c->why : "not reached");
+        return;
+    }
+    render_cell(table, STYLE_PLAIN, "%.3f", (double)c->head / (double)c->base);
+    render_cell(table, STYLE_DIM, "-");
+    render_cell(table, STYLE_DIM, "-");
+    const bool more = insn_fails(c->base, c->head);
+    if (c->fails)
+        render_cell(table, STYLE_BAD, "MORE");
+    else
+        render_cell(table, STYLE_PLAIN, "%s", c->head == c->base ? "equal" : more ? "more" : c->head > c->base ? "a few more" : "fewer");
+    snprintf(note, sizeof note, "%llu -> %llu instructions%s", (unsigned long long)c->base, (unsigned long long)c->head,
+             more && !alike ? ", another compiler or flags" : "");
+    waiver_note(table, c->waiver, c->expired, note);
+}
+
+/* all: every row; else of the instruction counts only those that differ. */
+static RenderTable *make_table(const Regress *r, bool all)
+{
+    static const struct { const char *heading; bool right; } columns[COLUMNS] = {
+        [CASE] = {"case", false}, [KERNEL] = {"kernel", false}, [RATIO] = {"head/base", true}, [CI] = {"CI", true},
+        [LAUNCHES] = {"launches", true}, [VERDICT] = {"verdict", false}, [NOTE] = {"note", false}};
+    RenderTable *table = render_table(COLUMNS);
+    for (size_t c = 0; c < COLUMNS; c++)
+        render_column(table, c, columns[c].heading, columns[c].right);
+    for (size_t i = 0; i < r->pair_count; i++)
+        if (r->options->time || r->pairs[i].verify.status != VERIFY_PASS)
+            add_pair(table, &r->pairs[i]);
+    for (size_t i = 0; i < r->count_count; i++) {
+        const RegressCount *c = &r->counts[i];
+        if (all || (c->counted ? c->head != c->base : r->method != INSN_NONE))
+            add_count(table, c, r->alike);
+    }
+    return table;
+}
+
+void regress_print(const Regress *r, const Cli *cli)
+{
+    char text[1200];
+    const bool plain = strcmp(cli->format, "table") == 0;
+    RenderTable *table = make_table(r, !plain || cli->verbose);
+    if (plain && !cli->format_file && !cli->quiet)
+        printf("base %s (%s, %s)\nhead %s (%s, %s)\n", r->options->base, r->base.v1->commit, r->base.v1->compiler, r->options->head,
+               r->head.v1->commit, r->head.v1->compiler);
+    cli_print_table(cli, table);
+    render_table_free(table);
+    if (!plain || cli->format_file)
+        return;
+    if (controls(r, text, sizeof text))
+        printf("%s\n", text);
+    summarise(r, text, sizeof text);
+    printf("%s\n", text);
+}
+
+bool regress_write_markdown(const Regress *r, const char *path, char *error, size_t error_size)
+{
+    Whole whole;
+    char text[1200];
+    if (!whole_open(&whole, path, error, error_size))
+        return false;
+    static const char *const titles[] = {"nothing slower", "SLOWER", "", "inconclusive", "nothing compared", "a kernel crashed"};
+    const int code = regress_code(r);
+    fprintf(whole.file, "### Kernels: %s\n\nBase `%s`, head `%s`, %s.\n\n", titles[code >= 0 && code <= 5 ? code : 4], r->base.v1->commit,
+            r->head.v1->commit, r->head.v1->compiler);
+    RenderTable *table = make_table(r, false);
+    render_table_markdown(table, whole.file);
+    render_table_free(table);
+    if (controls(r, text, sizeof text))
+        fprintf(whole.file, "\n%s.\n", text);
+    summarise(r, text, sizeof text);
+    fprintf(whole.file, "\n%s.\n", text);
+    return whole_close(&whole, true, error, error_size);
+}

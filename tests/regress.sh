@@ -1,0 +1,123 @@
+#!/bin/sh
+# regress.sh PROGRAM PACK SLOWED WRONG FUTURE - `attnzoo regress` from outside: a pack against itself, against one whose blocked_f32 was
+# slowed by a third, against a wrong one and one of another ABI; what it says, writes and returns.
+#
+# Times are taken for real, so on a machine at its limit a comparison may end as "cannot be told" (3). That is allowed where it is honest,
+# but never a false alarm, and in three tries each verdict must be reached once.
+set -u
+program=$1 pack=$2 slowed=$3 wrong=$4 future=$5
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$1" >&2
+    sed 's/^/    /' "$work/out" "$work/err" >&2
+}
+# run ARGUMENT...: leaves $got, out and err.
+run() {
+    "$program" regress "$@" >"$work/out" 2>"$work/err" </dev/null
+    got=$?
+}
+# check CODE WORD ARGUMENT...
+check() {
+    code=$1 word=$2
+    shift 2
+    run "$@"
+    if [ "$got" -ne "$code" ]; then
+        fail "regress $*: exit code $got, expected $code"
+    elif [ -n "$word" ] && ! cat "$work/out" "$work/err" | grep -q -- "$word"; then
+        fail "regress $*: no '$word' in what it says"
+    fi
+}
+# decide CODE ARGUMENT...: CODE within three tries, and 3 at worst before.
+decide() {
+    code=$1
+    shift
+    for try in 1 2 3; do
+        run "$@" --seed "$try"
+        [ "$got" -ne "$code" ] || return 0
+        if [ "$got" -ne 3 ]; then
+            fail "regress $*: exit code $got, expected $code, or 3 on a bad day"
+            return 1
+        fi
+    done
+    fail "regress $*: three times 3, expected $code"
+    return 1
+}
+has() { grep -q -- "$2" "$work/$1" || fail "no '$2' in $1"; }
+lacks() { ! grep -q -- "$2" "$work/$1" || fail "'$2' in $1"; }
+
+# What cannot be compared.
+check 2 '--base is missing' --head "$pack"
+check 2 '--head is missing' --base "$pack"
+check 2 'cannot be read' --base "$work/none.so" --head "$pack"
+check 4 'has pack ABI 2; this program knows 1' --base "$future" --head "$pack"
+printf 'no library\n' >"$work/text.so"
+check 4 'nothing can be compared' --base "$pack" --head "$work/text.so"
+check 2 "unknown kernel 'blocked_f31'; did you mean 'blocked_f32'" --base "$pack" --head "$pack" -k blocked_f31
+check 4 'nothing to compare' --base "$pack" --head "$pack" -k additive_f32 -s b1_h1_q2_k2_d8
+check 2 'rounds is' --base "$pack" --head "$pack" --rounds 99
+check 2 "gate is 'clock'" --base "$pack" --head "$pack" --gate clock
+printf '* * +5%% until=2026-02-40 x\n' >"$work/allow"
+check 2 'until=2026-02-40' --base "$pack" --head "$pack" --allow "$work/allow"
+
+# The same pack twice: same, 0.
+few='-k blocked_f32,flash_f32 -s b1_h1_q32_k64_d32 --gate time'
+# shellcheck disable=SC2086  # options on purpose, here and below
+if decide 0 --base "$pack" --head "$pack" $few --junit "$work/j.xml" --md "$work/m.md" --jsonl "$work/r.jsonl"; then
+    has out '2 same, 0 inconclusive'
+    has out 'controls hold in 2 of 2'
+    has j.xml 'failures="0" skipped="0"'
+    has m.md '### Kernels: nothing slower'
+    [ "$(grep -c '"t":"regress".*"verdict":"same"' "$work/r.jsonl")" = 2 ] || fail "two records that say same"
+    has r.jsonl '"t":"end".*"exit":0'
+    if command -v python3 >/dev/null; then
+        code=0
+        here=$(dirname "$0")
+        python3 "$here/schema.py" "$here/../results/schema.json" "$here/../results/README.md" "$work/r.jsonl" >"$work/out" \
+            2>"$work/err" || code=$?
+        case $code in 0 | 77) ;; *) fail "records are not as results/schema.json says" ;; esac
+    fi
+fi
+
+# One kernel slowed: it is named and its neighbour is not.
+# shellcheck disable=SC2086
+if decide 1 --base "$pack" --head "$slowed" $few --junit "$work/j.xml" --md "$work/m.md"; then
+    has out 'blocked_f32 .* SLOWER'
+    lacks out ' flash_f32 .* SLOWER'
+    has j.xml 'classname="regress.time.blocked_f32" name="b1_h1_q32_k64_d32"><failure'
+    lacks j.xml 'regress.time.flash_f32"[^/]*<failure'
+    has m.md '### Kernels: SLOWER'
+fi
+echo '* blocked_f32 +200% until=9999-12-31 known' >"$work/allow"
+# shellcheck disable=SC2086
+if decide 0 --base "$pack" --head "$slowed" $few --allow "$work/allow"; then has out 'waived until 99991231: known'; fi
+
+# The gate without a clock; skipped where nothing counts instructions.
+only='-k blocked_f32 --gate insn'
+# shellcheck disable=SC2086
+run --base "$pack" --head "$slowed" $only
+if grep -q 'instructions not counted' "$work/out"; then
+    echo "skipped: instruction counts: $(sed -n 's/.*instructions not counted: //p' "$work/out")"
+else
+    [ "$got" -eq 1 ] || fail "gate insn: exit code $got, expected 1"
+    has out 'blocked_f32 .* MORE'
+    # shellcheck disable=SC2086
+    check 0 ': 0 of [0-9]* cases fail' --base "$slowed" --head "$slowed" $only
+    # shellcheck disable=SC2086
+    check 0 'waived until 99991231: known' --base "$pack" --head "$slowed" $only --allow "$work/allow"
+    echo '* blocked_f32 +200% until=2020-12-31 known' >"$work/allow"
+    # shellcheck disable=SC2086
+    check 1 'the waiver of line 1 ended 20201231' --base "$pack" --head "$slowed" $only --allow "$work/allow"
+fi
+
+# A wrong head is not timed.
+# shellcheck disable=SC2086
+run --base "$pack" --head "$wrong" $few
+[ "$got" -eq 1 ] || fail "a wrong head: exit code $got, expected 1"
+has out 'blocked_f32 .* WRONG'
+lacks out 'blocked_f32 .* SLOWER'
+
+exit $((failures > 0))
