@@ -119,13 +119,15 @@ int cmd_compare(const Cli *cli, int argc, char **argv)
         return code >= 0 ? code : EXIT_USAGE;
     code = results_load(cli, argc, argv, optind, request.filter, request.keep_going, &loaded);
     if (code == EXIT_OK && loaded.points.count == 0) {
-        render_error(request.filter ? "no measurement is left by the filter '%s'" : "these records hold no measurement%.0s", request.filter);
+        render_error(request.filter ? "no measurement is left by the filter '%s'" : "these records hold no measurement%.0s",
+                     request.filter);
         code = EXIT_NOTHING;
     }
     if (code == EXIT_OK)
         set_defaults(&request, loaded.operands);
     if (code == EXIT_OK && single) {
-        code = request.winners ? compare_winners(cli, &loaded.points, &request.options) : compare_portability(cli, &loaded.points, &request.options);
+        code = request.winners ? compare_winners(cli, &loaded.points, &request.options)
+                               : compare_portability(cli, &loaded.points, &request.options);
     } else if (code == EXIT_OK) {
         if (compare_make(&compare, &loaded.points, &request.options, error, sizeof error)) {
             code = compare_show(cli, &compare, &request.options);

@@ -15,16 +15,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char usage[] =
-    "attnzoo report [FILE|FOLDER]... - records of bench as one page\n"
-    "\n"
-    "  attnzoo report                          report.html, from results/: one file, opens offline\n"
-    "  attnzoo report -o html:page.html --title 'Our machines' results/ theirs.jsonl\n"
-    "  attnzoo report -o md                    the short form, as Markdown; needs no Python\n"
-    "  attnzoo report -o json                  what the page is made of\n"
-    "\n"
-    "The page has machines, rooflines, shares of the roof, speed-ups with intervals, scaling with length and threads, history over commits,\n"
-    "agreement, peers, and all measurements in a table to sort and filter.\n";
+static const char usage[] = "attnzoo report [FILE|FOLDER]... - records of bench as one page\n"
+                            "\n"
+                            "  attnzoo report                          report.html, from results/: one file, opens offline\n"
+                            "  attnzoo report -o html:page.html --title 'Our machines' results/ theirs.jsonl\n"
+                            "  attnzoo report -o md                    the short form, as Markdown; needs no Python\n"
+                            "  attnzoo report -o json                  what the page is made of\n"
+                            "\n"
+                            "The page has machines, rooflines, shares of the roof, speed-ups with intervals, scaling with length and "
+                            "threads, history over commits,\n"
+                            "agreement, peers, and all measurements in a table to sort and filter.\n";
 
 enum { KEY_TITLE = 256 };
 static const CliOption options[] = {
@@ -48,8 +48,8 @@ static bool find_renderer(char *path, size_t size)
     return access(path, R_OK) == 0;
 }
 
-/* Run a program with `input` (NULL: nothing) on its standard input and `to` (NULL: nowhere) as its standard output. Its exit code; 127: it is
- * not there; -1: it could not run or was killed. */
+/* Run a program with `input` (NULL: nothing) on its standard input and `to` (NULL: nowhere) as its standard output. Its exit code; 127: it
+ * is not there; -1: it could not run or was killed. */
 static int run(const char *const *words, const json_t *input, FILE *to)
 {
     int ends[2], status = 0;
@@ -90,7 +90,8 @@ static const char *find_python(void)
 {
     static const char *const pythons[] = {"python3", "/usr/bin/python3"};
     for (size_t i = 0; i < 2; i++) {
-        const char *const words[] = {pythons[i], "-c", "import importlib.util as u, sys\nsys.exit(not (u.find_spec('matplotlib') and u.find_spec('jinja2')))", NULL};
+        const char *const words[] = {
+            pythons[i], "-c", "import importlib.util as u, sys\nsys.exit(not (u.find_spec('matplotlib') and u.find_spec('jinja2')))", NULL};
         if (run(words, NULL, NULL) == 0)
             return pythons[i];
     }
@@ -108,11 +109,14 @@ static int draw(const char *title, const Loaded *loaded, FILE *to)
     int code = EXIT_USAGE;
     const char *python = find_python();
     if (!python) {
-        render_error("the page is drawn by Python's Matplotlib and Jinja2, which are not here; ./zoo report installs them, or by hand: apt-get install "
-                     "python3-matplotlib python3-jinja2 (dnf: the same names; pacman: python-matplotlib python-jinja); -o md needs neither");
+        render_error(
+            "the page is drawn by Python's Matplotlib and Jinja2, which are not here; ./zoo report installs them, or by hand: apt-get "
+            "install "
+            "python3-matplotlib python3-jinja2 (dnf: the same names; pacman: python-matplotlib python-jinja); -o md needs neither");
         code = EXIT_NOTHING;
     } else if (!find_renderer(renderer, sizeof renderer)) {
-        render_error("%s is not there: the program was built from a tree that is gone, or installed in part; -o md needs no renderer", renderer);
+        render_error("%s is not there: the program was built from a tree that is gone, or installed in part; -o md needs no renderer",
+                     renderer);
     } else {
         const char *const words[] = {python, "-B", renderer, "--title", title, NULL};
         const int ended = run(words, model, to);

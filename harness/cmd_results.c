@@ -124,7 +124,8 @@ static int merge(const Cli *cli, const Loaded *loaded)
             }
         }
     }
-    render_note("%zu records of %zu runs; %zu were met more than once", loaded->results.records, loaded->results.count, loaded->results.repeated);
+    render_note("%zu records of %zu runs; %zu were met more than once", loaded->results.records, loaded->results.count,
+                loaded->results.repeated);
     return cli_output_close(cli, &whole, EXIT_OK);
 }
 
@@ -192,7 +193,10 @@ int cmd_results(const Cli *cli, int argc, char **argv)
     Loaded loaded;
     int code = results_load(&as, argc, argv, optind, filter, keep_going, &loaded);
     if (code == EXIT_OK)
-        code = action == 0 ? list_runs(&as, &loaded) : action == 1 ? check(&loaded) : action == 2 ? merge(&as, &loaded) : export(&as, &loaded);
+        code = action == 0   ? list_runs(&as, &loaded)
+               : action == 1 ? check(&loaded)
+               : action == 2 ? merge(&as, &loaded)
+                             : export(&as, &loaded);
     results_unload(&loaded);
     return code;
 }

@@ -13,8 +13,11 @@
 const char *const compare_metric_names[] = {COMPARE_METRICS(NAME_OF)};
 const char *const compare_metric_units[] = {COMPARE_METRICS(UNIT_OF)};
 const char *const compare_metric_headings[] = {COMPARE_METRICS(HEADING_OF)};
-const char *const compare_evidence_names[] = {
-    [EVIDENCE_NONE] = "none", [EVIDENCE_SINGLE] = "single", [EVIDENCE_BASE] = "baseline", [EVIDENCE_PAIRED] = "paired", [EVIDENCE_UNPAIRED] = "unpaired"};
+const char *const compare_evidence_names[] = {[EVIDENCE_NONE] = "none",
+                                              [EVIDENCE_SINGLE] = "single",
+                                              [EVIDENCE_BASE] = "baseline",
+                                              [EVIDENCE_PAIRED] = "paired",
+                                              [EVIDENCE_UNPAIRED] = "unpaired"};
 
 bool compare_keys_parse(CompareKeys *keys, const char *what, const char *text, char *error, size_t error_size)
 {
@@ -135,13 +138,24 @@ typedef struct Work {
     size_t against[RESULTS_KEY_COUNT]; /* cells whose point and base differ in the key           */
 } Work;
 
-/* The latest point at a place; with `partner` set, only one that shares run and case with it. */
+/* Does the record say what the metric wants? `peak` of a run with other libraries is of another peak than that of bench. */
+static bool tells(CompareMetric metric, const Point *p)
+{
+    switch (metric) {
+    case METRIC_VS: return results_number(p->bench, "vs.ratio") > 0;
+    case METRIC_PEAK: return !isnan(results_number(p->bench, "peak.frac")) && strcmp(p->key[KEY_DRIVER], "bench") == 0;
+    case METRIC_ROOF: return !isnan(results_number(p->bench, "roof.frac"));
+    default: return true;
+    }
+}
+
+/* The latest point at a place that tells what is wanted; with `partner` set, only one that shares run and case with it. */
 static const Point *latest(const Work *w, const Point *row, const Point *column, const Point *partner)
 {
     const Point *found = NULL;
     for (size_t i = w->member_count; i-- > 0 && !found;)
         if (compare_same(&w->options->row, w->members[i], row) && compare_same(&w->options->column, w->members[i], column) &&
-            (!partner || points_paired(w->members[i], partner)))
+            (!partner || points_paired(w->members[i], partner)) && tells(w->options->metric, w->members[i]))
             found = w->members[i];
     return found;
 }
@@ -313,8 +327,10 @@ static void write_notes(Compare *compare, const Work *w)
             snprintf(against + strlen(against), sizeof against - strlen(against), "%s%s", *against ? ", " : "", results_key_names[key]);
     }
     if (*hidden) {
-        snprintf(text, sizeof text, "%zu cells have several measurements, which differ in: %s. Shown is the latest that has its baseline beside it; "
-                 "--filter, --row or --col keeps them apart", most, hidden);
+        snprintf(text, sizeof text,
+                 "%zu cells have several measurements, which differ in: %s. Shown is the latest that has its baseline beside it; "
+                 "--filter, --row or --col keeps them apart",
+                 most, hidden);
         json_array_append_new(compare->notes, json_string(text));
     }
     if (*against) {
@@ -322,8 +338,9 @@ static void write_notes(Compare *compare, const Work *w)
         json_array_append_new(compare->notes, json_string(text));
     }
     if (w->against[KEY_MACHINE] || (w->options->metric == METRIC_SPEEDUP && has_key(&w->options->column, KEY_MACHINE)))
-        json_array_append_new(compare->notes, json_string("times of different machines are compared; to compare how well kernels use them, take "
-                                                          "--metric roof, peak or vs"));
+        json_array_append_new(compare->notes,
+                              json_string("times of different machines are compared; to compare how well kernels use them, take "
+                                          "--metric roof, peak or vs"));
 }
 
 static size_t intervals(const Compare *compare)

@@ -73,7 +73,8 @@ bool compare_same(const CompareKeys *keys, const Point *a, const Point *b);
  * memory). Returns their count. */
 size_t compare_distinct(const CompareKeys *keys, const Points *all, const Point *const *points, size_t count, const Point ***list);
 
-/* Texts of those `keys` of a point that vary, joined by blanks. compare_varying: which do among `count` points; the first is always named. */
+/* Texts of those `keys` of a point that vary, joined by blanks. compare_varying: which do among `count` points; the first is always named.
+ */
 const char *compare_label(json_t *strings, const CompareKeys *keys, const bool *varies, const Point *point);
 void compare_varying(const CompareKeys *keys, const Point *const *points, size_t count, bool *varies);
 

@@ -49,7 +49,8 @@ static void show_cell(RenderTable *table, const CompareCell *cell, CompareMetric
         snprintf(range, sizeof range, " ±?");
     const bool decided = ratio && bounded(v) && (v.lo > 1 || v.hi < 1);
     const RenderStyle style = !ratio || !decided ? STYLE_PLAIN : v.median > 1 ? STYLE_GOOD : STYLE_BAD;
-    render_cell(table, style, "%s%s%s%s", cell->evidence == EVIDENCE_UNPAIRED ? "~" : "", text, range, ratio && bounded(v) && !decided ? " =" : "");
+    render_cell(table, style, "%s%s%s%s", cell->evidence == EVIDENCE_UNPAIRED ? "~" : "", text, range,
+                ratio && bounded(v) && !decided ? " =" : "");
 }
 
 static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric metric)
@@ -61,7 +62,8 @@ static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric m
         if (t->mean_rows[c] == 0 || (metric == METRIC_SPEEDUP && c == t->base))
             render_cell(table, STYLE_DIM, "-");
         else if (t->mean_rows[c] < t->rows)
-            render_cell(table, STYLE_BOLD, "%s (%zu of %zu)", compare_value(metric, t->mean[c], text, sizeof text), t->mean_rows[c], t->rows);
+            render_cell(table, STYLE_BOLD, "%s (%zu of %zu)", compare_value(metric, t->mean[c], text, sizeof text), t->mean_rows[c],
+                        t->rows);
         else
             render_cell(table, STYLE_BOLD, "%s", compare_value(metric, t->mean[c], text, sizeof text));
     }
@@ -74,8 +76,9 @@ void compare_print_tables(const Cli *cli, const Compare *compare, const CompareO
     for (size_t i = 0; i < compare->count; i++) {
         const CompareTable *t = &compare->tables[i];
         RenderTable *table = render_table(t->columns + 1);
-        fprintf(to, "%s%s%s%s%s%s%s%s\n\n", i ? "\n" : "", mark, *mark ? " " : "", t->title, *t->title ? ": " : "", compare_metric_headings[options->metric],
-                options->metric == METRIC_SPEEDUP ? " " : "", options->metric == METRIC_SPEEDUP ? t->column[t->base] : "");
+        fprintf(to, "%s%s%s%s%s%s%s%s\n\n", i ? "\n" : "", mark, *mark ? " " : "", t->title, *t->title ? ": " : "",
+                compare_metric_headings[options->metric], options->metric == METRIC_SPEEDUP ? " " : "",
+                options->metric == METRIC_SPEEDUP ? t->column[t->base] : "");
         render_column(table, 0, "", false);
         for (size_t c = 0; c < t->columns; c++) {
             char heading[1100];
@@ -107,7 +110,8 @@ void compare_print_tables(const Cli *cli, const Compare *compare, const CompareO
     if (open)
         fprintf(to, "%s±? too few rounds for an interval at this level.", dot);
     if (unpaired)
-        fprintf(to, "%s~  unpaired, the weaker evidence: times of different runs; how the machine drifted between them is in no interval.", dot);
+        fprintf(to, "%s~  unpaired, the weaker evidence: times of different runs; how the machine drifted between them is in no interval.",
+                dot);
     if (options->metric == METRIC_SPEEDUP || same || unpaired || open)
         fputc('\n', to);
 }
@@ -117,11 +121,12 @@ void compare_print_tables(const Cli *cli, const Compare *compare, const CompareO
 static json_t *cell_json(const CompareTable *t, size_t r, size_t c, const CompareOptions *options)
 {
     const CompareCell *cell = &t->cells[r * t->columns + c];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:s, s:s, s:s}", "table", t->title, "row", t->row[r], "column",
-                     t->column[c], "metric", compare_metric_names[options->metric], "unit", compare_metric_units[options->metric], "value",
-                     records_real(cell->value.median), "lo", records_real(cell->value.lo), "hi", records_real(cell->value.hi), "n", (int)cell->value.n, "evidence",
-                     compare_evidence_names[cell->evidence], "time", records_real(cell->point->median), "run", cell->point->run->id, "baseline",
-                     cell->base ? t->column[t->base] : "", "baseline_run", cell->base ? cell->base->run->id : "");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:s, s:s, s:s}", "table", t->title, "row", t->row[r],
+                     "column", t->column[c], "metric", compare_metric_names[options->metric], "unit", compare_metric_units[options->metric],
+                     "value", records_real(cell->value.median), "lo", records_real(cell->value.lo), "hi", records_real(cell->value.hi), "n",
+                     (int)cell->value.n, "evidence", compare_evidence_names[cell->evidence], "time", records_real(cell->point->median),
+                     "run", cell->point->run->id, "baseline", cell->base ? t->column[t->base] : "", "baseline_run",
+                     cell->base ? cell->base->run->id : "");
 }
 
 static json_t *all_cells(const Compare *compare, const CompareOptions *options)
@@ -141,8 +146,9 @@ static json_t *means(const Compare *compare)
     for (size_t i = 0; i < compare->count; i++)
         for (size_t c = 0; c < compare->tables[i].columns; c++)
             if (compare->tables[i].mean_rows[c])
-                json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:i}", "table", compare->tables[i].title, "column", compare->tables[i].column[c],
-                                                      "geomean", records_real(compare->tables[i].mean[c]), "rows", (int)compare->tables[i].mean_rows[c]));
+                json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:i}", "table", compare->tables[i].title, "column",
+                                                      compare->tables[i].column[c], "geomean", records_real(compare->tables[i].mean[c]),
+                                                      "rows", (int)compare->tables[i].mean_rows[c]));
     return list;
 }
 
@@ -191,8 +197,8 @@ static void for_programs(const Cli *cli, const Compare *compare, const CompareOp
             fputc('\n', to);
         }
     } else {
-        json_t *whole = json_pack("{s:i, s:s, s:O, s:o, s:O}", "v", 1, "metric", compare_metric_names[options->metric], "cells", cells, "means",
-                                  means(compare), "notes", compare->notes);
+        json_t *whole = json_pack("{s:i, s:s, s:O, s:o, s:O}", "v", 1, "metric", compare_metric_names[options->metric], "cells", cells,
+                                  "means", means(compare), "notes", compare->notes);
         json_dumpf(whole, to, flags | JSON_INDENT(1));
         fputc('\n', to);
         json_decref(whole);

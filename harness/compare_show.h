@@ -14,7 +14,8 @@ void compare_print_tables(const Cli *cli, const Compare *compare, const CompareO
 /* Share, time, rate or ratio in a person's units. Returns buffer. */
 const char *compare_value(CompareMetric metric, double value, char *buffer, size_t size);
 
-/* A table for each `options->table` and row: the fastest verified kernel of each machine, by the run that measured the most kernels there. */
+/* A table for each `options->table` and row: the fastest verified kernel of each machine, by the run that measured the most kernels there.
+ */
 int compare_winners(const Cli *cli, const Points *points, const CompareOptions *options);
 
 /* What each machine would lose if it ran the winner of another one. EXIT_NOTHING, with a sentence, for a single machine. */

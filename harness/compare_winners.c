@@ -1,5 +1,5 @@
-/* compare_winners.c - the fastest kernel of each machine, and what another machine's choice would cost there. All of it is paired: the ratio
- * `best` of a record compares with the fastest kernel in the same rounds. Kernels that did not pass their verification do not win. */
+/* compare_winners.c - the fastest kernel of each machine, and what another machine's choice would cost there. All of it is paired: the
+ * ratio `best` of a record compares with the fastest kernel in the same rounds. Kernels that did not pass their verification do not win. */
 #include "harness/compare_show.h"
 #include "harness/render.h"
 
@@ -165,7 +165,8 @@ static void add_loss(RenderTable *table, const Points *points, const Point *here
     if (!p) {
         const bool has = machine_has(here, other->first->key[KEY_ISA]);
         loss->missing++;
-        render_cell(table, STYLE_DIM, "n/a: %s%s", has ? "not measured: " : "no ", has ? other->first->key[KEY_KERNEL] : other->first->key[KEY_ISA]);
+        render_cell(table, STYLE_DIM, "n/a: %s%s", has ? "not measured: " : "no ",
+                    has ? other->first->key[KEY_KERNEL] : other->first->key[KEY_ISA]);
         return;
     }
     const StatsInterval r = p == own->first ? (StatsInterval){0, 1, 1, 1} : points_ratio(own->first, p, 0.01);
@@ -189,8 +190,8 @@ static void add_losses(RenderTable *table, const Loss *losses, size_t count, con
         if (losses[x].count == 0)
             render_cell(table, STYLE_DIM, "-");
         else
-            render_cell(table, STYLE_BOLD, "%+.1f %% (%zu cases)", 100 * ((worst ? losses[x].worst : exp(losses[x].sum / (double)losses[x].count)) - 1),
-                        losses[x].count);
+            render_cell(table, STYLE_BOLD, "%+.1f %% (%zu cases)",
+                        100 * ((worst ? losses[x].worst : exp(losses[x].sum / (double)losses[x].count)) - 1), losses[x].count);
     }
 }
 
@@ -204,7 +205,8 @@ int compare_portability(const Cli *cli, const Points *points, const CompareOptio
         return EXIT_USAGE;
     }
     if (l.machines < 2) {
-        render_error("--portability needs records of two machines or more; these are of %zu: run bench on another one and merge", l.machines);
+        render_error("--portability needs records of two machines or more; these are of %zu: run bench on another one and merge",
+                     l.machines);
         layout_free(&l);
         return EXIT_NOTHING;
     }

@@ -43,7 +43,8 @@ static double best_rate(const json_t *machine, const char *prefix)
 
 static void machines(const json_t *model, FILE *to)
 {
-    static const char *const headings[] = {"machine", "processor", "cores", "GFLOP/s", "Gexp/s", "L1 GB/s", "L2 GB/s", "LLC GB/s", "DRAM GB/s", "cases"};
+    static const char *const headings[] = {"machine", "processor", "cores",    "GFLOP/s",   "Gexp/s",
+                                           "L1 GB/s", "L2 GB/s",   "LLC GB/s", "DRAM GB/s", "cases"};
     static const char *const rates[] = {"f32.", "exp.f32.", "bw.l1", "bw.l2", "bw.llc", "bw.dram"};
     RenderTable *table = headed(headings, 10, 2);
     size_t i, r;
@@ -56,8 +57,9 @@ static void machines(const json_t *model, FILE *to)
                 cases += json_integer_value(json_object_get(run, "cases"));
         render_row(table);
         render_cell(table, STYLE_PLAIN, "%s%s%s%s", results_text(machine, "mkey"), *label ? " (" : "", label, *label ? ")" : "");
-        render_cell(table, STYLE_PLAIN, "%s, family %.0f model %.0f%s%s", results_text(machine, "cpu.brand"), results_number(machine, "cpu.family"),
-                    results_number(machine, "cpu.model"), *hypervisor ? ", guest of " : "", hypervisor);
+        render_cell(table, STYLE_PLAIN, "%s, family %.0f model %.0f%s%s", results_text(machine, "cpu.brand"),
+                    results_number(machine, "cpu.family"), results_number(machine, "cpu.model"), *hypervisor ? ", guest of " : "",
+                    hypervisor);
         render_cell(table, STYLE_PLAIN, "%.0f", results_number(machine, "topo.cores"));
         for (size_t k = 0; k < sizeof rates / sizeof *rates; k++)
             rate_cell(table, best_rate(machine, rates[k]));
@@ -76,8 +78,10 @@ static void shares(const Cli *cli, const Points *points, FILE *to)
     if (!compare_make(&compare, points, &options, error, sizeof error)) {
         render_error("%s", error);
     } else {
-        fputs("\n### Share of the roof\n\nThe least time that multiply-adds, exponentials and memory allow, over the measured time; the latest "
-              "measurement of each.\n\n", to);
+        fputs("\n### Share of the roof\n\nThe least time that multiply-adds, exponentials and memory allow, over the measured time; the "
+              "latest "
+              "measurement of each.\n\n",
+              to);
         Cli md = *cli;
         md.format = "md";
         compare_print_tables(&md, &compare, &options, "####", to);
@@ -105,8 +109,10 @@ static void agreement(const json_t *model, FILE *to)
                 render_cell(table, STYLE_PLAIN, k == 2 ? "%.1e" : "%.3f", worst);
         }
     }
-    fputs("\n### Agreement with double precision\n\nOver all shapes and machines above: eta is the error over its proven bound (above 1 fails), z over its "
-          "modelled deviation (above 12 fails).\n\n", to);
+    fputs("\n### Agreement with double precision\n\nOver all shapes and machines above: eta is the error over its proven bound (above 1 "
+          "fails), z over its "
+          "modelled deviation (above 12 fails).\n\n",
+          to);
     print(table, to);
 }
 

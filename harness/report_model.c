@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* What tells two measurements of the same thing apart from two things. */
-static const ResultsKey identity[] = {KEY_MACHINE, KEY_KERNEL, KEY_PEER, KEY_SHAPE, KEY_DTYPE, KEY_THREADS, KEY_CACHE, KEY_DIST};
+static const ResultsKey identity[] = {KEY_MACHINE, KEY_KERNEL, KEY_PEER, KEY_SHAPE, KEY_DTYPE, KEY_THREADS, KEY_CACHE, KEY_DIST,
+                                      KEY_DRIVER};
 
 static bool same_thing(const Point *a, const Point *b)
 {
@@ -27,7 +28,8 @@ static void copy(json_t *to, const json_t *from, const char *const *fields)
 static json_t *point_json(const Points *points, size_t index)
 {
     static const char *const of_case[] = {"case", "flop", "exp", "bytes", "level", NULL};
-    static const char *const of_bench[] = {"med", "min", "mad", "p90", "rounds", "iters", "flops", "vs", "best", "peak", "roof", "flags", "energy", NULL};
+    static const char *const of_bench[] = {"med", "min",  "mad",  "p90",  "rounds", "iters",  "flops",
+                                           "vs",  "best", "peak", "roof", "flags",  "energy", NULL};
     static const char *const of_verify[] = {"status", "eta", "z", "max_abs", "max_ulp", "rel_l2_row", NULL};
     const Point *p = &points->at[index];
     json_t *object = json_object();
@@ -80,10 +82,10 @@ static json_t *run_json(const Loaded *loaded, const Points *points, const Result
         p++;
     const bool has = p < points->at + points->count;
     json_t *end = json_object_get(run->end, "exit"), *load = json_object_get(json_object_get(run->host, "env"), "loadavg1");
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:O?, s:O?, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"), "commit",
-                     has ? p->key[KEY_COMMIT] : results_text(run->host, "build.commit"), "compiler", results_text(run->host, "build.cc"), "date",
-                     has ? p->key[KEY_DATE] : "", "cases", (int)count_type(run, "case"), "measured", (int)count_type(run, "bench"), "exit", end,
-                     "load", load, "file", loaded->labels[run->source]);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:O?, s:O?, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"),
+                     "commit", has ? p->key[KEY_COMMIT] : results_text(run->host, "build.commit"), "compiler",
+                     results_text(run->host, "build.cc"), "date", has ? p->key[KEY_DATE] : "", "cases", (int)count_type(run, "case"),
+                     "measured", (int)count_type(run, "bench"), "exit", end, "load", load, "file", loaded->labels[run->source]);
 }
 
 /* One object a control: what the machine did to a kernel and its own copy. */
@@ -97,9 +99,29 @@ static void add_controls(json_t *list, const ResultsRun *run)
         const json_t *of = results_find(run, "case", results_text(record, "case"), NULL);
         if (strcmp(results_type(record), "control") != 0 || !of)
             continue;
-        json_t *object = json_pack("{s:s, s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"), "shape", results_text(of, "shape"));
+        json_t *object =
+            json_pack("{s:s, s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"), "shape", results_text(of, "shape"));
         copy(object, record, fields);
         copy(object, json_object_get(of, "noise"), noise);
+        json_array_append_new(list, object);
+    }
+}
+
+/* Whole processes under hyperfine: the record of each kernel with what its `processes` record says of the shape. */
+static void add_processes(json_t *list, const ResultsRun *run)
+{
+    static const char *const fields[] = {"kernel", "setup", "first", "call", "inside", "agreement", NULL};
+    static const char *const of_shape[] = {"shape", "name", "threads", "start", "choice", "chosen", NULL};
+    size_t i;
+    const json_t *record, *shape = NULL;
+    json_array_foreach(run->records, i, record) {
+        if (strcmp(results_type(record), "processes") == 0)
+            shape = record;
+        if (strcmp(results_type(record), "process") != 0 || strcmp(results_text(record, "case"), results_text(shape, "case")) != 0)
+            continue;
+        json_t *object = json_pack("{s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"));
+        copy(object, record, fields);
+        copy(object, shape, of_shape);
         json_array_append_new(list, object);
     }
 }
@@ -119,14 +141,16 @@ static void add_agreement(json_t *kernels, const ResultsRun *run)
     const json_t *record;
     json_array_foreach(run->records, i, record) {
         char key[512];
-        const char *machine = results_text(run->host, "mkey"), *kernel = results_text(record, "kernel"), *status = results_text(record, "status");
+        const char *machine = results_text(run->host, "mkey"), *kernel = results_text(record, "kernel"),
+                   *status = results_text(record, "status");
         if (strcmp(results_type(record), "verify") != 0)
             continue;
         snprintf(key, sizeof key, "%s %s", machine, kernel);
         json_t *object = json_object_get(kernels, key);
         if (!object) {
             object = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:n, s:n, s:n, s:n, s:n}", "machine", machine, "kernel", kernel, "isa",
-                               results_text(record, "isa"), "pass", 0, "fail", 0, "crash", 0, "skip", 0, "eta", "z", "max_abs", "max_ulp", "rel_l2_row");
+                               results_text(record, "isa"), "pass", 0, "fail", 0, "crash", 0, "skip", 0, "eta", "z", "max_abs", "max_ulp",
+                               "rel_l2_row");
             json_object_set_new(kernels, key, object);
         }
         json_t *count = json_object_get(object, status);
@@ -150,7 +174,8 @@ static json_t *values(json_t *object)
 
 json_t *report_model(const Loaded *loaded)
 {
-    json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *kernels = json_object();
+    json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *processes = json_array();
+    json_t *kernels = json_object();
     size_t partial = 0;
     for (size_t i = 0; i < loaded->points.count; i++)
         json_array_append_new(points, point_json(&loaded->points, i));
@@ -158,10 +183,11 @@ json_t *report_model(const Loaded *loaded)
         const ResultsRun *run = &loaded->results.runs[r];
         json_array_append_new(runs, run_json(loaded, &loaded->points, run));
         add_controls(controls, run);
+        add_processes(processes, run);
         add_agreement(kernels, run);
         partial += !run->end;
     }
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:O}", "v", 1, "program", attn_version(), "machines", values(machines_json(loaded)),
-                     "runs", runs, "points", points, "controls", controls, "agreement", values(kernels), "partial", (int)partial, "notes",
-                     loaded->results.notes);
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:O}", "v", 1, "program", attn_version(), "machines",
+                     values(machines_json(loaded)), "runs", runs, "points", points, "controls", controls, "processes", processes,
+                     "agreement", values(kernels), "partial", (int)partial, "notes", loaded->results.notes);
 }

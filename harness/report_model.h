@@ -5,8 +5,8 @@
 #include "harness/cli.h"
 #include "harness/results_load.h"
 
-/* {v, program, machines: [...], runs: [...], points: [...], controls: [...], agreement: [...], partial}: results/README.md has the units.
- * Nothing in it depends on when or where it was made. NULL: out of memory. */
+/* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], agreement: [...], partial, notes}:
+ * results/README.md has the units. Nothing in it depends on when or where it was made. NULL: out of memory. */
 json_t *report_model(const Loaded *loaded);
 
 /* Machines, winners, shares of the roof, agreement, controls, as Markdown. Returns an exit code. */

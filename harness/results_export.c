@@ -43,8 +43,9 @@ static void moments(const json_t *times, double *mean, double *deviation, double
 /* "sdpa f32 b1_h8_q512_k512_d64 t1 hot": what a case is, wherever it was measured. */
 static void case_name(const Point *p, char *name, size_t size)
 {
-    snprintf(name, size, "%s %s %s t%s %s%s%s", p->key[KEY_OP], p->key[KEY_DTYPE], p->key[KEY_SHAPE], p->key[KEY_THREADS], p->key[KEY_CACHE],
-             strcmp(p->key[KEY_DIST], "normal") == 0 ? "" : " ", strcmp(p->key[KEY_DIST], "normal") == 0 ? "" : p->key[KEY_DIST]);
+    snprintf(name, size, "%s %s %s t%s %s%s%s", p->key[KEY_OP], p->key[KEY_DTYPE], p->key[KEY_SHAPE], p->key[KEY_THREADS],
+             p->key[KEY_CACHE], strcmp(p->key[KEY_DIST], "normal") == 0 ? "" : " ",
+             strcmp(p->key[KEY_DIST], "normal") == 0 ? "" : p->key[KEY_DIST]);
 }
 
 void export_hyperfine(const Points *points, FILE *to)
@@ -61,9 +62,10 @@ void export_hyperfine(const Points *points, FILE *to)
             if (*p->key[key])
                 json_object_set_new(parameters, results_key_names[key], json_string(p->key[key]));
         moments(times, &mean, &deviation, &most);
-        json_array_append_new(results, json_pack("{s:s, s:f, s:o, s:f, s:n, s:n, s:o, s:f, s:o, s:o}", "command", command, "mean", mean, "stddev",
-                                                 records_real(deviation), "median", p->median, "user", "system", "min",
-                                                 records_real(results_number(p->bench, "min")), "max", most, "times", times, "parameters", parameters));
+        json_array_append_new(results, json_pack("{s:s, s:f, s:o, s:f, s:n, s:n, s:o, s:f, s:o, s:o}", "command", command, "mean", mean,
+                                                 "stddev", records_real(deviation), "median", p->median, "user", "system", "min",
+                                                 records_real(results_number(p->bench, "min")), "max", most, "times", times, "parameters",
+                                                 parameters));
     }
     json_t *whole = json_pack("{s:o}", "results", results);
     json_dumpf(whole, to, EXPORT_FLAGS | JSON_INDENT(2));
@@ -93,7 +95,8 @@ void export_benchstat(const Points *points, FILE *to)
             fputs("Benchmark", to);
             fputc(p->key[KEY_OP][0] - 'a' + 'A', to); /* Go wants a capital here */
             print_word(p->key[KEY_OP] + 1, to);
-            for (const ResultsKey *key = (const ResultsKey[]){KEY_DTYPE, KEY_SHAPE, KEY_THREADS, KEY_CACHE, KEY_DIST, KEY_KERNEL, RESULTS_KEY_COUNT};
+            for (const ResultsKey *key =
+                     (const ResultsKey[]){KEY_DTYPE, KEY_SHAPE, KEY_THREADS, KEY_CACHE, KEY_DIST, KEY_KERNEL, RESULTS_KEY_COUNT};
                  *key != RESULTS_KEY_COUNT; key++) {
                 fprintf(to, "/%s=", results_key_names[*key]);
                 print_word(p->key[*key], to);
@@ -129,12 +132,29 @@ void export_gha(const Points *points, FILE *to)
 
 RenderTable *export_table(const Points *points)
 {
-    static const struct { const char *name, *path; bool of_case; } figures[] = {
-        {"median_s", "med", false}, {"min_s", "min", false}, {"mad_s", "mad", false}, {"p90_s", "p90", false}, {"rounds", "rounds", false},
-        {"flop", "flop", true}, {"exp", "exp", true}, {"bytes", "bytes", true}, {"flop_per_s", "flops", false},
-        {"peak_share", "peak.frac", false}, {"peak_lo", "peak.lo", false}, {"peak_hi", "peak.hi", false}, {"roof_share", "roof.frac", false},
-        {"roof_lo", "roof.lo", false}, {"roof_hi", "roof.hi", false}, {"time_over_baseline", "vs.ratio", false}, {"vs_lo", "vs.lo", false},
-        {"vs_hi", "vs.hi", false}, {"time_over_fastest", "best.ratio", false}, {"best_lo", "best.lo", false}, {"best_hi", "best.hi", false},
+    static const struct { const char *name, *path; bool of_case;
+    } figures[] = {
+        {"median_s", "med", false},
+        {"min_s", "min", false},
+        {"mad_s", "mad", false},
+        {"p90_s", "p90", false},
+        {"rounds", "rounds", false},
+        {"flop", "flop", true},
+        {"exp", "exp", true},
+        {"bytes", "bytes", true},
+        {"flop_per_s", "flops", false},
+        {"peak_share", "peak.frac", false},
+        {"peak_lo", "peak.lo", false},
+        {"peak_hi", "peak.hi", false},
+        {"roof_share", "roof.frac", false},
+        {"roof_lo", "roof.lo", false},
+        {"roof_hi", "roof.hi", false},
+        {"time_over_baseline", "vs.ratio", false},
+        {"vs_lo", "vs.lo", false},
+        {"vs_hi", "vs.hi", false},
+        {"time_over_fastest", "best.ratio", false},
+        {"best_lo", "best.lo", false},
+        {"best_hi", "best.hi", false},
     };
     enum { FIGURES = sizeof figures / sizeof *figures };
     RenderTable *table = render_table(RESULTS_KEY_COUNT + FIGURES + 3);

@@ -6,11 +6,12 @@
 
 #include "harness/results_points.h"
 
-/* {"results": [{command, mean, stddev, median, user, system, min, max, times, parameters}]} of hyperfine --export-json: seconds of one call.
- * user and system are null: one process measures them all. */
+/* {"results": [{command, mean, stddev, median, user, system, min, max, times, parameters}]} of hyperfine --export-json: seconds of one
+ * call. user and system are null: one process measures them all. */
 void export_hyperfine(const Points *points, FILE *to);
 
-/* The text of Go's testing package, which benchstat reads: one line a sample. A change of machine, commit or compiler is a "key: value" line. */
+/* The text of Go's testing package, which benchstat reads: one line a sample. A change of machine, commit or compiler is a "key: value"
+ * line. */
 void export_benchstat(const Points *points, FILE *to);
 
 /* [{name, unit, value, range, extra}] of github-action-benchmark's customSmallerIsBetter. */

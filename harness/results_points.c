@@ -77,6 +77,7 @@ static void describe_run(Points *points, const ResultsRun *run, const char *cons
     key[KEY_RUN] = run->id;
     key[KEY_DATE] = date_of(points, run->id);
     key[KEY_FILE] = labels[run->source];
+    key[KEY_DRIVER] = json_object_get(run->host, "peers") ? "peers" : "bench";
 }
 
 static void describe(Points *points, Point *p)

@@ -19,6 +19,7 @@
     X(KERNEL, "kernel", false, "kernel, or level of mha") \
     X(ISA, "isa", true, "instruction set of the kernel") \
     X(PEER, "peer", false, "another library and its version; empty: attnzoo") \
+    X(DRIVER, "driver", false, "who measured: bench, or peers, beside other libraries") \
     X(OP, "op", true, "sdpa, linear, mha") \
     X(SHAPE, "shape", false, "canonical shape") \
     X(NAME, "name", true, "preset, else the shape") \

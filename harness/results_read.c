@@ -27,26 +27,79 @@ static const struct {
     Kind kind;
     bool required;
 } fields[] = {
-    {"host", "mkey", NAME, true}, {"host", "cpu", OBJECT, true}, {"host", "cpu.brand", TEXT, false}, {"host", "cpu.vendor", TEXT, false},
-    {"host", "cpu.hyp", TEXT, false}, {"host", "build", OBJECT, true}, {"host", "build.commit", NAME, true}, {"host", "build.cc", TEXT, false},
-    {"host", "build.cflags", TEXT, false}, {"host", "build.version", TEXT, false}, {"host", "peaks", OBJECT, false},
-    {"case", "case", NAME, true}, {"case", "shape", NAME, true}, {"case", "op", NAME, false}, {"case", "name", TEXT, false},
-    {"case", "dtype", NAME, true}, {"case", "threads", WHOLE, true}, {"case", "cache", NAME, true}, {"case", "dist", NAME, true},
-    {"case", "seed", NUMBER, true}, {"case", "flop", NUMBER, true}, {"case", "exp", NUMBER, true}, {"case", "bytes", NUMBER, true},
-    {"case", "level", TEXT, false}, {"case", "peaks", OBJECT, false}, {"case", "noise", OBJECT, false},
-    {"verify", "case", NAME, true}, {"verify", "kernel", NAME, true}, {"verify", "isa", TEXT, false}, {"verify", "status", NAME, true},
-    {"verify", "eta", NUMBER, false}, {"verify", "z", NUMBER, false}, {"verify", "max_abs", NUMBER, false}, {"verify", "max_ulp", NUMBER, false},
-    {"verify", "rel_l2_row", NUMBER, false}, {"verify", "rows", WHOLE, false}, {"verify", "why", TEXT, false},
-    {"bench", "case", NAME, true}, {"bench", "kernel", NAME, true}, {"bench", "isa", TEXT, false}, {"bench", "med", POSITIVE, true},
-    {"bench", "min", POSITIVE, false}, {"bench", "mad", NUMBER, false}, {"bench", "p90", POSITIVE, false}, {"bench", "ns", SAMPLES, false},
-    {"bench", "flops", NUMBER, false}, {"bench", "vs", OBJECT, false}, {"bench", "vs.kernel", NAME, false}, {"bench", "vs.ratio", POSITIVE, false},
-    {"bench", "vs.lo", NUMBER, false}, {"bench", "vs.hi", NUMBER, false}, {"bench", "best", OBJECT, false}, {"bench", "best.kernel", NAME, false},
-    {"bench", "best.ratio", POSITIVE, false}, {"bench", "best.lo", NUMBER, false}, {"bench", "best.hi", NUMBER, false},
-    {"bench", "peak", OBJECT, false}, {"bench", "peak.frac", NUMBER, false}, {"bench", "peak.lo", NUMBER, false}, {"bench", "peak.hi", NUMBER, false},
-    {"bench", "peak.isa", TEXT, false}, {"bench", "roof", OBJECT, false}, {"bench", "roof.frac", NUMBER, false}, {"bench", "roof.lo", NUMBER, false},
-    {"bench", "roof.hi", NUMBER, false}, {"bench", "roof.bound", TEXT, false}, {"bench", "roof.t", NUMBER, false},
-    {"control", "case", NAME, true}, {"control", "kernel", NAME, true}, {"control", "ratio", POSITIVE, true}, {"control", "lo", NUMBER, false},
-    {"control", "hi", NUMBER, false}, {"end", "exit", WHOLE, true},
+    {"host", "mkey", NAME, true},
+    {"host", "cpu", OBJECT, true},
+    {"host", "cpu.brand", TEXT, false},
+    {"host", "cpu.vendor", TEXT, false},
+    {"host", "cpu.hyp", TEXT, false},
+    {"host", "build", OBJECT, true},
+    {"host", "build.commit", NAME, true},
+    {"host", "build.cc", TEXT, false},
+    {"host", "build.cflags", TEXT, false},
+    {"host", "build.version", TEXT, false},
+    {"host", "peaks", OBJECT, false},
+    {"case", "case", NAME, true},
+    {"case", "shape", NAME, true},
+    {"case", "op", NAME, false},
+    {"case", "name", TEXT, false},
+    {"case", "dtype", NAME, true},
+    {"case", "threads", WHOLE, true},
+    {"case", "cache", NAME, true},
+    {"case", "dist", NAME, true},
+    {"case", "seed", NUMBER, true},
+    {"case", "flop", NUMBER, true},
+    {"case", "exp", NUMBER, true},
+    {"case", "bytes", NUMBER, true},
+    {"case", "level", TEXT, false},
+    {"case", "peaks", OBJECT, false},
+    {"case", "noise", OBJECT, false},
+    {"verify", "case", NAME, true},
+    {"verify", "kernel", NAME, true},
+    {"verify", "isa", TEXT, false},
+    {"verify", "status", NAME, true},
+    {"verify", "eta", NUMBER, false},
+    {"verify", "z", NUMBER, false},
+    {"verify", "max_abs", NUMBER, false},
+    {"verify", "max_ulp", NUMBER, false},
+    {"verify", "rel_l2_row", NUMBER, false},
+    {"verify", "rows", WHOLE, false},
+    {"verify", "why", TEXT, false},
+    {"bench", "case", NAME, true},
+    {"bench", "kernel", NAME, true},
+    {"bench", "isa", TEXT, false},
+    {"bench", "med", POSITIVE, true},
+    {"bench", "min", POSITIVE, false},
+    {"bench", "mad", NUMBER, false},
+    {"bench", "p90", POSITIVE, false},
+    {"bench", "ns", SAMPLES, false},
+    {"bench", "flops", NUMBER, false},
+    {"bench", "vs", OBJECT, false},
+    {"bench", "vs.kernel", NAME, false},
+    {"bench", "vs.ratio", POSITIVE, false},
+    {"bench", "vs.lo", NUMBER, false},
+    {"bench", "vs.hi", NUMBER, false},
+    {"bench", "best", OBJECT, false},
+    {"bench", "best.kernel", NAME, false},
+    {"bench", "best.ratio", POSITIVE, false},
+    {"bench", "best.lo", NUMBER, false},
+    {"bench", "best.hi", NUMBER, false},
+    {"bench", "peak", OBJECT, false},
+    {"bench", "peak.frac", NUMBER, false},
+    {"bench", "peak.lo", NUMBER, false},
+    {"bench", "peak.hi", NUMBER, false},
+    {"bench", "peak.isa", TEXT, false},
+    {"bench", "roof", OBJECT, false},
+    {"bench", "roof.frac", NUMBER, false},
+    {"bench", "roof.lo", NUMBER, false},
+    {"bench", "roof.hi", NUMBER, false},
+    {"bench", "roof.bound", TEXT, false},
+    {"bench", "roof.t", NUMBER, false},
+    {"control", "case", NAME, true},
+    {"control", "kernel", NAME, true},
+    {"control", "ratio", POSITIVE, true},
+    {"control", "lo", NUMBER, false},
+    {"control", "hi", NUMBER, false},
+    {"end", "exit", WHOLE, true},
 };
 
 static const json_t *at_path(const json_t *object, const char *path)
@@ -106,8 +159,8 @@ static void find_fault(const json_t *record, char *fault, size_t size)
     else if (!json_is_integer(version))
         snprintf(fault, size, "has no version 'v'; allowed: %d", RESULTS_VERSION);
     else if (json_integer_value(version) != RESULTS_VERSION)
-        snprintf(fault, size, "is a record of version %lld; this program reads version %d%s", (long long)json_integer_value(version), RESULTS_VERSION,
-                 json_integer_value(version) > RESULTS_VERSION ? ", a newer one is needed" : "");
+        snprintf(fault, size, "is a record of version %lld; this program reads version %d%s", (long long)json_integer_value(version),
+                 RESULTS_VERSION, json_integer_value(version) > RESULTS_VERSION ? ", a newer one is needed" : "");
     else if (!holds(run, NAME))
         snprintf(fault, size, "names no run; allowed: %s", allowed[NAME]);
     for (size_t i = 0; !*fault && i < sizeof fields / sizeof *fields; i++) {
@@ -195,8 +248,9 @@ static bool add_record(Results *results, json_t *record, const char *path, size_
         ok = json_equal(kept, record);
         results->repeated += ok;
         if (!ok)
-            snprintf(error, error_size, "%s:%zu: another '%s' of run %s than in %s:%lld; records are never edited, so one of the two is damaged",
-                     path, line, place, run->id, json_string_value(json_array_get(results->paths, (size_t)number_of(before, "file"))),
+            snprintf(error, error_size,
+                     "%s:%zu: another '%s' of run %s than in %s:%lld; records are never edited, so one of the two is damaged", path, line,
+                     place, run->id, json_string_value(json_array_get(results->paths, (size_t)number_of(before, "file"))),
                      number_of(before, "line"));
     } else {
         ok = json_array_append(run->records, record) == 0 &&
@@ -215,7 +269,8 @@ static bool add_record(Results *results, json_t *record, const char *path, size_
     return ok;
 }
 
-/* One line into *buffer without its newline. 1: a line, *ended says whether it had a newline; 0: end of file; -1: too long; -2: no memory. */
+/* One line into *buffer without its newline. 1: a line, *ended says whether it had a newline; 0: end of file; -1: too long; -2: no memory.
+ */
 static int next_line(FILE *file, char **buffer, size_t *room, size_t *length, bool *ended)
 {
     int c;
@@ -272,8 +327,9 @@ static bool read_stream(Results *results, FILE *file, const char *path, size_t s
     }
     if (got < 0) {
         ok = false;
-        snprintf(error, error_size, got == -1 ? "%s:%zu: line is longer than %d MiB; this is no file of records" : "%s:%zu: out of memory (%d MiB)",
-                 path, line + 1, RESULTS_LINE_LIMIT >> 20);
+        snprintf(error, error_size,
+                 got == -1 ? "%s:%zu: line is longer than %d MiB; this is no file of records" : "%s:%zu: out of memory (%d MiB)", path,
+                 line + 1, RESULTS_LINE_LIMIT >> 20);
     }
     if (ok && ferror(file)) {
         ok = false;

@@ -35,8 +35,8 @@ typedef struct Results {
     json_t *paths;                   /* array: every file that was read              */
 } Results;
 
-/* Add a file, a folder (all *.jsonl below it) or standard input ("-"). `source` is the caller's number for this operand. false: error[] says
- * what is wrong and where; what was read before stays, and results_free is needed all the same. */
+/* Add a file, a folder (all *.jsonl below it) or standard input ("-"). `source` is the caller's number for this operand. false: error[]
+ * says what is wrong and where; what was read before stays, and results_free is needed all the same. */
 bool results_read(Results *results, const char *path, size_t source, char *error, size_t error_size);
 
 /* Order the runs by time. */

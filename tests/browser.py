@@ -1,5 +1,5 @@
-"""browser.py PAGE [PICTURES] - the report in a real browser, without a head: nothing on the console, nothing fetched, filters and sorting work,
-nothing sticks out of the page on a desk or a phone, in light and dark. With a folder PICTURES, a screenshot of each is left there.
+"""browser.py PAGE [PICTURES] - the report in a real browser, without a head: nothing on the console, nothing fetched, filters and sorting
+work, nothing sticks out of the page on a desk or a phone, in light and dark. With a folder PICTURES, a screenshot of each is left there.
 
 Exit codes: 0 sound, 1 not, 77 (skipped) where Chromium, its driver or Selenium is missing.
 """
@@ -63,7 +63,8 @@ class Page:
         return own, [url for url in urls if url != self.url and not url.startswith("data:")]
 
     def rows(self, table):
-        return self.run("return [...document.getElementById(arguments[0]).tBodies[0].rows].filter(r => !r.hidden && r.offsetHeight > 0).length", table)
+        return self.run("return [...document.getElementById(arguments[0]).tBodies[0].rows]"
+                        ".filter(r => !r.hidden && r.offsetHeight > 0).length", table)
 
     def column(self, table, number):
         return self.run("return [...document.getElementById(arguments[0]).tBodies[0].rows].filter(r => !r.hidden)"
@@ -82,14 +83,15 @@ def looks(page, pictures):
                              ".filter(h => h > 0 && h < 7).length")
             page.check(f"{size}: texts in pictures too small to read:", small == 0, str(small))
             papers[scheme] = page.run("return getComputedStyle(document.body).backgroundColor")
-            inks = page.run("return [...document.querySelectorAll('svg text')].filter(t => { const f = getComputedStyle(t).fill; return f === 'rgb(0, 0, 0)'"
-                            " || f === getComputedStyle(document.body).backgroundColor; }).length")
+            inks = page.run("return [...document.querySelectorAll('svg text')].filter(t => { const f = getComputedStyle(t).fill;"
+                            " return f === 'rgb(0, 0, 0)' || f === getComputedStyle(document.body).backgroundColor; }).length")
             page.check(f"{scheme}: texts in pictures without a colour of the page:", inks == 0, str(inks))
             if pictures:
                 height = page.run("return document.documentElement.scrollHeight")
                 width, _, scale = SIZES[size]
                 page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                             {"width": width, "height": min(height, 16000 // scale), "deviceScaleFactor": scale, "mobile": size == "phone"})
+                                             {"width": width, "height": min(height, 16000 // scale), "deviceScaleFactor": scale,
+                                              "mobile": size == "phone"})
                 page.browser.save_screenshot(str(pictures / f"{size}-{scheme}.png"))
     page.check("light and dark have the same paper:", papers["light"] != papers["dark"], str(papers))
 
@@ -126,10 +128,12 @@ def sorting(page):
                 page.check(f"{place} sorting loses rows", sorted(cells) == sorted(column["before"]))
                 if column["numeric"]:
                     known = [float(cell) for cell in cells if cell != ""]
-                    page.check(f"{place} is not {click['direction']}", known == sorted(known, reverse=click["direction"] == "descending"), str(known[:9]))
+                    wanted = sorted(known, reverse=click["direction"] == "descending")
+                    page.check(f"{place} is not {click['direction']}", known == wanted, str(known[:9]))
                     page.check(f"{place} unknown figures stand among known ones", "" not in cells[:len(known)])
             if not column["numeric"]:
-                page.check(f"{place} does not turn round", first["cells"] == second["cells"][::-1] or len(set(first["cells"])) < len(first["cells"]))
+                unique = len(set(first["cells"])) == len(first["cells"])
+                page.check(f"{place} does not turn round", not unique or first["cells"] == second["cells"][::-1])
                 page.check(f"{place} the ends are the same", len(set(first["cells"])) < 2 or first["cells"][0] != second["cells"][0])
 
 
@@ -138,8 +142,8 @@ def filters(page):
     box = page.browser.find_element(By.CSS_SELECTOR, '.bar[data-table="t-all"] input')
     output = page.browser.find_element(By.CSS_SELECTOR, '.bar[data-table="t-all"] output')
     name = page.column("t-all", 0)[0]
-    expected = len([1 for row in page.run("return [...document.querySelectorAll('#t-all tbody tr')].filter(r => !r.hidden).map(r => r.textContent.toLowerCase())")
-                    if name.lower() in row])
+    texts = page.run("return [...document.querySelectorAll('#t-all tbody tr')].filter(r => !r.hidden).map(r => r.textContent.toLowerCase())")
+    expected = sum(name.lower() in row for row in texts)
     box.send_keys(name)
     page.check("the filter shows other rows than those that hold its word", page.rows("t-all") == expected and 0 < expected <= every,
                f"{page.rows('t-all')} of {every}, expected {expected}")

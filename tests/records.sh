@@ -10,7 +10,7 @@ run() {
     shift 5
     awk -v threads="${THREADS:-1}" -v id="$id" -v machine="$machine" -v isa="$isa" -v commit="$commit" -v factor="$factor" -v kernels="$*" 'BEGIN {
         head = "\"v\":1,\"run\":\"" id "\""
-        printf "{\"t\":\"host\",%s,\"mkey\":\"%s\",\"cpu\":{\"brand\":\"CPU of %s\"},\"isa\":[%s],\"build\":{\"commit\":\"%s\",\"dirty\":false,\"cc\":\"gcc 12.2.0\",\"cflags\":\"-O3\",\"version\":\"0.1.0\"},\"peaks\":{\"t%d\":{\"f32.avx2\":1e12,\"f32.avx512\":2e12,\"exp.f32.avx2.poly\":1e10,\"bw.l1\":1e12,\"bw.dram\":1e11}}}\n", head, machine, machine, isa, commit, threads
+        printf "{\"t\":\"host\",%s,\"mkey\":\"%s\",\"cpu\":{\"brand\":\"CPU of %s\"},\"isa\":[%s],\"build\":{\"commit\":\"%s\",\"dirty\":false,\"cc\":\"gcc 12.2.0\",\"cflags\":\"-O3\",\"version\":\"0.1.0\"},\"peaks\":{\"t%d\":{\"f32.avx2\":1e12,\"f32.avx512\":2e12,\"exp.f32.avx2.poly\":1e10,\"bw.l1\":1e12,\"bw.dram\":1e11}}%s}\n", head, machine, machine, isa, commit, threads, kernels ~ /[.]/ ? ",\"peers\":[\"other.sdpa\"]" : ""
         count = split(kernels, list, " ")
         for (c = 1; c <= 2; c++) {
             printf "{\"t\":\"case\",%s,\"case\":\"c%d\",\"op\":\"sdpa\",\"shape\":\"b1_h1_q%d_k%d_d64\",\"name\":null,\"dtype\":\"f32\",\"threads\":%d,\"cache\":\"hot\",\"dist\":\"normal\",\"seed\":1,\"flop\":1e6,\"exp\":1e4,\"bytes\":1e5}\n", head, c, 64 * c, 64 * c, threads

@@ -1,7 +1,7 @@
 """schema.py SCHEMA README PATH... - every record below PATH against the JSON Schema, and every field of the schema against README's text.
 
-Prints the first faults of each file with line and place. A last line without newline is a killed run's and is left out. Exit codes: 0 sound,
-1 not, 77 (skipped) where python3 has no jsonschema.
+Prints the first faults of each file with line and place. A last line without newline is a killed run's and is left out. Exit codes: 0
+sound, 1 not, 77 (skipped) where python3 has no jsonschema.
 """
 import json
 import pathlib

@@ -13,12 +13,15 @@
 #define RUN_B "01M7XG3T4P9993XMYB8YRK504T"
 #define HOST(run, machine) "{\"t\":\"host\",\"v\":1,\"run\":\"" run "\",\"mkey\":\"" machine \
     "\",\"cpu\":{\"brand\":\"Some CPU\"},\"build\":{\"commit\":\"12345678\",\"cc\":\"gcc 12\"},\"isa\":[\"avx2\"]}\n"
-#define CASE(run, id, shape) "{\"t\":\"case\",\"v\":1,\"run\":\"" run "\",\"case\":\"" id "\",\"shape\":\"" shape \
-    "\",\"name\":null,\"dtype\":\"f32\",\"threads\":1,\"cache\":\"hot\",\"dist\":\"normal\",\"seed\":7,\"flop\":1e9,\"exp\":1e6,\"bytes\":1e6}\n"
+#define CASE(run, id, shape)                                                                                                               \
+    "{\"t\":\"case\",\"v\":1,\"run\":\"" run "\",\"case\":\"" id "\",\"shape\":\"" shape                                                   \
+    "\",\"name\":null,\"dtype\":\"f32\",\"threads\":1,\"cache\":\"hot\",\"dist\":\"normal\",\"seed\":7,\"flop\":1e9,\"exp\":1e6,"          \
+    "\"bytes\":1e6}\n"
 #define BENCH(run, id, kernel, med, ns) "{\"t\":\"bench\",\"v\":1,\"run\":\"" run "\",\"case\":\"" id "\",\"kernel\":\"" kernel \
     "\",\"med\":" med ",\"ns\":[" ns "]}\n"
 #define END(run) "{\"t\":\"end\",\"v\":1,\"run\":\"" run "\",\"counts\":{},\"exit\":0}\n"
-#define WHOLE_RUN(run, machine) HOST(run, machine) CASE(run, "c1", "b1_h1_q1_k1_d8") BENCH(run, "c1", "naive_f32", "1e-3", "1e6,null,1e6") END(run)
+#define WHOLE_RUN(run, machine)                                                                                                            \
+    HOST(run, machine) CASE(run, "c1", "b1_h1_q1_k1_d8") BENCH(run, "c1", "naive_f32", "1e-3", "1e6,null,1e6") END(run)
 
 static char folder[64], path[128];
 static Results results;
@@ -97,7 +100,8 @@ Test(results, a_line_cut_off_anywhere_keeps_the_lines_before_it)
 
 Test(results, bad_lines_are_refused_with_their_place_and_reason)
 {
-    static const struct { const char *line, *said; } bad[] = {
+    static const struct { const char *line, *said;
+    } bad[] = {
         {"{\"t\":\"host\",", "is no JSON"},
         {"[1,2]", "is no JSON object"},
         {"7", "is no JSON"},
@@ -112,16 +116,20 @@ Test(results, bad_lines_are_refused_with_their_place_and_reason)
         {"{\"t\":\"end\",\"v\":1,\"run\":\"" RUN_A "\"}", "end record lacks 'exit'"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":NaN}", "is no JSON"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1e999}", "is no JSON"},
-        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":-1}", "med is -1; allowed: a number above 0, or null"},
+        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":-1}",
+         "med is -1; allowed: a number above 0, or null"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":\"1\"}", "med is \"1\"; allowed"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\"}", "bench record lacks 'med'"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":[],\"med\":1}", "kernel is []; allowed: a text"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"\\u001b[2J\",\"med\":1}", "kernel is \"\\u001B[2J\""},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"\\u009b2J\",\"med\":1}", "kernel is \"\\u009B2J\""},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"a\\u0000b\",\"med\":1}", "is no JSON"},
-        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"ns\":[1,0]}", "ns is [1,0]; allowed: an array"},
-        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"vs\":3}", "vs is 3; allowed: an object"},
-        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"vs\":{\"ratio\":{}}}", "vs.ratio is {}"},
+        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"ns\":[1,0]}",
+         "ns is [1,0]; allowed: an array"},
+        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"vs\":3}",
+         "vs is 3; allowed: an object"},
+        {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"vs\":{\"ratio\":{}}}",
+         "vs.ratio is {}"},
         {"{\"t\":\"bench\",\"t\":\"end\",\"v\":1,\"run\":\"" RUN_A "\",\"exit\":0}", "duplicate object key"},
         {"{\"t\":\"\xff\",\"v\":1}", "unable to decode byte 0xff"},
     };
@@ -175,7 +183,8 @@ Test(results, the_same_record_counts_once_and_a_changed_one_is_an_error)
     const char *edited = BENCH(RUN_A, "c1", "naive_f32", "2e-3", "2e6");
     write_bytes(other, edited, strlen(edited));
     cr_assert_not(results_read(&results, other, 2, error, sizeof error));
-    cr_assert(strstr(error, "b.jsonl:1: another 'bench c1 naive_f32' of run " RUN_A " than in ") && strstr(error, "b.jsonl:3"), "%s", error);
+    cr_assert(strstr(error, "b.jsonl:1: another 'bench c1 naive_f32' of run " RUN_A " than in ") && strstr(error, "b.jsonl:3"), "%s",
+              error);
 }
 
 Test(results, folders_are_read_in_order_and_labels_of_machines_with_them)
@@ -204,8 +213,10 @@ Test(results, points_carry_their_keys_and_filters_choose_by_them)
 {
     static const char *const labels[] = {"here"};
     Points points;
-    cr_assert(read_text(WHOLE_RUN(RUN_A, "m1") HOST(RUN_B, "m2") CASE(RUN_B, "c1", "linear:4x4x4") BENCH(RUN_B, "c1", "linear_f32", "1e-3", "1e6")
-                        CASE(RUN_B, "c2", "b1_h1_q1_k1_d8") BENCH(RUN_B, "c2", "flash_f32", "null", "") BENCH(RUN_B, "c9", "orphan", "1", "1")), "%s", error);
+    cr_assert(read_text(WHOLE_RUN(RUN_A, "m1") HOST(RUN_B, "m2") CASE(RUN_B, "c1", "linear:4x4x4")
+                            BENCH(RUN_B, "c1", "linear_f32", "1e-3", "1e6") CASE(RUN_B, "c2", "b1_h1_q1_k1_d8")
+                                BENCH(RUN_B, "c2", "flash_f32", "null", "") BENCH(RUN_B, "c9", "orphan", "1", "1")),
+              "%s", error);
     results_sort(&results);
     cr_assert(points_make(&points, &results, labels));
     cr_assert_eq(points.count, 2, "no time and no case are no points");
@@ -254,7 +265,8 @@ Test(results, pairs_cancel_drift_and_what_is_no_pair_is_wider)
     cr_assert_eq(points.count, 3);
     cr_assert(points_paired(&points.at[0], &points.at[1]));
     cr_assert_not(points_paired(&points.at[0], &points.at[2]), "the same case in another run");
-    const StatsInterval paired = points_ratio(&points.at[0], &points.at[1], 0.01), unpaired = points_ratio(&points.at[0], &points.at[2], 0.01);
+    const StatsInterval paired = points_ratio(&points.at[0], &points.at[1], 0.01),
+                        unpaired = points_ratio(&points.at[0], &points.at[2], 0.01);
     cr_assert_float_eq(paired.lo, 2, 1e-12);
     cr_assert_float_eq(paired.hi, 2, 1e-12);
     cr_assert(unpaired.lo < 0.8 && unpaired.hi > 5, "[%g, %g]", unpaired.lo, unpaired.hi);
@@ -269,7 +281,8 @@ Test(results, pairs_cancel_drift_and_what_is_no_pair_is_wider)
     cr_assert_eq(cell->evidence, EVIDENCE_PAIRED, "run A has both, though run B is later");
     cr_assert_float_eq(cell->value.median, 2, 1e-12);
     cr_assert_eq(compare.tables[0].cells[1].evidence, EVIDENCE_BASE);
-    cr_assert(strstr(json_string_value(json_array_get(compare.notes, 0)), "differ in: run"), "%s", json_string_value(json_array_get(compare.notes, 0)));
+    cr_assert(strstr(json_string_value(json_array_get(compare.notes, 0)), "differ in: run"), "%s",
+              json_string_value(json_array_get(compare.notes, 0)));
     compare_free(&compare);
     options.baseline = "c";
     cr_assert_not(compare_make(&compare, &points, &options, error, sizeof error));

@@ -22,11 +22,13 @@ CSS = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", **{color: 
 ISAS = {"portable": 0, "sse2": 1, "sse4_1": 1, "neon": 1, "avx2": 2, "sve": 2, "avx512": 3, "avx512amx": 4, "amx": 4, "library": 5}
 MARKERS = "osD^vPX*"
 WIDTH = 4.2
+LINE = {"markersize": 4, "linewidth": 1.3, "alpha": 0.9}
 
 pyplot.rcParams.update({
     "svg.fonttype": "none", "svg.hashsalt": "attnzoo", "font.size": 9, "font.family": "DejaVu Sans",
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GRID, "xtick.color": MUTED, "ytick.color": MUTED,
-    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False,
     "legend.frameon": False, "legend.fontsize": 8, "figure.constrained_layout.use": True,
     "text.parse_math": False,
 })
@@ -50,8 +52,8 @@ def svg(figure, label):
     for placeholder, css in CSS.items():
         text = text.replace(placeholder, css)
     text = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", text)  # the page's own font
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', lambda m: f'<svg viewBox="{m.group(1)}" role="img" aria-label="{escape(label)}">', text, count=1)
-    return text
+    frame = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', text)
+    return f'<svg viewBox="{frame.group(1)}" role="img" aria-label="{escape(label)}">' + text[frame.end():]
 
 
 svg.count = 0
@@ -132,15 +134,17 @@ def roofline(points, peaks, which):
     high = max(intensities + [top / slopes[0][0]]) * 4
     for rate, name in slopes:
         end = ceilings.get(name, top)  # exponentials go with the multiply-adds of their own instruction set, bytes with the widest
-        axes.plot([low, end / rate], [low * rate * 1e-9, end * 1e-9], color=MUTED if which == "bytes" else color(name), linewidth=1.2, zorder=1)
+        shade = MUTED if which == "bytes" else color(name)
+        axes.plot([low, end / rate], [low * rate * 1e-9, end * 1e-9], color=shade, linewidth=1.2, zorder=1)
         if which == "bytes":
-            axes.annotate(name, (end / rate, end * 1e-9), color=MUTED, fontsize=7.5, ha="center", va="bottom", xytext=(0, 2), textcoords="offset points")
+            axes.annotate(name, (end / rate, end * 1e-9), color=shade, fontsize=7.5, ha="center", va="bottom", xytext=(0, 2),
+                          textcoords="offset points")
     knees = {name: ceilings[name] / rate for rate, name in slopes if name in ceilings}
     for rate, name in fma:
         start = rate / slopes[-1][0] if which == "bytes" else knees.get(name, low)
         axes.plot([start, high], [rate * 1e-9] * 2, color=color(name), linewidth=1.2, zorder=1)
-        axes.annotate(f"{name} {rate * 1e-9:.0f}", (high, rate * 1e-9), color=color(name), fontsize=8, ha="right", va="bottom", xytext=(0, 1),
-                      textcoords="offset points")
+        axes.annotate(f"{name} {rate * 1e-9:.0f}", (high, rate * 1e-9), color=color(name), fontsize=8, ha="right", va="bottom",
+                      xytext=(0, 1), textcoords="offset points")
     look = styles(points)
     for kernel, (shade, marker) in look.items():
         mine = [p for p in points if p["kernel"] == kernel]
@@ -192,7 +196,7 @@ def curves(points, x, y, interval, xlabel, ylabel, label, log=True, share=False,
     for kernel in kernels:
         mine = sorted((x(p), y(p), interval(p) if interval else None) for p in points if p["kernel"] == kernel and y(p))
         shade, marker = look[kernel]
-        axes.plot([m[0] for m in mine], [m[1] for m in mine], color=shade, marker=marker, markersize=4, linewidth=1.3, label=kernel, alpha=0.9)
+        axes.plot([m[0] for m in mine], [m[1] for m in mine], color=shade, marker=marker, label=kernel, **LINE)
         for at, _, ends in mine:
             if ends:
                 axes.plot([at, at], ends, color=shade, linewidth=1, alpha=0.6)
@@ -228,8 +232,7 @@ def history(points, runs):
         mine = sorted(((places[p["run"]], p["peak"]) for p in points if p["kernel"] == kernel and p["peak"] and p["peak"]["frac"]),
                       key=lambda m: m[0])
         shade, marker = look[kernel]
-        axes.plot([at for at, _ in mine], [peak["frac"] for _, peak in mine], color=shade, marker=marker, markersize=4, linewidth=1.3, label=kernel,
-                  alpha=0.9)
+        axes.plot([at for at, _ in mine], [peak["frac"] for _, peak in mine], color=shade, marker=marker, label=kernel, **LINE)
         for at, peak in mine:
             if peak.get("lo") and peak.get("hi"):
                 axes.plot([at, at], [peak["lo"], peak["hi"]], color=shade, linewidth=1, alpha=0.6)

@@ -1,4 +1,5 @@
-"""render.py - the page of `attnzoo report`: JSON of harness/report_model.h on standard input, one self-contained HTML file on standard output.
+"""render.py - the page of `attnzoo report`: JSON of harness/report_model.h on standard input, one self-contained HTML file on standard
+output.
 
 Matplotlib draws (plots.py), Jinja2 fills page.html; page.css and page.js are inlined. The page asks nothing of any network: its content
 security policy forbids it.
@@ -22,6 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 def scaled(value, units, digits=3):
     if value is None:
         return "–"
+    if value < 0:  # a difference of two times
+        return "−" + scaled(-value, units, digits)
     for scale, unit in units:
         if value >= scale:
             break
@@ -37,7 +40,8 @@ def rate(value, unit=""):
 
 
 def size(value):
-    return "–" if value is None else scaled(value, ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))).replace(".00 ", " ").replace(".0 ", " ")
+    text = scaled(value, ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")))
+    return re.sub(r"\.0+ ", " ", text)
 
 
 def share(value):
@@ -109,11 +113,12 @@ def cards(figures):
 def rooflines(model, points):
     result = []
     for machine in model["machines"]:
-        for (threads,), mine in grouped([p for p in points if p["machine"] == machine["mkey"] and not p["peer"]], "threads").items():
+        for (threads,), mine in grouped([p for p in points if p["machine"] == machine["mkey"]], "threads").items():
             peaks = machine["peaks"].get("t" + threads)
             if peaks:
                 name = machine["mkey"] + (f", {threads} threads" if threads != "1" else "")
-                result += cards([(f"{name}: memory", plots.roofline(mine, peaks, "bytes")), (f"{name}: exponentials", plots.roofline(mine, peaks, "exp"))])
+                result += cards([(f"{name}: memory", plots.roofline(mine, peaks, "bytes")),
+                                 (f"{name}: exponentials", plots.roofline(mine, peaks, "exp"))])
     return result
 
 
@@ -177,7 +182,7 @@ def by_threads(points):
 def history(points, runs):
     figures = []
     many = several(points, lambda p: p["machine"])
-    for (_, _, threads), mine in ordered(grouped([p for p in points if not p["peer"]], "machine", "shape", "threads")):
+    for (_, _, threads), mine in ordered(grouped(points, "machine", "shape", "threads")):
         seen = grouped(mine, "kernel")
         mine = [p for p in mine if several(seen[p["kernel"],], lambda q: q["commit"])]
         if mine:
@@ -191,18 +196,20 @@ def peers(points):
     figures = []
     many = several(points, lambda p: p["machine"])
     for (_, _, threads), mine in ordered(grouped(rows, "machine", "shape", "threads")):
-        figures.append((title_of(mine, many, threads), plots.peers([(p["kernel"], p["vs"]["ratio"], p["vs"].get("lo"), p["vs"].get("hi")) for p in mine])))
+        bars = [(p["kernel"], p["vs"]["ratio"], p["vs"].get("lo"), p["vs"].get("hi")) for p in mine]
+        figures.append((title_of(mine, many, threads), plots.peers(bars)))
     return {"rows": rows, "figures": cards(figures)}
 
 
 def machine_rows(machine):
     """Facts of a machine as (name, text)."""
     cpu, topo, cache, memory, env = (machine.get(key) or {} for key in ("cpu", "topo", "cache", "mem", "env"))
-    facts = [("processor", f"{cpu.get('brand') or cpu.get('vendor') or 'unknown'}, family {cpu.get('family', '–')} model {cpu.get('model', '–')}"),
+    name = cpu.get("brand") or cpu.get("vendor") or "unknown"
+    facts = [("processor", f"{name}, family {cpu.get('family', '–')} model {cpu.get('model', '–')}"),
              ("runs under", cpu.get("hyp") or "no hypervisor seen"),
              ("cores", f"{topo.get('cores', '–')}, {topo.get('cpus', '–')} hardware threads"),
              ("caches", f"L1d {size(cache.get('l1d'))}, L2 {size(cache.get('l2'))}, last {size(cache.get('llc'))}"),
-             ("memory", f"{size(memory.get('B'))}, pages of {size(memory.get('page'))}, transparent huge pages {memory.get('thp') or 'unknown'}"),
+             ("memory", f"{size(memory.get('B'))}, pages of {size(memory.get('page'))}, huge pages {memory.get('thp') or 'unknown'}"),
              ("system", env.get("kernel") or "unknown"),
              ("compiler", f"{machine['build'].get('cc', '–')} {machine['build'].get('cflags', '')}"),
              ("instructions", " ".join(machine.get("isa") or []))]
@@ -223,13 +230,16 @@ def main():
     options = parser.parse_args()
     model = json.load(sys.stdin)
     latest = [p for p in model["points"] if p["latest"]]
+    measured = [p for p in model["points"] if p["driver"] == "bench"]  # runs with other libraries define shares and baselines otherwise
+    ours = [p for p in measured if p["latest"]]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
     environment.filters.update(time=time, rate=rate, size=size, share=share, ratio=ratio, number=number, tiny=tiny, breakable=breakable)
     page = environment.get_template("page.html").render(
-        title=options.title, model=model, several=len(model["machines"]) > 1, latest=latest, machines=[{**m, "facts": machine_rows(m), "rates": peak_rows(m)} for m in model["machines"]],
-        rooflines=rooflines(model, latest), heat=heat_maps([p for p in latest if not p["peer"]]), speedups=speedups([p for p in model["points"] if not p["peer"]]),
-        by_length=by_length([p for p in latest if not p["peer"]]), by_threads=by_threads(latest), history=history(model["points"], model["runs"]),
+        title=options.title, model=model, several=len(model["machines"]) > 1, latest=latest,
+        machines=[{**m, "facts": machine_rows(m), "rates": peak_rows(m)} for m in model["machines"]],
+        rooflines=rooflines(model, ours), heat=heat_maps(ours), speedups=speedups(measured),
+        by_length=by_length(ours), by_threads=by_threads(ours), history=history(measured, model["runs"]),
         peers=peers(latest), css=markupsafe.Markup((HERE / "page.css").read_text(encoding="utf-8")),
         js=markupsafe.Markup((HERE / "page.js").read_text(encoding="utf-8")))
     sys.stdout.buffer.write(page.encode("utf-8"))
