@@ -28,7 +28,8 @@ bool compare_keys_parse(CompareKeys *keys, const char *what, const char *text, c
         for (size_t i = 0; i < keys->count; i++)
             twice |= keys->at[i] == key;
         if (key == RESULTS_KEY_COUNT || twice) {
-            int used = snprintf(error, error_size, "%s: '%.*s' is %s; keys:", what, (int)length, at, twice ? "given twice" : "no key");
+            int used = snprintf(error, error_size, "%s: '%.*s' is %s; keys:", what, (int)(length < 60 ? length : 60), at,
+                                twice ? "given twice" : "no key");
             for (size_t i = 0; i < RESULTS_KEY_COUNT && used > 0 && (size_t)used < error_size; i++)
                 used += snprintf(error + used, error_size - (size_t)used, " %s", results_key_names[i]);
             return false;

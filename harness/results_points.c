@@ -164,7 +164,8 @@ bool points_filter(Points *points, const char *filter, char *error, size_t error
         const size_t length = strcspn(at, " "), sign = *at == '-', name = strcspn(at + sign, ": ");
         const size_t key = results_key(at + sign, name), from = sign + name + 1;
         if (key == RESULTS_KEY_COUNT || at[sign + name] != ':' || from >= length || length - from >= 256) {
-            int used = snprintf(error, error_size, "filter: '%.*s' is no KEY:PATTERN[,PATTERN] nor -KEY:PATTERN; keys:", (int)length, at);
+            int used = snprintf(error, error_size, "filter: '%.*s%s' is no KEY:PATTERN[,PATTERN] nor -KEY:PATTERN; keys:",
+                                (int)(length < 60 ? length : 60), at, length < 60 ? "" : "...");
             for (size_t i = 0; i < RESULTS_KEY_COUNT && used > 0 && (size_t)used < error_size; i++)
                 used += snprintf(error + used, error_size - (size_t)used, " %s", results_key_names[i]);
             return false;

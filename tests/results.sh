@@ -68,6 +68,11 @@ check 0 'times of different machines' compare one.jsonl two.jsonl --col machine
 check 0 '40.0 %  *80.0 %\|100.0 %' compare one.jsonl two.jsonl --col machine --row shape,kernel --metric roof
 check 0 'fast512 .*2.00×  faster' compare --winners one.jsonl two.jsonl
 check 0 'm2  *fast2 .*other  *1.20×  faster' compare --winners one.jsonl two.jsonl
+# what failed its verification does not win; a later run that measured less does not decide
+run 01M7XG607BWPAFKR70GNZP7FH4 m1 "$m1" aaaaaaaa 1 naive_f32=200 fast2=20 fast512=10 wrong=5 | sed '/"kernel":"wrong"/s/"pass"/"fail"/' >wrong.jsonl
+run 01M7XG607BWPAFKR70GNZP7FH6 m1 "$m1" cccccccc 1 fast2=20 >lone.jsonl
+check 0 'm1  *fast512 .*fast2  *2.00×  faster' compare --winners wrong.jsonl
+check 0 'm1  *fast512 .*fast2  *2.00×  faster' compare --winners one.jsonl lone.jsonl
 check 0 '  m1  *fast512  *0 %  *+100.0 %' compare --portability one.jsonl two.jsonl
 check 0 '  m2  *fast2  *n/a: no avx512  *0 %' compare --portability one.jsonl two.jsonl
 check 0 'mean loss.*+100.0 % (2 cases)' compare --portability one.jsonl two.jsonl

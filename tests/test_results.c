@@ -239,6 +239,11 @@ Test(results, points_carry_their_keys_and_filters_choose_by_them)
         cr_assert_not(points_filter(&points, bad[i], error, sizeof error), "%s", bad[i]);
         cr_assert(strstr(error, "keys: machine cpu commit"), "%s", error);
     }
+    char endless[3000] = "kernel";
+    memset(endless + 6, 'x', sizeof endless - 7);
+    endless[sizeof endless - 1] = '\0';
+    cr_assert_not(points_filter(&points, endless, error, sizeof error));
+    cr_assert(strstr(error, "xxx...' is no KEY:PATTERN") && strstr(error, "keys: machine cpu commit"), "%s", error);
     points = all;
     points_free(&points);
 }

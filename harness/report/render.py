@@ -125,7 +125,9 @@ def rooflines(model, points):
 def heat_maps(points):
     """Kernels by shapes for each machine, operation, dtype and number of threads."""
     maps = []
-    for (machine, op, dtype, threads), mine in sorted(grouped(points, "machine", "op", "dtype", "threads").items()):
+    # attention first
+    for (machine, op, dtype, threads), mine in sorted(grouped(points, "machine", "op", "dtype", "threads").items(),
+                                                   key=lambda g: (g[0][0], g[0][1] != "sdpa", g[0][1:])):
         mine = [p for p in mine if p["roof"] and p["roof"]["frac"] is not None]
         shapes = sorted({(p["shape"], p["name"]) for p in mine}, key=lambda s: natural(s[0]))
         kernels = list(dict.fromkeys(p["kernel"] for p in mine))
