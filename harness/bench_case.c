@@ -284,6 +284,7 @@ bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const To
     topology_pin_workers(bench->what.threads);
     const bool measured =
         bench->timed == 0 || cli_interrupted || measure(bench, attn_cpu_this()->features & settings->allowed, topology);
+    bench_costs(bench);
     topology_free_caller();
     render_progress_end();
     for (size_t i = 0; i < bench->count; i++)

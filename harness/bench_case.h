@@ -7,6 +7,8 @@
 
 #include "harness/case.h"
 #include "harness/cli.h"
+#include "harness/counters.h"
+#include "harness/energy.h"
 #include "harness/roof.h"
 #include "harness/verify.h"
 
@@ -20,6 +22,7 @@ typedef struct BenchOptions {
     DataDist dist;
     uint64_t seed;
     size_t threads;
+    bool energy;                /* joules too, a second of each kernel                              */
     bool hyperfine;             /* whole processes under hyperfine (driver/processes.h), not calls in this one */
 } BenchOptions;
 
@@ -44,6 +47,8 @@ typedef struct BenchKernel {
     StatsInterval peak;       /* share of the multiply-add peak                             */
     Roof roof;
     StatsInterval roof_share; /* t_roof / t                                                 */
+    double counted[COUNTERS]; /* events of a call; NaN: not counted                         */
+    double joules;            /* of a call, above idling; NaN: not measured                 */
 } BenchKernel;
 
 typedef struct BenchCase {
@@ -63,6 +68,7 @@ typedef struct BenchCase {
     Peak peaks[BENCH_PEAK_ARMS];
     size_t peak_count;
     PairedRun run;
+    char no_counters[120], no_energy[120]; /* why there are none; "" if there are           */
 } BenchCase;
 
 /* Verify and measure. Features: what the peaks may use. false: error[] says what stopped it (memory); kernels that disagree, crash or do
@@ -75,6 +81,9 @@ void bench_case_free(BenchCase *bench);
 bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
                      const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size);
 bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
+
+/* Events and joules of each timed kernel (bench_costs.c); operands must still be there. */
+void bench_costs(BenchCase *bench);
 
 /* "<shape>: verifying <kernel>" as progress. */
 void bench_case_verifying(const BenchCase *bench, size_t kernel);

@@ -20,7 +20,7 @@ static const struct {
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 
-enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER };
+enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
 static const char usage[] = "usage: attnzoo bench [options]\n"
                             "Verify kernels on real shapes, then measure them side by side. Without options: all kernels that run here\n"
                             "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
@@ -36,6 +36,7 @@ static const CliOption options[] = {
     {DIST, "dist", "NAMES", "what the operands hold (default: normal); several, or all: each kernel on all of them, compared with normal"},
     {SCALING, "scaling", "LIST", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
     {MICRO, "micro", "WHAT", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
+    {ENERGY, "energy", NULL, "joules of a call too, where the system tells (RAPL): a second more for each kernel"},
     {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };
 
@@ -114,6 +115,7 @@ static bool take(BenchWanted *wanted, int key, const char *value)
         wanted->varies = true;
         return vary_read_threads(&wanted->vary, value);
     case MICRO: wanted->micro = value; return micro_check(value);
+    case ENERGY: bench->energy = true; return true;
     case DRIVER: return read_driver(value, bench);
     case ROUNDS:
         if (!cli_number("--rounds", value, 1, PAIRED_MAX_ROUNDS, &number))

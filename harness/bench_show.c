@@ -135,6 +135,31 @@ static bool control_holds(const BenchCase *bench)
     return bench->control.lo <= 1 && 1 <= bench->control.hi;
 }
 
+/* Events and joules of a call, a line a kernel; or one line that says why there are none. */
+static void show_costs(const BenchCase *bench)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        const BenchKernel *k = &bench->kernels[i];
+        if (!k->timed || (!isfinite(k->counted[COUNTER_CYCLES]) && !isfinite(k->joules)))
+            continue;
+        printf("  %s:", k->kernel->name);
+        if (isfinite(k->counted[COUNTER_CYCLES]))
+            printf(" %.4g instructions, %.2f a cycle;", k->counted[COUNTER_INSTRUCTIONS],
+                   k->counted[COUNTER_INSTRUCTIONS] / k->counted[COUNTER_CYCLES]);
+        if (isfinite(k->counted[COUNTER_LLC_MISSES]))
+            printf(" %.3g misses of the last cache;", k->counted[COUNTER_LLC_MISSES]);
+        if (isfinite(k->joules))
+            printf(" %.3g J above idling;", k->joules);
+        printf(" a call\n");
+    }
+    if (bench->no_counters[0])
+        printf("counters none: %s", bench->no_counters);
+    if (bench->no_energy[0] && bench->options->energy)
+        printf("%senergy none: %s", bench->no_counters[0] ? "; " : "", bench->no_energy);
+    if (bench->no_counters[0] || (bench->no_energy[0] && bench->options->energy))
+        printf("\n");
+}
+
 void bench_footer(const BenchCase *bench)
 {
     const PairedRun *run = &bench->run;
@@ -160,6 +185,7 @@ void bench_footer(const BenchCase *bench)
                peak->kind == PEAK_FMA ? "GFLOP/s" : peak->kind == PEAK_EXP ? "G/s" : "GB/s");
     }
     printf("\n");
+    show_costs(bench);
 }
 
 /* ---- Records --------------------------------------------------------------------------------------------------------------------- */
@@ -218,8 +244,14 @@ static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const ch
     json_object_set_new(roof, "t", records_real(k->roof.seconds));
     json_object_set_new(object, "peak", peak);
     json_object_set_new(object, "roof", roof);
-    json_object_set_new(object, "ctr", json_null());
-    json_object_set_new(object, "energy", json_null());
+    const bool counted = isfinite(k->counted[COUNTER_CYCLES]), weighed = isfinite(k->joules);
+    json_t *events = counted ? json_object() : json_null();
+    for (int c = 0; c < COUNTERS && counted; c++)
+        json_object_set_new(events, counter_name((Counter)c), records_real(k->counted[c]));
+    json_object_set_new(object, "ctr", events);
+    json_object_set_new(object, "ctr_why", counted ? json_null() : json_string(bench->no_counters));
+    json_object_set_new(object, "energy", weighed ? json_pack("{s:f, s:s}", "J", k->joules, "src", "powercap") : json_null());
+    json_object_set_new(object, "energy_why", weighed ? json_null() : json_string(bench->no_energy));
     json_object_set_new(object, "flags", bench_json_flags(arm, bench->run.rounds));
     return object;
 }
