@@ -97,9 +97,17 @@ void cli_unknown_option(const char *word, const CliOption *options, size_t count
     cli_unknown("option", word, known, used);
 }
 
+void cli_list_option(const CliOption *option)
+{
+    const bool letter = option->key < 256;
+    printf("--%s\t%s%.1s\t%s\t%s\n", option->name, letter ? "-" : "", letter ? (const char[]){(char)option->key, '\0'} : "", option->value ? option->value : "",
+           option->help);
+}
+
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value)
 {
-    struct option rows[MAX_OPTIONS + 2];
+    enum { LIST = 0x7fff }; /* key of --list-options, for completion and man pages */
+    struct option rows[MAX_OPTIONS + 3];
     char letters[2 * MAX_OPTIONS + 8] = ":h";
     size_t used = strlen(letters);
     for (size_t i = 0; i < count && i < MAX_OPTIONS; i++) {
@@ -112,12 +120,18 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
     }
     letters[used] = '\0';
     rows[count] = (struct option){"help", no_argument, NULL, 'h'};
-    rows[count + 1] = (struct option){NULL, 0, NULL, 0};
+    rows[count + 1] = (struct option){"list-options", no_argument, NULL, LIST};
+    rows[count + 2] = (struct option){NULL, 0, NULL, 0};
 
     opterr = 0;
     const int at = optind;
     const int key = getopt_long(argc, argv, letters, rows, NULL);
     *value = optarg;
+    if (key == LIST) {
+        for (size_t i = 0; i < count; i++)
+            cli_list_option(&options[i]);
+        exit(cli_finish(EXIT_OK)); /* for programs: nothing that a subcommand adds to its help belongs there */
+    }
     if (key == 'h') {
         fputs(usage, stdout);
         printf("\nOptions\n");

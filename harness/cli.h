@@ -32,6 +32,7 @@ int cmd_serve(const Cli *cli, int argc, char **argv);
 int cmd_verify(const Cli *cli, int argc, char **argv);
 int cmd_bench(const Cli *cli, int argc, char **argv);
 int cmd_conform(const Cli *cli, int argc, char **argv);
+int cmd_completion(const Cli *cli, int argc, char **argv);
 int cmd_compare(const Cli *cli, int argc, char **argv);
 int cmd_results(const Cli *cli, int argc, char **argv);
 int cmd_report(const Cli *cli, int argc, char **argv);
@@ -65,6 +66,10 @@ void cli_unknown_option(const char *word, const CliOption *options, size_t count
 
 /* One row of a help text. */
 void cli_print_option(const CliOption *option);
+
+/* The same for a program: "--name", "-k" or nothing, value or nothing, help, with tabs between. Every subcommand answers to --list-options
+ * with its rows, attnzoo itself with the global ones: the source of completion and of the manual pages. */
+void cli_list_option(const CliOption *option);
 
 /* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);

@@ -22,6 +22,7 @@ static const struct {
     {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", NULL},
     {"regress", cmd_regress, "two builds of the kernels side by side: faster, slower, same or not known", NULL},
     {"selftest", cmd_selftest, "what this machine can and cannot detect, in a minute", NULL},
+    {"completion", cmd_completion, "a script for bash, zsh or fish", NULL},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -37,7 +38,7 @@ static void print_help(void)
            "\n"
            "Subcommands\n", attn_version());
     for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     cli_print_global_options();
     printf("\n"
            "Exit codes: 0 all is well; 1 a kernel disagrees or became slower; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
@@ -53,6 +54,14 @@ static int run_command(const Cli *cli, int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help();
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--list-options") == 0 || strcmp(argv[1], "--list-subcommands") == 0) {
+        for (size_t i = 0; i < (argv[1][7] == 'o' ? cli_global_count : COMMANDS); i++)
+            if (argv[1][7] == 'o')
+                cli_list_option(&cli_globals[i]);
+            else
+                printf("%s\t%s\n", commands[i].name, commands[i].summary);
         return EXIT_OK;
     }
     for (size_t i = 0; i < COMMANDS; i++) {

@@ -57,7 +57,7 @@ check 2 "threads is '0'" --threads 0 list
 check 2 "threads is 'nan'" --threads nan list
 check 2 'max_isa.*avx3.*known' --max-isa avx3 list
 check 2 'disable.*"foo".*known' list --disable foo
-for command in cpu list run verify bench conform serve regress selftest; do
+for command in cpu list run verify bench conform serve regress selftest completion; do
     check 0 "attnzoo $command" $command --help
     check 2 'unknown option.*known' $command --no-such-option
 done
