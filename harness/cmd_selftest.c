@@ -94,7 +94,7 @@ static InsnMethod show_counter(const Selftest *t, uint64_t seed)
     LaunchPair pair = t->pairs[0];
     char error[400];
     snprintf(pair.shape, sizeof pair.shape, "b1_h1_q1_k24_d16");
-    const InsnMethod method = insn_choose(t->pack, &pair, seed, error, sizeof error);
+    const InsnMethod method = insn_choose(INSN_NONE, t->pack, &pair, seed, error, sizeof error);
     line("instructions");
     if (method == INSN_NONE)
         printf("cannot be counted: %s\n", error);

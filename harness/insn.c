@@ -335,10 +335,12 @@ bool insn_count(InsnMethod method, const char *pack, const LaunchPair *pair, uin
     return counted && *count > 0;
 }
 
-InsnMethod insn_choose(const char *pack, const LaunchPair *pair, uint64_t seed, char *error, size_t error_size)
+InsnMethod insn_choose(InsnMethod only, const char *pack, const LaunchPair *pair, uint64_t seed, char *error, size_t error_size)
 {
     for (InsnMethod method = INSN_PERF; method < INSN_METHODS; method++) {
         uint64_t first, second;
+        if (only != INSN_NONE && method != only)
+            continue;
         if (insn_count(method, pack, pair, seed, &first, error, error_size) &&
             insn_count(method, pack, pair, seed, &second, error, error_size)) {
             if (first == second)

@@ -25,8 +25,9 @@ const char *insn_method_name(InsnMethod method);
 bool insn_count(InsnMethod method, const char *pack, const LaunchPair *pair, uint64_t seed, uint64_t *count, char *error,
                 size_t error_size);
 
-/* The best method that counts this pair here, the same twice in a row; INSN_NONE: error[] says why the last one fails. */
-InsnMethod insn_choose(const char *pack, const LaunchPair *pair, uint64_t seed, char *error, size_t error_size);
+/* The best method that counts this pair here, the same twice in a row, or `only` that one, unless it is INSN_NONE. INSN_NONE: error[] says
+ * why the last one fails. */
+InsnMethod insn_choose(InsnMethod only, const char *pack, const LaunchPair *pair, uint64_t seed, char *error, size_t error_size);
 
 /* The gate: more than 2 % and more than 64 instructions more. */
 bool insn_fails(uint64_t base, uint64_t head);

@@ -22,6 +22,7 @@ typedef struct RegressOptions {
     double min_effect;             /* 0: auto, at least REGRESS_LEAST_EFFECT                  */
     double alpha;
     double min_trial;              /* seconds                                                 */
+    InsnMethod counter;            /* who counts; INSN_NONE: the first that can               */
     double planted;                /* work added to the head of every pair; 0 but in tests    */
     size_t launches, rounds, threads;
     uint64_t seed;

@@ -132,6 +132,14 @@ Verdict judge_verdict(const JudgeFinding *f, double min_effect, double adjusted,
     return f->ratio.lo > 1 / (1 + min_effect) && f->ratio.hi < 1 + min_effect ? VERDICT_SAME : VERDICT_INCONCLUSIVE;
 }
 
+JudgeControls judge_controls(const JudgeFinding *same, const JudgeFinding *more, double min_effect, size_t family, double alpha)
+{
+    if (judge_verdict(same, min_effect, 1, alpha) != VERDICT_SAME)
+        return CONTROL_NOT_SAME;
+    const double adjusted = fmin(1, judge_p(more) * (double)family);
+    return judge_verdict(more, min_effect, adjusted, alpha) == VERDICT_SLOWER ? CONTROLS_HOLD : CONTROL_NOT_FOUND;
+}
+
 double judge_min_effect(const JudgeSamples *copy, double least, double alpha)
 {
     const JudgeFinding f = judge_find(copy, least, alpha);

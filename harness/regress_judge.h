@@ -53,6 +53,11 @@ bool judge_holm(double *p, size_t n);
 
 Verdict judge_verdict(const JudgeFinding *finding, double min_effect, double adjusted, double alpha);
 
+/* Do the controls hold? `same`: the base against its copy; `more`: against the copy with more work, held to what a pair of a family of
+ * `family` is held to. */
+typedef enum JudgeControls { CONTROLS_HOLD, CONTROL_NOT_SAME, CONTROL_NOT_FOUND } JudgeControls;
+JudgeControls judge_controls(const JudgeFinding *same, const JudgeFinding *more, double min_effect, size_t family, double alpha);
+
 /* The threshold that a control's noise allows: max(least, 1.5 times the half-width of the A/A interval). */
 double judge_min_effect(const JudgeSamples *copy, double least, double alpha);
 

@@ -18,7 +18,7 @@ static const struct {
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 
-enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, ALLOW, MD, JUNIT, JSONL, PLANT };
+enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, ALLOW, MD, JUNIT, JSONL, COUNTER, PLANT };
 static const char usage[] =
     "attnzoo regress --base PACK --head PACK [options] - did a change make a kernel slower?\n"
     "\n"
@@ -42,6 +42,7 @@ static const CliOption options[] = {
     {ROUNDS, "rounds", "N", "interleaved rounds of a launch, 100 to 256 (default: 100)"},
     {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us)"},
     {NO_CONFIRM, "no-confirm", NULL, "do not measure a second time what is not plainly the same"},
+    {COUNTER, "counter", "NAME", "who counts instructions: perf, ptrace or valgrind (default: the first of them that can)"},
     {ALLOW, "allow", "FILE", "waivers: lines such as  b1_* flash_f32 +8% until=2026-12-31 reason"},
     {MD, "md", "FILE", "also write the table as Markdown, for the summary page of a job"},
     {JUNIT, "junit", "FILE", "also write JUnit XML"},
@@ -73,6 +74,20 @@ static bool read_gate(const char *text, RegressOptions *o)
     return o->time || o->insn;
 }
 
+static bool read_counter(const char *text, InsnMethod *method)
+{
+    const char *names[INSN_METHODS - 1];
+    for (InsnMethod m = INSN_PERF; m < INSN_METHODS; m++) {
+        names[m - 1] = insn_method_name(m);
+        if (strcmp(text, names[m - 1]) == 0) {
+            *method = m;
+            return true;
+        }
+    }
+    cli_unknown("counter", text, names, INSN_METHODS - 1);
+    return false;
+}
+
 static bool read_size(const char *what, const char *text, uint64_t low, uint64_t high, size_t *size)
 {
     uint64_t number;
@@ -100,6 +115,7 @@ static bool take(RegressOptions *o, const char **suite, int key, const char *val
     case ROUNDS: return read_size("--rounds", value, 100, PAIRED_MAX_ROUNDS, &o->rounds);
     case MIN_TRIAL: return cli_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &o->min_trial);
     case NO_CONFIRM: o->confirm = false; return true;
+    case COUNTER: return read_counter(value, &o->counter);
     case ALLOW: o->allow = value; return true;
     case MD: o->md = value; return true;
     case JUNIT: o->junit = value; return true;

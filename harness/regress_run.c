@@ -54,7 +54,7 @@ static void count_all(Regress *r)
         snprintf(r->no_insn, sizeof r->no_insn, "no kernel takes a tiny case");
         return;
     }
-    r->method = insn_choose(o->base, &r->counts[0].pair, o->seed, r->no_insn, sizeof r->no_insn);
+    r->method = insn_choose(o->counter, o->base, &r->counts[0].pair, o->seed, r->no_insn, sizeof r->no_insn);
     for (size_t i = 0; i < r->count_count && r->method != INSN_NONE && !cli_interrupted; i++) {
         RegressCount *c = &r->counts[i];
         progress(i, r->count_count, "counting instructions of", &c->pair);
@@ -145,17 +145,17 @@ static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
 static bool controls_hold(RegressPair *p, double alpha, size_t family, double planted)
 {
     const StatsInterval *same = &p->same.ratio, *more = &p->more.ratio;
-    if (judge_verdict(&p->same, p->min_effect, 1, alpha) != VERDICT_SAME) {
+    switch (judge_controls(&p->same, &p->more, p->min_effect, family, alpha)) {
+    case CONTROLS_HOLD: return true;
+    case CONTROL_NOT_SAME:
         snprintf(p->why, sizeof p->why, "control: the base and its copy differ, %.3f [%.3f, %.3f], threshold %.1f %%", same->median,
                  same->lo, same->hi, 100 * p->min_effect);
         return false;
+    case CONTROL_NOT_FOUND: break;
     }
-    if (judge_verdict(&p->more, p->min_effect, fmin(1, judge_p(&p->more) * (double)family), alpha) != VERDICT_SLOWER) {
-        snprintf(p->why, sizeof p->why, "control: %.0f %% more work was not found, %.3f [%.3f, %.3f], threshold %.1f %%", 100 * planted,
-                 more->median, more->lo, more->hi, 100 * p->min_effect);
-        return false;
-    }
-    return true;
+    snprintf(p->why, sizeof p->why, "control: %.0f %% more work was not found, %.3f [%.3f, %.3f], threshold %.1f %%", 100 * planted,
+             more->median, more->lo, more->hi, 100 * p->min_effect);
+    return false;
 }
 
 static bool judge(Regress *r, bool again)

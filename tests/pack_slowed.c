@@ -1,5 +1,5 @@
 /* pack_slowed.c - blocked_f32 as after a bad commit, for a pack that regress must see through: SLOWED, each unit's first third is computed
- * twice; WRONG, the first number of each unit is off by a thousandth.
+ * twice; WRONG, the first number of each unit is off by a thousandth; CRASHING, it ends the process.
  *
  * It stands in the pack where the kernel's own object would: the linker takes this symbol first. The kernel itself is compiled once more
  * under the name `original`. */
@@ -14,6 +14,9 @@ static void run(const AttnArgs *args, AttnSpan unit, void *scratch)
 #ifdef SLOWED
     unit.row1 = unit.row0 + (unit.row1 - unit.row0 + 2) / 3;
     attn_kernel_original.run(args, unit, scratch);
+#endif
+#ifdef CRASHING
+    __builtin_trap();
 #endif
 #ifdef WRONG
     const AttnSequence s = attn_sequence(args, unit.b);

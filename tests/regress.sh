@@ -1,11 +1,11 @@
 #!/bin/sh
-# regress.sh PROGRAM PACK SLOWED WRONG FUTURE - `attnzoo regress` from outside: a pack against itself, against one whose blocked_f32 was
-# slowed by a third, against a wrong one and one of another ABI; what it says, writes and returns.
+# regress.sh PROGRAM PACK SLOWED WRONG CRASHING FUTURE - `attnzoo regress` from outside: a pack against itself, against one whose
+# blocked_f32 was slowed by a third, is wrong or crashes, and one of another ABI; what it says, writes and returns. And `attnzoo selftest`.
 #
 # Times are taken for real, so on a machine at its limit a comparison may end as "cannot be told" (3). That is allowed where it is honest,
 # but never a false alarm, and in three tries each verdict must be reached once.
 set -u
-program=$1 pack=$2 slowed=$3 wrong=$4 future=$5
+program=$1 pack=$2 slowed=$3 wrong=$4 crashing=$5 future=$6
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
@@ -90,6 +90,10 @@ if decide 1 --base "$pack" --head "$slowed" $few --junit "$work/j.xml" --md "$wo
     has j.xml 'classname="regress.time.blocked_f32" name="b1_h1_q32_k64_d32"><failure'
     lacks j.xml 'regress.time.flash_f32"[^/]*<failure'
     has m.md '### Kernels: SLOWER'
+    if command -v python3 >/dev/null; then
+        python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$work/j.xml" 2>"$work/err" ||
+            fail 'the JUnit file is no XML'
+    fi
 fi
 echo '* blocked_f32 +200% until=9999-12-31 known' >"$work/allow"
 # shellcheck disable=SC2086
@@ -113,11 +117,48 @@ else
     check 1 'the waiver of line 1 ended 20201231' --base "$pack" --head "$slowed" $only --allow "$work/allow"
 fi
 
-# A wrong head is not timed.
+# Each way to count, where it can be had: the same kernels count the same, and more is seen.
+for counter in perf ptrace valgrind; do
+    run --base "$pack" --head "$slowed" -k linear_f32_naive,blocked_f32 --gate insn --counter "$counter" -v
+    if grep -q 'instructions not counted' "$work/out"; then
+        echo "skipped: $counter: $(sed -n 's/.*instructions not counted: //p' "$work/out")"
+    else
+        has out "cases fail ($counter)"
+        has out 'linear_f32_naive .* equal'
+        has out 'blocked_f32 .* MORE'
+    fi
+done
+
+# Ctrl-C: 130, and no child is left behind.
+"$program" regress --base "$pack" --head "$pack" -k blocked_f32 -s b1_h1_q32_k64_d32 --gate time --launches 40 \
+    >"$work/out" 2>"$work/err" </dev/null &
+child=$!
+sleep 3
+kill -INT "$child" # a background job of a script ignores it unless the program asks for it, as this one does
+got=0
+wait "$child" || got=$?
+[ "$got" -eq 130 ] || fail "Ctrl-C: exit code $got, expected 130"
+
+# A machine tells what it can.
+"$program" selftest --quick --pack "$pack" >"$work/out" 2>"$work/err" </dev/null
+got=$?
+case $got in 0 | 3) ;; *) fail "selftest: exit code $got, expected 0 or 3" ;; esac
+has out '^clock .* steps of'
+has out '10 %  *5.0 %  *[0-9]* of [0-9]*'
+has out '^advice .*--gate'
+"$program" selftest --pack "$work/none.so" >"$work/out" 2>"$work/err" </dev/null
+[ $? -eq 4 ] || fail 'selftest without a pack: expected 4'
+
+# A head that is wrong or crashes is not timed.
 # shellcheck disable=SC2086
 run --base "$pack" --head "$wrong" $few
 [ "$got" -eq 1 ] || fail "a wrong head: exit code $got, expected 1"
 has out 'blocked_f32 .* WRONG'
 lacks out 'blocked_f32 .* SLOWER'
+# shellcheck disable=SC2086
+run --base "$pack" --head "$crashing" $few
+[ "$got" -eq 5 ] || fail "a crashing head: exit code $got, expected 5"
+has out 'blocked_f32 .* CRASH'
+has out ' flash_f32 .* same\| flash_f32 .* inconclusive'
 
 exit $((failures > 0))

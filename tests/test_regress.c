@@ -87,6 +87,28 @@ Test(regress, holm_decides)
     cr_assert_eq(judge_verdict(&f, 0.02, 40 * judge_p(&f), 0.01), VERDICT_INCONCLUSIVE, "one of forty pairs: chance");
 }
 
+/* Controls of a run, as a threshold of 2 % sees them. */
+static JudgeControls controls_of(double copy, double planted, double noise, size_t family)
+{
+    const double same[] = {copy, copy, copy, copy, copy}, more[] = {planted, planted, planted, planted, planted};
+    JudgeSamples a = samples_of(same, noise, 3), b = samples_of(more, noise, 5);
+    const JudgeFinding fa = judge_find(&a, 0.02, 0.01), fb = judge_find(&b, 0.02, 0.01);
+    judge_clear(&a);
+    judge_clear(&b);
+    return judge_controls(&fa, &fb, 0.02, family, 0.01);
+}
+
+Test(regress, controls)
+{
+    cr_assert_eq(controls_of(1, 1.05, 0.02, 40), CONTROLS_HOLD);
+    cr_assert_eq(controls_of(1.03, 1.08, 0.02, 40), CONTROL_NOT_SAME, "the copy is slower than the base");
+    cr_assert_eq(controls_of(0.97, 1.05, 0.02, 40), CONTROL_NOT_SAME, "or faster");
+    cr_assert_eq(controls_of(1, 1.05, 0.2, 40), CONTROL_NOT_SAME, "noise is not sameness");
+    cr_assert_eq(controls_of(1, 1.015, 0.02, 40), CONTROL_NOT_FOUND, "more work that nobody saw");
+    cr_assert_eq(controls_of(1, 1.027, 0.02, 1), CONTROLS_HOLD, "seen for one pair");
+    cr_assert_eq(controls_of(1, 1.027, 0.02, 1000000), CONTROL_NOT_FOUND, "... but not where a million pairs were looked at");
+}
+
 Test(regress, noise_raises_the_threshold)
 {
     const double same[] = {1, 1, 1, 1, 1};

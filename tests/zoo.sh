@@ -246,6 +246,8 @@ check 'regress: no such commit: 4' [ "$status" = 4 ]
 check 'regress: no such commit: why' has "$err" "there is no commit 'nonsense'"
 zoo regress --base a.so --head b.so
 check 'regress: packs may be given' [ "$out" = "program --results $tree/results regress --base a.so --head b.so" ]
+zoo selftest --quick
+check 'selftest has the pack that it measures with' called "ninja -C $tree/build harness/attnzoo harness/attnzoo_pack.so"
 zoo regress --help
 check 'regress: help builds no base' [ "$out" = "program --results $tree/results regress --help" ]
 exit $failed
