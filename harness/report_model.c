@@ -126,6 +126,22 @@ static void add_processes(json_t *list, const ResultsRun *run)
     }
 }
 
+/* Kernels and peaks against themselves, on more threads or on other data: the records of bench --scaling and bench --dist LIST. */
+static void add_varied(json_t *list, const ResultsRun *run)
+{
+    static const char *const fields[] = {"by",  "shape", "variant",    "of",      "kernel", "threads",
+                                         "med", "speed", "efficiency", "slowest", NULL};
+    size_t i;
+    const json_t *record;
+    json_array_foreach(run->records, i, record) {
+        if (strcmp(results_type(record), "vary") != 0)
+            continue;
+        json_t *object = json_pack("{s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"));
+        copy(object, record, fields);
+        json_array_append_new(list, object);
+    }
+}
+
 static void raise_to(json_t *object, const char *field, double value)
 {
     const double before = results_number(object, field);
@@ -174,7 +190,7 @@ static json_t *values(json_t *object)
 
 json_t *report_model(const Loaded *loaded)
 {
-    json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *processes = json_array();
+    json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *processes = json_array(), *varied = json_array();
     json_t *kernels = json_object();
     size_t partial = 0;
     for (size_t i = 0; i < loaded->points.count; i++)
@@ -184,10 +200,11 @@ json_t *report_model(const Loaded *loaded)
         json_array_append_new(runs, run_json(loaded, &loaded->points, run));
         add_controls(controls, run);
         add_processes(processes, run);
+        add_varied(varied, run);
         add_agreement(kernels, run);
         partial += !run->end;
     }
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:O}", "v", 1, "program", attn_version(), "machines",
-                     values(machines_json(loaded)), "runs", runs, "points", points, "controls", controls, "processes", processes,
-                     "agreement", values(kernels), "partial", (int)partial, "notes", loaded->results.notes);
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:O}", "v", 1, "program", attn_version(), "machines",
+                     values(machines_json(loaded)), "runs", runs, "points", points, "controls", controls, "processes", processes, "varied",
+                     varied, "agreement", values(kernels), "partial", (int)partial, "notes", loaded->results.notes);
 }

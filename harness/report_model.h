@@ -5,7 +5,7 @@
 #include "harness/cli.h"
 #include "harness/results_load.h"
 
-/* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], agreement: [...], partial, notes}:
+/* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], varied: [...], agreement: [...], partial, notes}:
  * results/README.md has the units. Nothing in it depends on when or where it was made. NULL: out of memory. */
 json_t *report_model(const Loaded *loaded);
 

@@ -130,6 +130,10 @@ Test(results, bad_lines_are_refused_with_their_place_and_reason)
          "vs is 3; allowed: an object"},
         {"{\"t\":\"bench\",\"v\":1,\"run\":\"" RUN_A "\",\"case\":\"c1\",\"kernel\":\"k\",\"med\":1,\"vs\":{\"ratio\":{}}}",
          "vs.ratio is {}"},
+        {"{\"t\":\"vary\",\"v\":1,\"run\":\"" RUN_A
+         "\",\"by\":\"data\",\"shape\":\"s\",\"variant\":\"v\",\"of\":\"kernel\",\"kernel\":\"k\","
+         "\"threads\":\"2\"}",
+         "vary record: threads is \"2\"; allowed: a number"},
         {"{\"t\":\"bench\",\"t\":\"end\",\"v\":1,\"run\":\"" RUN_A "\",\"exit\":0}", "duplicate object key"},
         {"{\"t\":\"\xff\",\"v\":1}", "unable to decode byte 0xff"},
     };

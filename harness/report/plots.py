@@ -34,6 +34,11 @@ pyplot.rcParams.update({
 })
 
 
+def isa_of(name):
+    """The instruction set in the name of a kernel or a peak, as far as there is one."""
+    return next((isa for isa in sorted(ISAS, key=len, reverse=True) if isa in re.split(r"[_. ()]", name)), "portable")
+
+
 def color(isa):
     return SERIES[ISAS.get(isa, 6)]
 
@@ -212,7 +217,7 @@ def curves(points, x, y, interval, xlabel, ylabel, label, log=True, share=False,
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(FuncFormatter(percent))
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.12 * max([y(p) for p in points] + (places if ideal else [])))  # intervals may go beyond
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     below(axes)

@@ -168,17 +168,42 @@ def by_length(points):
     return cards(figures)
 
 
-def by_threads(points):
+def latest_varied(model, by):
+    """{(machine, shape): records of the latest run that varied threads, or data, there}."""
+    groups = {}
+    for (machine, shape, _), mine in grouped([v for v in model["varied"] if v["by"] == by and v["med"]], "machine", "shape", "run").items():
+        groups[machine, shape] = mine  # runs come in order of time
+    return groups
+
+
+def speed(record, end="ratio"):
+    """Speed over that of the first variant, which is 1 by itself."""
+    return record["speed"].get(end) if record["speed"] else 1
+
+
+def by_threads(model):
+    groups = latest_varied(model, "threads")
+    many = several(list(groups), lambda key: key[0])
     figures = []
-    many = several(points, lambda p: p["machine"])
-    for (_, shape, _), mine in ordered(grouped(points, "machine", "shape", "dtype")):
-        one = {p["kernel"]: p["med"] for p in mine if p["threads"] == "1"}
-        mine = [p for p in mine if p["kernel"] in one and several([q for q in mine if q["kernel"] == p["kernel"]], lambda q: q["threads"])]
-        if mine:
-            figures.append((title_of(mine, many),
-                            plots.curves(mine, lambda p: int(p["threads"]), lambda p: one[p["kernel"]] / p["med"], None, "threads",
-                                         "speed-up over 1 thread", f"Scaling with threads, {shape}", ideal=True)))
+    for (machine, shape), mine in ordered(groups):
+        mine = [{**v, "isa": plots.isa_of(v["kernel"])} for v in mine if speed(v)]
+        figures.append((shape + (f" · {machine}" if many else ""),
+                        plots.curves(mine, lambda v: v["threads"], speed,
+                                     lambda v: (speed(v, "lo"), speed(v, "hi")) if speed(v, "lo") and speed(v, "hi") else None,
+                                     "threads", "speed over 1 thread", f"Scaling with threads, {shape}", log=False, ideal=True)))
     return cards(figures)
+
+
+def by_data(model):
+    """A table for each machine and shape: kernels by kinds of data."""
+    tables = []
+    for (machine, shape), mine in ordered(latest_varied(model, "data")):
+        variants = list(dict.fromkeys(v["variant"] for v in mine))
+        cells = {(v["kernel"], v["variant"]): v for v in mine}
+        kernels = list(dict.fromkeys(v["kernel"] for v in mine))
+        tables.append({"machine": machine, "shape": shape, "variants": variants,
+                       "rows": [(kernel, [cells.get((kernel, variant)) for variant in variants]) for kernel in kernels]})
+    return tables
 
 
 def history(points, runs):
@@ -236,12 +261,14 @@ def main():
     ours = [p for p in measured if p["latest"]]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    environment.filters.update(time=time, rate=rate, size=size, share=share, ratio=ratio, number=number, tiny=tiny, breakable=breakable)
+    environment.filters.update(time=time, rate=rate, size=size, share=share, ratio=ratio, number=number, tiny=tiny,
+                               breakable=breakable, speed=speed)
     page = environment.get_template("page.html").render(
         title=options.title, model=model, several=len(model["machines"]) > 1, latest=latest,
         machines=[{**m, "facts": machine_rows(m), "rates": peak_rows(m)} for m in model["machines"]],
         rooflines=rooflines(model, ours), heat=heat_maps(ours), speedups=speedups(measured),
-        by_length=by_length(ours), by_threads=by_threads(ours), history=history(measured, model["runs"]),
+        by_length=by_length(ours), by_threads=by_threads(model), by_data=by_data(model),
+        history=history(measured, model["runs"]),
         peers=peers(latest), css=markupsafe.Markup((HERE / "page.css").read_text(encoding="utf-8")),
         js=markupsafe.Markup((HERE / "page.js").read_text(encoding="utf-8")))
     sys.stdout.buffer.write(page.encode("utf-8"))
