@@ -21,9 +21,17 @@ static const struct {
 enum { SUITES = sizeof suites / sizeof *suites };
 
 enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
-static const char usage[] = "usage: attnzoo bench [options]\n"
-                            "Verify kernels on real shapes, then measure them side by side. Without options: all kernels that run here\n"
-                            "on the default suite. Records go to --results DIR (default results/), under a folder for this machine.\n";
+static const char usage[] =
+    "attnzoo bench [-k KERNELS] [-s SHAPES | --suite NAME] - verify kernels on real shapes, then measure them side by side\n"
+    "\n"
+    "  attnzoo bench                                               all that run here, on the default suite\n"
+    "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512         some kernels, one shape of a model\n"
+    "  attnzoo bench -s 'b1_h8_q512_k512_d{64,128}' --target-ci 1% several shapes, until the intervals are narrow\n"
+    "  attnzoo bench -k mine -s gpt2/prefill@512 --baseline flash_f32_avx2      am I faster than that one?\n"
+    "  attnzoo bench -s bert-base/encoder@128 -o csv:times.csv --no-results     a table for another program\n"
+    "  attnzoo bench --driver hyperfine -s llama3-8b/decode@4096   start-up, first call, further calls of whole processes\n"
+    "\n"
+    "Records go to --results DIR (default results/), under a folder for this machine.\n";
 static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
     {'s', "shapes", "SHAPES", "shapes, presets, products or multi-head attention: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},

@@ -27,6 +27,8 @@ enum { QUICK = 256, PACK_FILE };
 static const char usage[] =
     "attnzoo selftest [--quick] [--pack PACK] - what can this machine detect?\n"
     "\n"
+    "  attnzoo selftest --quick                        before the first regress on a machine\n"
+    "\n"
     "Clock, noise, counter of instructions; false alarms, and the power to find 1, 2, 3, 5 and 10 % in small runs of the procedure of\n"
     "regress. About a minute, with --quick a third of that. Exit code 0: 5 % are found in at least 80 % of all cases; 3: they are not,\n"
     "and the instruction gate is what remains; 4: there is no pack to measure.\n";

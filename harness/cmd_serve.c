@@ -20,6 +20,8 @@
 static const char usage[] =
     "attnzoo serve - obey lines from stdin, answer each with one line of JSON\n"
     "\n"
+    "  printf 'open gpt2/prefill@512\\ntime 5 1\\n' | attnzoo serve\n"
+    "\n"
     "  kernels               names of our kernels of attention, yardsticks too\n"
     "  shapes SHAPES         the words that ranges, lists and presets stand for\n"
     "  open SHAPE [KERNEL]   make operands and a plan; answers sizes, options, work, kernel\n"

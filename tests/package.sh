@@ -15,7 +15,7 @@ package() { PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-variable=prefix
 libdir=$(package --variable=libdir)
 
 for file in "$prefix/include/attnzoo.h" "$libdir/libattnzoo.a" "$libdir/libattnzoo.so" "$libdir/libattnzoo.so.0" \
-    "$prefix/bin/attnzoo" "$prefix/share/man/man1/attnzoo.1"; do
+    "$prefix/bin/attnzoo" "$prefix/share/man/man1/attnzoo.1" "$prefix/share/man/man1/attnzoo-bench.1"; do
     [ -e "$file" ] || { echo "not installed: ${file#"$work/root"}"; exit 1; }
 done
 # Nothing that only this tree needs may leak into an installation.

@@ -107,7 +107,8 @@ def bench_record(case, arm, name):
     seconds = {key: 1e-9 * arm.time[key] for key in ("med", "min", "mad", "p90")}
     return {"case": name, "kernel": arm.name, "isa": arm.isa, "iters": arm.calls, "rounds": arm.time["n"], "every": arm.every, "unit": "s",
             **seconds, "ns": arm.samples, "vs": arm.vs, "best": arm.best, "flops": case.facts["flop"] / seconds["med"],
-            "peak": {**arm.peak, "isa": case.peaks[0].name.split(".")[-1]}, "roof": None, "ctr": None, "energy": None,
+            "peak": {**arm.peak, "isa": case.peaks[0].name.split(".")[-1]}, "roof": None, "ctr": None,
+            "ctr_why": "not counted in a process of its own", "energy": None, "energy_why": "not measured beside other processes",
             "flags": {"preempt": arm.flags["preempt"], "minor_faults": arm.flags["minor_faults"], "steal": None}, **peer_field(arm)}
 
 
