@@ -28,6 +28,15 @@ static int split(char *text, char **argv)
     return argc;
 }
 
+/* --list-options, or a beginning of it, answers and ends the process, as it should. */
+static bool asks_for_list(char *const *words)
+{
+    for (; *words; words++)
+        if (strncmp(*words, "--l", 3) == 0)
+            return true;
+    return false;
+}
+
 static char *const *environment;
 
 /* ATTNZOO_X=value is one of the words. */
@@ -75,8 +84,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     optind = 0; /* GNU: begin anew, inside a word too */
     switch (data[0] % (READERS + 1)) {
     case 0: cli_read(&cli, &argc, argv); break;
-    case 1: bench_options_read(&bench, argc, argv); break;
-    case 2: verify_request_read(argc, argv, &verify); break;
+    case 1:
+        if (!asks_for_list(argv))
+            bench_options_read(&bench, argc, argv);
+        break;
+    case 2:
+        if (!asks_for_list(argv))
+            verify_request_read(argc, argv, &verify);
+        break;
     case 3: read_environment(argv); break;
     case 4: fuzz_demand(!cli_number("number", whole, 10, 1000, &number) || (number >= 10 && number <= 1000), "a number is in its range"); break;
     case 5: select_kernels(whole, false); break;
