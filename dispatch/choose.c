@@ -1,8 +1,10 @@
-/* choose.c - judges kernels one clause at a time and takes the cheapest that passes. */
+/* choose.c - judges kernels one clause at a time and takes the one that measured fastest (tune.h), else the cheapest that passes. */
 #include "dispatch/choose.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "dispatch/tune.h"
 
 uint32_t attn_problem_needs(const AttnProblem *p)
 {
@@ -38,7 +40,7 @@ static const char *const need_names[] = {
     "dv != d",                   "soft-cap",     "ALiBi",         "sinks",              "packed batch",
     "past keys apart",           "scores output", "dot scores",   "Gaussian scores",    "additive scores"};
 
-static const char *dtype_name(AttnDtype dtype)
+const char *attn_dtype_name(AttnDtype dtype)
 {
     static const char *const names[] = {"none", "f32", "f64", "f16", "bf16", "bool"};
     return (size_t)dtype < sizeof names / sizeof *names ? names[dtype] : "unknown";
@@ -82,7 +84,7 @@ static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cp
         {"q", p->q.dtype, k->dtypes.q}, {"k", p->k.dtype, k->dtypes.kv}, {"v", p->v.dtype, k->dtypes.kv}, {"o", p->o.dtype, k->dtypes.o}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!(types[i].takes & ATTN_DTYPE_BIT(types[i].has)))
-            return refuse(why, size, "does not take %s as %s", types[i].tensor, dtype_name(types[i].has));
+            return refuse(why, size, "does not take %s as %s", types[i].tensor, attn_dtype_name(types[i].has));
     const uint32_t missing = attn_problem_needs(p) & ~k->features;
     if (missing)
         return refuse(why, size, "does not do %s", need_names[__builtin_ctz(missing)]);
@@ -101,9 +103,23 @@ AttnVerdict attn_choose_judge(const AttnKernel *kernel, const AttnProblem *probl
     return verdict;
 }
 
+/* Where the kernel that the tune file prefers stands, if it can run; else count. */
+static size_t find_tuned(const AttnKernel *const *kernels, size_t count, const AttnProblem *problem, const AttnCpu *cpu,
+                         const AttnSettings *settings)
+{
+    const AttnTuneEntry *entry = attn_tune_find(problem, settings);
+    for (size_t i = 0; entry && i < count; i++)
+        if (kernels[i] == entry->kernel && accepts(kernels[i], problem, cpu, settings, NULL, 0))
+            return i;
+    return count;
+}
+
 size_t attn_choose(const AttnKernel *const *kernels, size_t count, const AttnProblem *problem, const AttnCpu *cpu,
                    const AttnSettings *settings, AttnVerdict *verdicts)
 {
+    const size_t tuned = find_tuned(kernels, count, problem, cpu, settings);
+    if (tuned < count && !verdicts)
+        return tuned;
     size_t best = count;
     double least = 0.0;
     for (size_t i = 0; i < count; i++) {
@@ -123,5 +139,5 @@ size_t attn_choose(const AttnKernel *const *kernels, size_t count, const AttnPro
             least = cost;
         }
     }
-    return best;
+    return tuned < count ? tuned : best;
 }

@@ -16,10 +16,14 @@ typedef struct AttnVerdict {
 /* Can this kernel run this problem on this CPU under these settings? cpu NULL: a CPU that has everything; settings NULL: nothing forbidden. */
 AttnVerdict attn_choose_judge(const AttnKernel *kernel, const AttnProblem *problem, const AttnCpu *cpu, const AttnSettings *settings);
 
-/* Judge `count` kernels into verdicts[] and return the index of the cheapest accepted one (ties: the earlier), or count if there is none.
- * A forced kernel is returned if accepted; else count. verdicts NULL: none wanted, and no sentence is formed; the choice is the same. */
+/* Judge `count` kernels into verdicts[] and return the index of the cheapest accepted one (ties: the earlier), or count if there is
+ * none. A forced kernel is returned if accepted; else count. A kernel that settings->tune names for this problem wins over the cheapest,
+ * if accepted. verdicts NULL: none wanted, and no sentence is formed; the choice is the same. */
 size_t attn_choose(const AttnKernel *const *kernels, size_t count, const AttnProblem *problem, const AttnCpu *cpu,
                    const AttnSettings *settings, AttnVerdict *verdicts);
+
+/* "f32", "bf16" ...; "unknown" for what is none. */
+const char *attn_dtype_name(AttnDtype dtype);
 
 /* ATTN_HAS_* that the problem needs. */
 uint32_t attn_problem_needs(const AttnProblem *problem);

@@ -176,6 +176,8 @@ AttnStatus attn_settings_read(const AttnOptions *options, const char *(*getenv_f
     if (status == ATTN_OK)
         status = read_threads(o.threads, getenv_fn, settings);
     settings->allowed = attn_cpu_consistent(settings->allowed);
+    if (status == ATTN_OK && o.tune)
+        settings->tune = attn_tune_open(o.tune);
     settings->parallel_for = o.parallel_for;
     settings->parallel_context = o.parallel_context;
     return status;
@@ -188,5 +190,36 @@ static const char *read_variable(const char *name)
 
 AttnStatus attn_settings_read_environment(const AttnOptions *options, AttnSettings *settings)
 {
-    return attn_settings_read(options, read_variable, settings);
+    const AttnStatus status = attn_settings_read(options, read_variable, settings);
+    if (!settings->tune)
+        settings->tune = attn_tune_default();
+    return status;
+}
+
+static void add_path(AttnTunePaths *paths, const char *folder, const char *below, const char *machine)
+{
+    char *path = paths->at[paths->count];
+    const int length = snprintf(path, sizeof paths->at[0], "%s%s/attnzoo/%s.tune", folder, below, machine);
+    paths->count += length > 0 && (size_t)length < sizeof paths->at[0];
+}
+
+void attn_settings_tune_paths(const char *machine, GetEnv getenv_fn, AttnTunePaths *paths)
+{
+    const char *file = getenv_fn("ATTNZOO_TUNE_FILE"), *cache = getenv_fn("XDG_CACHE_HOME"), *home = getenv_fn("HOME");
+    memset(paths, 0, sizeof *paths);
+    if (file && *file) {
+        paths->count = (size_t)snprintf(paths->at[0], sizeof paths->at[0], "%s", file) < sizeof paths->at[0];
+        return;
+    }
+    if (cache && *cache == '/') /* a relative one is to be ignored, says the XDG base directory specification */
+        add_path(paths, cache, "", machine);
+    else if (home && *home)
+        add_path(paths, home, "/.cache", machine);
+    paths->system_only = paths->count == 0;
+    add_path(paths, "/etc", "", machine);
+}
+
+void attn_settings_tune_paths_environment(const char *machine, AttnTunePaths *paths)
+{
+    attn_settings_tune_paths(machine, read_variable, paths);
 }

@@ -2,7 +2,7 @@
 #ifndef ATTN_OPTIONS_H
 #define ATTN_OPTIONS_H
 
-#include "kernels/kernel.h"
+#include "dispatch/tune.h"
 
 /* Options with every name resolved. */
 typedef struct AttnSettings {
@@ -13,11 +13,23 @@ typedef struct AttnSettings {
     AttnParallelFor parallel_for;
     void *parallel_context;
     bool verbose_dispatch;    /* ATTNZOO_VERBOSE contains "dispatch"                          */
+    const AttnTune *tune;     /* what was measured here (tune.h); NULL: nothing is asked      */
 } AttnSettings;
 
 /* Merge options (may be NULL) with the environment. Unknown names are ATTN_ERROR_NAME with the list of known ones in attn_last_error();
  * an unknown number of threads is ATTN_ERROR_VALUE. `getenv_fn` is getenv in the library; tests pass their own. */
 AttnStatus attn_settings_read(const AttnOptions *options, const char *(*getenv_fn)(const char *), AttnSettings *settings);
-AttnStatus attn_settings_read_environment(const AttnOptions *options, AttnSettings *settings); /* the same with the real getenv */
+AttnStatus attn_settings_read_environment(const AttnOptions *options, AttnSettings *settings); /* the same with the real getenv, and where
+                                                                     the options name no tune file with the one of attn_tune_default() */
+
+/* Where the tune file of a machine may be, best place first: $ATTNZOO_TUNE_FILE alone if set, which may be "off"; else
+ * $XDG_CACHE_HOME/attnzoo/<machine>.tune (or below $HOME/.cache), then /etc/attnzoo/<machine>.tune. The first is where it is written. */
+typedef struct AttnTunePaths {
+    size_t count;
+    bool system_only; /* the environment names no place of the user's: at[0] is the one in /etc */
+    char at[2][1024];
+} AttnTunePaths;
+void attn_settings_tune_paths(const char *machine, const char *(*getenv_fn)(const char *), AttnTunePaths *paths);
+void attn_settings_tune_paths_environment(const char *machine, AttnTunePaths *paths); /* the same with the real getenv */
 
 #endif

@@ -104,6 +104,15 @@ AttnStatus attn_plan_create_with(const AttnKernel *kernel, const AttnProblem *pr
     return bind(&p, kernel, threads, parallel_for, parallel_context, out);
 }
 
+/* Was there a tune file, and was it taken? Nothing where nobody left one. */
+static void explain_tune(FILE *to, const AttnTune *tune)
+{
+    if (tune && tune->state == ATTN_TUNE_LOADED)
+        fprintf(to, "tune file %s: %zu entries\n", tune->path, tune->count);
+    else if (tune && tune->state == ATTN_TUNE_REFUSED)
+        fprintf(to, "tune file %s: refused, %s\n", tune->path ? tune->path : "", tune->why);
+}
+
 /* "kernel: reason" lines: the chosen one first, then the others in registry order. The judgement is a pure function of what the plan
  * holds, so it can be repeated at any time. NULL: no memory. */
 static char *explain(const AttnPlan *plan)
@@ -114,8 +123,12 @@ static char *explain(const AttnPlan *plan)
     if (!to)
         return NULL;
     const AttnSettings *settings = &plan->settings;
+    const AttnTuneEntry *tuned = attn_tune_find(&plan->problem, settings);
     if (settings->kernel)
         fprintf(to, "%s: forced by %s\n", plan->kernel->name, settings->kernel_from);
+    else if (tuned && tuned->kernel == plan->kernel)
+        fprintf(to, "%s: tuned, takes %.3f [%.3f, %.3f] of the time of %s\n", plan->kernel->name, tuned->ratio, tuned->lo, tuned->hi,
+                tuned->over->name);
     else
         fprintf(to, "%s: lowest estimate of those that can run, %.3g cycles\n", plan->kernel->name, plan->kernel->cost(&plan->problem));
     for (size_t i = 0; i < attn_registry_count; i++) {
@@ -127,6 +140,7 @@ static char *explain(const AttnPlan *plan)
         else
             fprintf(to, "%s: could run, estimate %.3g cycles\n", verdict.kernel->name, verdict.cost);
     }
+    explain_tune(to, settings->tune);
     if (fclose(to) != 0) {
         free(text);
         return NULL;
@@ -137,6 +151,7 @@ static char *explain(const AttnPlan *plan)
 /* ATTNZOO_VERBOSE=dispatch: the one thing the library prints, on request, to stderr. */
 static void print_verdicts(const AttnProblem *p, const AttnSettings *settings, size_t chosen)
 {
+    const AttnTuneEntry *tuned = attn_tune_find(p, settings);
     for (size_t i = 0; i < attn_registry_count; i++) {
         const AttnVerdict verdict = attn_choose_judge(attn_registry[i], p, attn_cpu_this(), settings);
         fprintf(stderr, "attnzoo_verbose,v1,dispatch,b%zu_h%zug%zu_q%zu_k%zu_d%zuv%zu,%s,%s,%s\n", p->batch, p->q_heads, p->kv_heads,
@@ -144,8 +159,15 @@ static void print_verdicts(const AttnProblem *p, const AttnSettings *settings, s
                 i == chosen        ? "chosen"
                 : verdict.accepted ? "slower"
                                    : "rejected",
-                verdict.accepted ? "" : verdict.why);
+                verdict.accepted ? (i == chosen && tuned && tuned->kernel == verdict.kernel ? "tuned" : "") : verdict.why);
     }
+    const AttnTune *tune = settings->tune;
+    if (tune && tune->path)
+        fprintf(stderr, "attnzoo_verbose,v1,tune,%s,%s,%s\n", tune->path,
+                tune->state == ATTN_TUNE_LOADED    ? "loaded"
+                : tune->state == ATTN_TUNE_REFUSED ? "refused"
+                                                   : "none",
+                tune->why);
 }
 
 /* Choose among all registered kernels, bind the winner. */

@@ -20,8 +20,8 @@
  *
  * The library never prints (unless ATTNZOO_VERBOSE=dispatch asks it to tell its choices on stderr), never aborts, never exits. Each
  * function that can fail returns an AttnStatus and leaves a sentence that names the field, its value and what is allowed in
- * attn_last_error(). It keeps no global state besides that sentence, so every function may be called from several threads at once; one
- * plan may run on several threads at once if each call has a workspace of its own.
+ * attn_last_error(). Besides that sentence it keeps only what it read once, the CPU and tune files, so every function may be called from
+ * several threads at once; one plan may run on several threads at once if each call has a workspace of its own.
  *
  * Structs grow at their end. Their first member `size` says how much of a struct the caller knows; the functions that make a struct
  * (attn_problem, attn_options, attn_tensors) set it. A caller built against an older header keeps working with a newer library. */
@@ -256,7 +256,8 @@ static inline AttnTensors attn_tensors(const void *q, const void *k, const void 
 typedef void (*AttnParallelFor)(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
 /* All zero (or a NULL pointer in place of the struct) means: choose for me. Environment variables fill what is left at zero:
- * ATTNZOO_KERNEL, ATTNZOO_MAX_ISA, ATTNZOO_DISABLE, ATTNZOO_THREADS, ATTNZOO_VERBOSE; a field set here wins over its variable. */
+ * ATTNZOO_KERNEL, ATTNZOO_MAX_ISA, ATTNZOO_DISABLE, ATTNZOO_THREADS, ATTNZOO_VERBOSE, ATTNZOO_TUNE_FILE; a field set here wins over its
+ * variable. Tune files are read at the first plan that looks for them, once in a process, and so is ATTNZOO_TUNE_FILE. */
 typedef struct AttnOptions {
     size_t size;                 /* set by attn_options()                                                                     */
     const char *kernel;          /* force this kernel, by name; an error if it cannot run the problem here                    */
@@ -265,6 +266,9 @@ typedef struct AttnOptions {
     size_t threads;              /* workers; 0: what the runner offers (OpenMP's maximum; 1 with a caller's loop)             */
     AttnParallelFor parallel_for;/* NULL: OpenMP if built with it, else the calling thread                                    */
     void *parallel_context;      /* handed to parallel_for                                                                    */
+    const char *tune;            /* a file that `attnzoo tune` wrote; "off": none; NULL: the environment's, else the user's. A file
+                                    that is unusable here (other machine or build, changed, not there) is no error: the choice is
+                                    then estimated, and attn_plan_explain says why                                            */
 } AttnOptions;
 
 static inline AttnOptions attn_options(void)
@@ -291,8 +295,8 @@ ATTN_API size_t attn_plan_workspace(const AttnPlan *plan);
 /* The name of the chosen kernel. */
 ATTN_API const char *attn_plan_kernel(const AttnPlan *plan);
 
-/* Which kernel and why, then one line for each kernel that was passed over, with the clause that rejected it. Formed at the
- * first call, from any thread; lives as long as the plan. "" if there is no memory for it. */
+/* Which kernel and why, then one line for each kernel that was passed over, with the clause that rejected it; a last line "tune file ..."
+ * where there is one. Formed at the first call, from any thread; lives as long as the plan. "" if there is no memory for it. */
 ATTN_API const char *attn_plan_explain(const AttnPlan *plan);
 
 /* Compute. workspace: at least attn_plan_workspace(plan) bytes, 64-byte aligned, contents irrelevant before and after. Allocates nothing,

@@ -224,7 +224,7 @@ Test(options, structs_of_other_ages)
     caller.younger[23] = 1;
     EXPECT_REFUSED(&caller.options, ATTN_ERROR_STRUCT, "options.size", "does not know");
 
-    const size_t wrong[] = {0, 1, sizeof caller.options - 1, 1u << 20, SIZE_MAX};
+    const size_t wrong[] = {0, 1, ATTN_STRUCT_UP_TO(AttnOptions, parallel_context) - 1, 1u << 20, SIZE_MAX};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         caller.options.size = wrong[i];
         EXPECT_REFUSED(&caller.options, ATTN_ERROR_STRUCT, "options.size is ", "attn_options()");
