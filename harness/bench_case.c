@@ -8,6 +8,7 @@
 
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
+#include "dispatch/registry.h"
 #include "harness/render.h"
 #include "harness/zoo.h"
 
@@ -235,7 +236,8 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     config.reference = bench->kernels[bench->controlled].arm;
     config.compared = bench->timed;
     config.comparisons = bench->timed; /* every kernel but one against that one, and the control */
-    add_peaks(bench, &config, features, topology);
+    if (!options->bare)
+        add_peaks(bench, &config, features, topology);
     if (!paired_measure(&config, bench->arms, bench->arm_count, &bench->run))
         return false;
     render_progress_end();
@@ -294,6 +296,17 @@ bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const To
     return measured;
 }
 
+/* What a plan would take here. */
+static void find_chosen(BenchCase *bench, const AttnProblem *problem, const AttnSettings *settings)
+{
+    AttnSettings own = *settings;
+    own.threads = bench->what.threads;
+    const AttnTuneEntry *entry = attn_tune_find(problem, &own);
+    const size_t chosen = attn_choose(attn_registry, attn_registry_count, problem, attn_cpu_this(), &own, NULL);
+    bench->chosen = chosen < attn_registry_count ? attn_registry[chosen] : NULL;
+    bench->chosen_by = own.kernel ? "option" : entry && entry->kernel == bench->chosen ? "tune" : "estimate";
+}
+
 bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
                     const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
 {
@@ -305,6 +318,7 @@ bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *cons
     if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, roof_work(shape), error, error_size) ||
         !case_data(&data, &bench->what, error, error_size))
         return false;
+    find_chosen(bench, &data.problem, settings);
     for (size_t i = 0; i < count && !cli_interrupted; i++) {
         bench_case_verifying(bench, i);
         prepare(bench, &bench->kernels[i], &data, settings);

@@ -24,6 +24,7 @@ typedef struct BenchOptions {
     size_t threads;
     bool energy;                /* joules too, a second of each kernel                              */
     bool hyperfine;             /* whole processes under hyperfine (driver/processes.h), not calls in this one */
+    bool bare;                  /* the machine's own peaks are not measured along                   */
 } BenchOptions;
 
 enum { BENCH_CONTROL_ARMS = 1, BENCH_PEAK_ARMS = 8 };
@@ -61,6 +62,8 @@ typedef struct BenchCase {
     BenchKernel *kernels;
     size_t count, timed;
     size_t baseline, fastest; /* indices of kernels; count where there is none              */
+    const AttnKernel *chosen; /* by dispatch for this problem and so many threads; NULL: none, or no choice of dispatch's */
+    const char *chosen_by;    /* "tune", "estimate", "option": the tune file, the cost, by name */
     size_t controlled;        /* the kernel that the control is a copy of                   */
     StatsInterval control;    /* t_copy / t of it                                           */
     PairedArm *arms;          /* timed kernels, control, peaks                              */

@@ -20,6 +20,11 @@ static const struct {
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 
+const char *bench_default_shapes(void)
+{
+    return suites[0].shapes;
+}
+
 enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
 static const char usage[] =
     "attnzoo bench [-k KERNELS] [-s SHAPES | --suite NAME] - verify kernels on real shapes, then measure them side by side\n"

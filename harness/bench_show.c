@@ -89,14 +89,15 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
     render_cell(table, STYLE_PLAIN, "%s", k->roof.name);
     render_cell(table, STYLE_PLAIN, "%.3f", k->verify.eta);
     render_cell(table, STYLE_PLAIN, "%.1e", k->verify.max_abs);
-    if (fastest)
-        render_cell(table, STYLE_GOOD, "★ fastest");
-    else if (tied)
-        render_cell(table, STYLE_GOOD, "= tied with ★");
-    else if (index == bench->baseline)
-        render_cell(table, STYLE_DIM, "baseline%s", isfinite(k->best.hi) ? "" : ", few rounds");
-    else
-        render_cell(table, STYLE_DIM, "%s", isfinite(k->best.hi) ? "" : "few rounds");
+    const bool few = !isfinite(k->best.hi), baseline = index == bench->baseline;
+    const char *rank = fastest           ? "★ fastest"
+                       : tied            ? "= tied with ★"
+                       : baseline && few ? "baseline, few rounds"
+                       : baseline        ? "baseline"
+                       : few             ? "few rounds"
+                                         : "";
+    const char *choice = k->kernel != bench->chosen ? "" : strcmp(bench->chosen_by, "tune") == 0 ? "tuned choice" : "dispatch's choice";
+    render_cell(table, fastest || tied ? STYLE_GOOD : STYLE_DIM, "%s%s%s", rank, *rank && *choice ? ", " : "", choice);
 }
 
 void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
@@ -200,6 +201,12 @@ static json_t *share_json(StatsInterval r)
     return json_pack("{s:o, s:o, s:o}", "frac", records_real(r.median), "lo", records_real(r.lo), "hi", records_real(r.hi));
 }
 
+/* The kernel that dispatch takes, measured or not, and by what. */
+static json_t *chosen_json(const BenchCase *bench)
+{
+    return bench->chosen ? json_pack("{s:s, s:s}", "kernel", bench->chosen->name, "by", bench->chosen_by) : json_null();
+}
+
 static json_t *case_json(const BenchCase *bench, const char *id)
 {
     const PairedRun *run = &bench->run;
@@ -209,11 +216,13 @@ static json_t *case_json(const BenchCase *bench, const char *id)
         const StatsSummary s = paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]);
         json_object_set_new(peaks, bench->peaks[i].name, records_real(bench->peaks[i].units / s.median));
     }
-    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o}", "case", id, "op", bench->op, "shape", bench->shape,
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o, s:o}", "case", id,
+                     "op", bench->op, "shape", bench->shape,
                      "name", c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads,
                      "cache", "hot", "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop,
                      "exp", bench->work.exp, "bytes", bench->work.bytes, "level", peaks_level_name(bench->level),
-                     "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", bench_json_noise(run));
+                     "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", bench_json_noise(run),
+                     "chosen", chosen_json(bench));
 }
 
 json_t *bench_verify_json(const BenchKernel *k, const char *id)

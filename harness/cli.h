@@ -33,6 +33,7 @@ int cmd_verify(const Cli *cli, int argc, char **argv);
 int cmd_bench(const Cli *cli, int argc, char **argv);
 int cmd_conform(const Cli *cli, int argc, char **argv);
 int cmd_completion(const Cli *cli, int argc, char **argv);
+int cmd_tune(const Cli *cli, int argc, char **argv);
 int cmd_compare(const Cli *cli, int argc, char **argv);
 int cmd_results(const Cli *cli, int argc, char **argv);
 int cmd_report(const Cli *cli, int argc, char **argv);

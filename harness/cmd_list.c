@@ -1,5 +1,6 @@
 /* cmd_list.c - attnzoo list: what is in the zoo, and what dispatch would do with a shape. */
 #include "dispatch/cpu.h"
+#include "dispatch/threads.h"
 #include "harness/cli.h"
 #include "harness/linear_mutants.h"
 #include "harness/mha_case.h"
@@ -174,6 +175,23 @@ static int by_cost(const void *left, const void *right)
     return a->accepted && a->cost != b->cost ? (a->cost < b->cost ? -1 : 1) : 0;
 }
 
+/* Who was chosen, and by what. */
+static void verdict_cell(RenderTable *table, const AttnVerdict *v, const AttnKernel *chosen, const AttnKernel *estimated,
+                         const AttnTuneEntry *tuned)
+{
+    if (v->kernel == chosen && tuned && tuned->kernel == chosen)
+        render_cell(table, STYLE_GOOD, "chosen: tuned, %.3f [%.3f, %.3f] of the time of %s", tuned->ratio, tuned->lo, tuned->hi,
+                    tuned->over->name);
+    else if (v->kernel == chosen)
+        render_cell(table, STYLE_GOOD, "chosen");
+    else if (v->accepted && zoo_is_yardstick(v->kernel))
+        render_cell(table, STYLE_DIM, "a yardstick, not for dispatch");
+    else if (v->accepted)
+        render_cell(table, STYLE_DIM, v->kernel == estimated ? "would be chosen by its estimate" : "would run");
+    else
+        render_cell(table, STYLE_DIM, tuned && tuned->kernel == v->kernel ? "tuned, but: %s" : "%s", v->why);
+}
+
 /* Rows for one shape: accepted kernels in the order in which dispatch prefers them, then the others. qsort is not stable, but equal costs
  * are rare and `chosen` names the one that dispatch takes. */
 static void add_verdicts(RenderTable *table, const Cli *cli, const Shape *shape, const AttnKernel **kernels, size_t count, bool why)
@@ -186,8 +204,18 @@ static void add_verdicts(RenderTable *table, const Cli *cli, const Shape *shape,
         return;
     }
     shape_name(shape, name, sizeof name);
-    const size_t best = attn_choose(kernels, count, &problem, attn_cpu_this(), &cli->settings, verdicts);
-    const AttnKernel *chosen = best < count ? kernels[best] : NULL;
+    size_t own = count; /* yardsticks come last, and dispatch does not know them */
+    while (own > 0 && zoo_is_yardstick(kernels[own - 1]))
+        own--;
+    const size_t best = attn_choose(kernels, own, &problem, attn_cpu_this(), &cli->settings, verdicts);
+    const AttnKernel *chosen = best < own ? kernels[best] : NULL;
+    for (size_t i = own; i < count; i++)
+        verdicts[i] = attn_choose_judge(kernels[i], &problem, attn_cpu_this(), &cli->settings);
+    const AttnTuneEntry *tuned = attn_tune_find(&problem, &cli->settings);
+    AttnSettings untuned = cli->settings;
+    untuned.tune = NULL;
+    const size_t guess = attn_choose(kernels, own, &problem, attn_cpu_this(), &untuned, NULL);
+    const AttnKernel *estimated = guess < own ? kernels[guess] : NULL;
     qsort(verdicts, count, sizeof *verdicts, by_cost);
     for (size_t i = 0; i < count; i++) {
         const AttnVerdict *v = &verdicts[i];
@@ -200,9 +228,21 @@ static void add_verdicts(RenderTable *table, const Cli *cli, const Shape *shape,
             render_cell(table, STYLE_PLAIN, "%.3g", v->cost);
         else
             render_cell(table, STYLE_DIM, "-");
-        render_cell(table, v->kernel == chosen ? STYLE_GOOD : STYLE_DIM, "%s", v->kernel == chosen ? "chosen" : v->accepted ? "would run" : v->why);
+        verdict_cell(table, v, chosen, estimated, tuned);
     }
     free(verdicts);
+}
+
+/* Was there a tune file, for how many threads was it asked, and why was it not taken? */
+static void note_tune(const Cli *cli)
+{
+    const AttnTune *tune = cli->settings.tune;
+    const size_t threads = attn_threads_workers(&cli->settings);
+    if (tune->state == ATTN_TUNE_LOADED)
+        render_note("tune file %s: %zu entries; asked for %zu thread%s", tune->path, tune->count, threads, threads == 1 ? "" : "s");
+    else
+        render_note("no tuning: %s%s%s%s", tune->path ? tune->path : "", tune->path ? ": " : "",
+                    tune->state == ATTN_TUNE_REFUSED ? "refused, " : "", tune->why);
 }
 
 static int list_dispatch(const Cli *cli, const char *text, const AttnKernel **kernels, size_t count, bool why)
@@ -219,6 +259,8 @@ static int list_dispatch(const Cli *cli, const char *text, const AttnKernel **ke
     for (size_t i = 0; i < shapes.count; i++)
         add_verdicts(table, cli, &shapes.at[i], kernels, count, why);
     shapes_free(&shapes);
+    if (why)
+        note_tune(cli);
     return finish(cli, table);
 }
 

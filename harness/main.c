@@ -15,6 +15,7 @@ static const struct {
     {"run", cmd_run, "one kernel, one shape, one line: for hyperfine, perf, gdb", NULL},
     {"verify", cmd_verify, "prove kernels against double precision and exact oracles", NULL},
     {"bench", cmd_bench, "verify, then rank kernels in % of the machine's own peak", NULL},
+    {"tune", cmd_tune, "measure which kernel is fastest here, and let the library know", NULL},
     {"conform", cmd_conform, "run cases with known answers from folders", NULL},
     {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
     {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json table"},

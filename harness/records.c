@@ -8,11 +8,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "harness/machine.h"
+#include "harness/whole.h"
 
 enum { RUN_LENGTH = 26, TYPES = 16 };
 
@@ -56,20 +56,6 @@ static void make_run(char *run)
     run[RUN_LENGTH] = '\0';
 }
 
-/* mkdir -p */
-static bool make_folders(char *path)
-{
-    for (char *c = path + 1; *c; c++)
-        if (*c == '/') {
-            *c = '\0';
-            const bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
-            *c = '/';
-            if (!made)
-                return false;
-        }
-    return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
 static bool open_file(Records *r, const char *directory, const char *machine_key)
 {
     char date[16];
@@ -81,7 +67,7 @@ static bool open_file(Records *r, const char *directory, const char *machine_key
         errno = ENAMETOOLONG;
         return false;
     }
-    if (!make_folders(r->path))
+    if (!whole_folders(r->path))
         return false;
     snprintf(r->path + length, sizeof r->path - (size_t)length, "/%s-%.8s-%s.jsonl", date, build_commit(), r->run);
     r->fd = open(r->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);

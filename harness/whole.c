@@ -51,3 +51,16 @@ bool whole_close(Whole *whole, bool keep, char *error, size_t error_size)
     *whole = (Whole){0};
     return ok;
 }
+
+bool whole_folders(char *path)
+{
+    for (char *c = path + 1; *c; c++)
+        if (*c == '/') {
+            *c = '\0';
+            const bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
+            *c = '/';
+            if (!made)
+                return false;
+        }
+    return mkdir(path, 0777) == 0 || errno == EEXIST;
+}

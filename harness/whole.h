@@ -18,4 +18,7 @@ bool whole_open(Whole *whole, const char *path, char *error, size_t error_size);
 /* Flush, close, rename. With keep false, or if anything written so far failed, what was written is removed. */
 bool whole_close(Whole *whole, bool keep, char *error, size_t error_size);
 
+/* Make a folder and those above it (mkdir -p); `path` is not empty, and as it was afterwards. false: errno says why. */
+bool whole_folders(char *path);
+
 #endif

@@ -8,6 +8,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE NO_COLOR
+export ATTNZOO_TUNE_FILE=off
 checks=0
 failures=0
 
@@ -57,7 +58,7 @@ check 2 "threads is '0'" --threads 0 list
 check 2 "threads is 'nan'" --threads nan list
 check 2 'max_isa.*avx3.*known' --max-isa avx3 list
 check 2 'disable.*"foo".*known' list --disable foo
-for command in cpu list run verify bench conform serve regress selftest completion; do
+for command in cpu list run verify bench conform serve regress selftest completion tune; do
     check 0 "attnzoo $command" $command --help
     check 2 'unknown option.*known' $command --no-such-option
 done

@@ -87,7 +87,8 @@ def case_record(case, name):
     return {"case": name, "op": "sdpa", **same, "dtype": "f32", "cache": "hot", "rounds": len(arms[0].samples), "elapsed": case.elapsed,
             "peaks": {peak.name: 1e9 * peak.units / peak.time["med"] for peak in case.peaks},
             "noise": {"trials": trials, "flagged": sum(max(arm.flags.values(), default=0) for arm in arms), "steal": case.stolen,
-                      "warmup": None, "settled": None, "probe_ghz": None}}
+                      "warmup": None, "settled": None, "probe_ghz": None},
+            "chosen": None}
 
 
 def peer_field(arm):

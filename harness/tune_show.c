@@ -1,0 +1,104 @@
+/* tune_show.c - see tune_show.h. */
+#include "harness/tune_show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/tune_file.h"
+#include "harness/whole.h"
+
+AttnTune *tune_load_good(const char *path, int *code)
+{
+    AttnTune *tune = attn_tune_load(path);
+    if (tune && tune->state == ATTN_TUNE_LOADED)
+        return tune;
+    *code = tune && tune->state == ATTN_TUNE_NONE ? EXIT_NOTHING : EXIT_USAGE;
+    if (tune)
+        render_error("tune file %s: %s%s", path, tune->state == ATTN_TUNE_REFUSED ? "refused, " : "", tune->why);
+    else
+        render_error("tune file %s: out of memory", path);
+    attn_tune_free(tune);
+    return NULL;
+}
+
+void tune_ratio_cell(RenderTable *table, double ratio, double lo, double hi)
+{
+    render_cell(table, hi < 1 ? STYLE_GOOD : STYLE_PLAIN, "%.3f [%.3f, %.3f]", ratio, lo, hi);
+}
+
+int tune_show(const Cli *cli, const char *path)
+{
+    static const char *const headings[] = {"bucket", "kernel", "instead of", "ratio", "rounds", "rigor", "measured on"};
+    int code = EXIT_OK;
+    AttnTune *tune = tune_load_good(path, &code);
+    if (!tune)
+        return code;
+    RenderTable *table = render_table(7);
+    for (size_t c = 0; c < 7; c++)
+        render_column(table, c, headings[c], c == 4);
+    for (size_t i = 0; i < tune->count; i++) {
+        const AttnTuneEntry *e = &tune->entries[i];
+        char name[ATTN_TUNE_LINE];
+        attn_tune_key_text(&e->key, name, sizeof name);
+        render_row(table);
+        render_cell(table, STYLE_PLAIN, "%s", name);
+        render_cell(table, STYLE_BOLD, "%s", e->kernel->name);
+        render_cell(table, STYLE_PLAIN, "%s", e->over->name);
+        tune_ratio_cell(table, e->ratio, e->lo, e->hi);
+        render_cell(table, STYLE_PLAIN, "%u", e->rounds);
+        render_cell(table, STYLE_PLAIN, "%s", attn_rigor_names[e->rigor]);
+        render_cell(table, STYLE_DIM, "%.*s", (int)e->shape_length, e->shape);
+    }
+    code = cli_print_table(cli, table);
+    render_table_free(table);
+    render_note("%s: %zu entries for machine %s, build %s, %s", path, tune->count, attn_tune_machine(), attn_tune_build(),
+                attn_tune_compiler());
+    attn_tune_free(tune);
+    return code;
+}
+
+int tune_export(const char *path, const char *to)
+{
+    char error[1200];
+    int code = EXIT_OK;
+    Whole whole;
+    AttnTune *tune = tune_load_good(path, &code);
+    if (!tune)
+        return code;
+    const size_t length = strlen(tune->text); /* a loaded file holds no zero byte */
+    if (!whole_open(&whole, to, error, sizeof error) ||
+        !whole_close(&whole, fwrite(tune->text, 1, length, whole.file) == length, error, sizeof error)) {
+        render_error("%s", error);
+        code = EXIT_USAGE;
+    } else {
+        render_note("%s: %zu entries", to, tune->count);
+    }
+    attn_tune_free(tune);
+    return code;
+}
+
+int tune_import(const Cli *cli, const char *path, const char *from)
+{
+    char note[1400], error[1400];
+    int code = EXIT_OK;
+    TuneRows rows = {0};
+    AttnTune *tune = tune_load_good(from, &code);
+    (void)cli;
+    if (!tune)
+        return code == EXIT_NOTHING ? EXIT_USAGE : code;
+    if (!tune_rows_read(&rows, tune)) {
+        render_error("%s: no memory for %zu entries", from, tune->count);
+        code = EXIT_USAGE;
+    } else if (!tune_file_update(path, rows.at, rows.count, false, note, sizeof note, error, sizeof error)) {
+        render_error("%s", error);
+        code = EXIT_USAGE;
+    } else {
+        if (note[0])
+            render_note("%s", note);
+        render_note("%s: %zu entries from %s; where both had one, that of more rigor stays", path, rows.count, from);
+    }
+    tune_rows_free(&rows);
+    attn_tune_free(tune);
+    return code;
+}
