@@ -6,8 +6,8 @@
 #              be found slower
 #
 # A decision is one kernel on one shape with everything at its default: five launches, both controls, Holm's correction over the run, and
-# twenty more launches for what is not plainly the same. Takes 10 to 20 minutes on two cores; run it under the load that you want to know
-# about. Prints a line for each run and a table; with FOLDER the records are kept there. Exit code 0: all three hold.
+# twenty more launches for what is not plainly the same. Its time goes with the load (docs/measuring.md): run it under the one that you want
+# to know about. Prints a line for each run and a table; with FOLDER the records are kept there. Exit code 0: all three hold.
 set -eu
 program=$1 pack=$2 folder=${3-}
 work=$(mktemp -d)
