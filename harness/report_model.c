@@ -29,7 +29,7 @@ static json_t *point_json(const Points *points, size_t index)
 {
     static const char *const of_case[] = {"case", "flop", "exp", "bytes", "level", NULL};
     static const char *const of_bench[] = {"med", "min",  "mad",  "p90",  "rounds", "iters",  "flops",
-                                           "vs",  "best", "peak", "roof", "flags",  "energy", NULL};
+                                           "vs",  "best", "peak", "roof", "flags",  "ctr", "energy", NULL};
     static const char *const of_verify[] = {"status", "eta", "z", "max_abs", "max_ulp", "rel_l2_row", NULL};
     const Point *p = &points->at[index];
     json_t *object = json_object();

@@ -155,6 +155,9 @@ RenderTable *export_table(const Points *points)
         {"time_over_fastest", "best.ratio", false},
         {"best_lo", "best.lo", false},
         {"best_hi", "best.hi", false},
+        {"cycles", "ctr.cycles", false},
+        {"instructions", "ctr.insn", false},
+        {"joules", "energy.J", false},
     };
     enum { FIGURES = sizeof figures / sizeof *figures };
     RenderTable *table = render_table(RESULTS_KEY_COUNT + FIGURES + 3);

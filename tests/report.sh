@@ -37,14 +37,27 @@ run 01M7XCCS57CSCH6Z49ECFYP6G2 m2 '"avx2"' aaaaaaaa 1 naive_f32=100 "<b>\$x^{</b
 printf '{"mkey":"m2","label":"<script>alert(1)</script>","notes":"cut </style> off"}' >m2/machine.json
 printf '{"t":"be' >>m2/a.jsonl
 
-"$program" report -o json . >model.json 2>err || fail 'report -o json'
+# sparse: only what the reader demands, and nonsense where it does not look
+
+cat >sparse.jsonl <<'END'
+{"t":"host","v":1,"run":"r","mkey":"m3","cpu":{},"build":{"commit":"c"},"peaks":{"t1":{"f32.x":"fast","bw.l1":-1,"exp.f32":null,"f32":2},"t2":7},"isa":[3,"avx2"],"cache":{"l2":"big"},"mem":7}
+{"t":"case","v":1,"run":"r","case":"c1","shape":"s","dtype":"f32","threads":1,"cache":"hot","dist":"d","seed":1,"flop":-1,"exp":null,"bytes":0,"noise":{"trials":"x","flagged":null}}
+{"t":"bench","v":1,"run":"r","case":"c1","kernel":"k","med":1,"vs":{},"peak":{},"roof":{},"ctr":{},"energy":{},"rounds":"many"}
+{"t":"bench","v":1,"run":"r","case":"c1","kernel":"l","med":1,"vs":{"kernel":"k","ratio":2},"roof":{"frac":0.5},"ctr":{"insn":1}}
+{"t":"control","v":1,"run":"r","case":"c1","kernel":"k","ratio":null}
+{"t":"processes","v":1,"run":"r","case":"c1","shape":"s"}
+{"t":"process","v":1,"run":"r","case":"c1","kernel":"k","call":{}}
+{"t":"vary","v":1,"run":"r","by":"threads","shape":"s","variant":"1","of":"peak","kernel":"k","threads":null,"med":1}
+END
+
+"$program" report -o json m1 m2 >model.json 2>err || fail 'report -o json'
 grep -q 'm2/a.jsonl:13: the last line is cut off' err || fail 'report -o json: no word of the cut line'
-"$program" report -o md . >page.md 2>err || fail 'report -o md'
+"$program" report -o md m1 m2 >page.md 2>err || fail 'report -o md'
 for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| fast512 .* 200.0 %' '^5 runs, 26 measurements. In 9 of 9'; do
     grep -q -- "$text" page.md || fail "report -o md: no '$text'"
 done
 # A run beside other libraries is the latest, but its records have no roof and another peak: they stand for themselves.
-"$program" compare . --filter machine:m1 --metric peak -o csv >cells.csv 2>err || fail 'compare --metric peak'
+"$program" compare m1 m2 --row shape,threads --col kernel --filter machine:m1 --metric peak -o csv >cells.csv 2>err || fail 'compare --metric peak'
 grep -q 'q64_k64_d64 threads:1,fast512,peak,1,1,.*YRK5043' cells.csv || fail 'compare --metric peak: not of the run of bench'
 "$program" report -o hyperfine . >/dev/null 2>err && fail 'report -o hyperfine: exit code 0'
 grep -q 'report does not write .hyperfine.; it writes html md json' err || fail 'report -o hyperfine: no message'
@@ -64,12 +77,12 @@ if [ -z "${draws-}" ]; then
     [ "$failures" -eq 0 ] && exit 77
     exit 1
 fi
-"$program" report . --title 'All & <all>' 2>err || fail 'report'
+"$program" report m1 m2 --title 'All & <all>' 2>err || fail 'report'
 grep -q '^report.html: 26 measurements of 5 runs' err || fail 'report: does not say what it wrote'
-"$program" report -o html . >again.html 2>err || fail 'report -o html'
-"$program" report -o html . >third.html 2>err
+"$program" report -o html m1 m2 >again.html 2>err || fail 'report -o html'
+"$program" report -o html m1 m2 >third.html 2>err
 cmp -s again.html third.html || fail 'two reports of the same records differ'
-for text in '<title>All &amp; &lt;all&gt;</title>' '&lt;script&gt;alert' 'Other 1.2' 'speed over 1 thread' '>0.61<' 'on normal data' '1 of the runs is partial' '42.1 ms' '−1.00 ms' '1.017' 'cut off and left out'; do
+for text in '<title>All &amp; &lt;all&gt;</title>' '&lt;script&gt;alert' 'Other 1.2' 'speed over 1 thread' '>0.61<' 'data-v="4321"' '>0.125<' 'on normal data' '1 of the runs is partial' '42.1 ms' '−1.00 ms' '1.017' 'cut off and left out'; do
     grep -q -- "$text" report.html || fail "report.html: no '$text'"
 done
 for text in '<script>alert' '<b>.x' 'src=' '@import' '<link rel="stylesheet'; do
@@ -77,6 +90,7 @@ for text in '<script>alert' '<b>.x' 'src=' '@import' '<link rel="stylesheet'; do
 done
 "$program" report -o html:committed.html "$source/results" 2>err || fail 'report of the committed records'
 
+"$program" report -o html:sparse.html sparse.jsonl 2>err || fail 'report of records that say little'
 status=0
 for page in report committed; do
     [ -z "$pictures" ] || mkdir -p "$pictures/$page"

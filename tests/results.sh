@@ -122,6 +122,7 @@ check 2 "results merge does not write 'csv'" results merge one.jsonl -o csv
 
 # exports, read by what is at hand
 check 0 '^machine,cpu,commit,' results export one.jsonl -o csv
+check 0 ',b1_h1_q128_k128_d64,.*,4321,,0.125,fma,naive_f32,yes$' results export one.jsonl -o csv
 check 0 '^BenchmarkSdpa/dtype=f32/shape=b1_h1_q64_k64_d64/threads=1/cache=hot/dist=normal/kernel=fast512 4 2000 ns/op$' results export one.jsonl -o benchstat
 check 0 '^commit: bbbbbbbb$' results export one.jsonl three.jsonl -o benchstat
 expect 'benchstat: lines of samples' "$(grep -c '^BenchmarkSdpa' out)" 480

@@ -187,6 +187,8 @@ def by_threads(model):
     figures = []
     for (machine, shape), mine in ordered(groups):
         mine = [{**v, "isa": plots.isa_of(v["kernel"])} for v in mine if speed(v)]
+        if not mine:
+            continue
         figures.append((shape + (f" · {machine}" if many else ""),
                         plots.curves(mine, lambda v: v["threads"], speed,
                                      lambda v: (speed(v, "lo"), speed(v, "hi")) if speed(v, "lo") and speed(v, "hi") else None,
@@ -230,7 +232,7 @@ def peers(points):
 
 def machine_rows(machine):
     """Facts of a machine as (name, text)."""
-    cpu, topo, cache, memory, env = (machine.get(key) or {} for key in ("cpu", "topo", "cache", "mem", "env"))
+    cpu, topo, cache, memory, env = (machine[key] for key in ("cpu", "topo", "cache", "mem", "env"))
     name = cpu.get("brand") or cpu.get("vendor") or "unknown"
     facts = [("processor", f"{name}, family {cpu.get('family', '–')} model {cpu.get('model', '–')}"),
              ("runs under", cpu.get("hyp") or "no hypervisor seen"),
@@ -251,11 +253,48 @@ def peak_rows(machine):
     return threads, [(name, [rate(machine["peaks"][t].get(name), units.get(name.split(".")[0], "/s")) for t in threads]) for name in names]
 
 
+def figure(value):
+    """A number, or None for anything else."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def with_fields(item, key, names):
+    """The object at `key` with all of these fields, None where the record has none; None if there is no such object."""
+    if item.get(key):
+        item[key] = {**dict.fromkeys(names), **item[key]}
+
+
+def make_whole(model):
+    """Records of other versions may lack fields, and the reader does not look at those that only the page shows."""
+    for point in model["points"]:
+        for key, names in (("vs", ("kernel", "ratio", "lo", "hi")), ("best", ("kernel", "ratio", "lo", "hi")), ("peak", ("frac", "lo", "hi")),
+                           ("roof", ("frac", "lo", "hi", "bound")), ("ctr", ("cycles", "insn")), ("energy", ("J",))):
+            with_fields(point, key, names)
+        point["rounds"] = figure(point["rounds"])
+    for process in model["processes"]:
+        for key in ("start", "setup", "first", "call", "inside", "agreement"):
+            with_fields(process, key, ("med",))
+    for machine in model["machines"]:
+        for key in ("cpu", "topo", "cache", "mem", "env", "build", "peaks"):
+            machine[key] = machine[key] if isinstance(machine.get(key), dict) else {}
+        for key in ("cache", "mem"):
+            machine[key] = {name: figure(value) if name != "thp" else value for name, value in machine[key].items()}
+        machine["peaks"] = {threads: {name: rate for name, rate in rates.items() if (figure(rate) or 0) > 0}
+                            for threads, rates in machine["peaks"].items() if isinstance(rates, dict)}
+        machine["isa"] = [name for name in machine.get("isa") or () if isinstance(name, str)]
+    for control in model["controls"]:
+        for key in ("trials", "flagged", "steal", "probe_ghz"):
+            control[key] = figure(control[key])
+    model["varied"] = [record for record in model["varied"] if record["threads"]]
+    model["controls"] = [control for control in model["controls"] if control["ratio"]]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--title", default="Attention kernels, measured")
     options = parser.parse_args()
     model = json.load(sys.stdin)
+    make_whole(model)
     latest = [p for p in model["points"] if p["latest"]]
     measured = [p for p in model["points"] if p["driver"] == "bench"]  # runs with other libraries define shares and baselines otherwise
     ours = [p for p in measured if p["latest"]]
@@ -265,6 +304,7 @@ def main():
                                breakable=breakable, speed=speed)
     page = environment.get_template("page.html").render(
         title=options.title, model=model, several=len(model["machines"]) > 1, latest=latest,
+        counted=any(p["ctr"] for p in model["points"]), metered=any(p["energy"] for p in model["points"]),
         machines=[{**m, "facts": machine_rows(m), "rates": peak_rows(m)} for m in model["machines"]],
         rooflines=rooflines(model, ours), heat=heat_maps(ours), speedups=speedups(measured),
         by_length=by_length(ours), by_threads=by_threads(model), by_data=by_data(model),
