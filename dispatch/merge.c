@@ -3,6 +3,7 @@
  * Each part is a softmax-weighted mean over its own keys, and exp(lse_n) is the weight that its keys have together; so the whole is the
  * mean of the parts under a softmax of their lse. The largest lse is subtracted first, as ever. One exponential a part and row, in double;
  * one multiply-add a part and element, summed in double and rounded once. */
+#include "dispatch/merge.h"
 #include "dispatch/structs.h"
 #include "dispatch/view.h"
 #include "kernels/fpenv.h"
@@ -83,8 +84,8 @@ static ptrdiff_t at(const AttnLayout *l, size_t b, size_t h, size_t i)
 }
 
 /* One row. Its lse values are read before anything of it is written, and each block of columns too, so that a result may be a part. */
-static void merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse, size_t b,
-                      size_t h, size_t i)
+void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse, size_t b,
+                    size_t h, size_t i)
 {
     const ptrdiff_t from = at(&m->o_part, b, h, i), lse_from = at(&m->lse_part, b, h, i);
     float *const to = o + at(&m->o, b, h, i);
@@ -130,7 +131,7 @@ AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const
     for (size_t b = 0; b < m.batch; b++)
         for (size_t h = 0; h < m.heads; h++)
             for (size_t i = 0; i < m.rows; i++)
-                merge_row(&m, o_parts, lse_parts, o, lse, b, h, i);
+                attn_merge_row(&m, o_parts, lse_parts, o, lse, b, h, i);
     attn_fp_leave(fp);
     return ATTN_OK;
 }

@@ -15,6 +15,7 @@
 #include "dispatch/error.h"
 #include "dispatch/problem.h"
 #include "dispatch/registry.h"
+#include "dispatch/split.h"
 #include "dispatch/structs.h"
 #include "dispatch/threads.h"
 
@@ -26,7 +27,9 @@ struct AttnPlan {
     size_t stretch;            /* rows that units divide among themselves: one head, or the
                                   whole group where a head is shorter than a panel          */
     size_t stretch_units;      /* units in a stretch                                        */
-    size_t units;              /* in the whole problem                                      */
+    size_t whole_units;        /* in the whole problem                                      */
+    AttnSplit split;           /* of their keys, where the units are few                    */
+    size_t units;              /* with their parts                                          */
     size_t workers;            /* bodies that may run at once, each with its own scratch    */
     size_t worker_bytes;       /* scratch of one worker, a multiple of 64                   */
     AttnParallelFor parallel_for;
@@ -61,7 +64,7 @@ static void fix_units(AttnPlan *plan)
         plan->unit_rows = (rows + panel - 1) / panel * panel;
         plan->stretch_units = (plan->stretch + plan->unit_rows - 1) / plan->unit_rows;
     }
-    plan->units = p->batch * p->kv_heads * (stacked ? 1 : plan->group) * plan->stretch_units;
+    plan->whole_units = p->batch * p->kv_heads * (stacked ? 1 : plan->group) * plan->stretch_units;
 }
 
 /* Bind kernel, units, workers and scratch. problem is already checked and the kernel accepted. */
@@ -76,12 +79,14 @@ static AttnStatus bind(const AttnProblem *problem, const AttnKernel *kernel, siz
     plan->parallel_for = parallel_for;
     plan->parallel_context = context;
     fix_units(plan);
+    const bool fits = attn_split_fix(&plan->split, problem, kernel, plan->whole_units, plan->stretch);
+    plan->units = plan->whole_units * plan->split.parts;
     plan->workers = threads < plan->units ? threads : plan->units;
     if (plan->workers == 0)
         plan->workers = 1;
     plan->worker_bytes = (kernel->scratch(problem) + 63) / 64 * 64;
     size_t total;
-    if (__builtin_mul_overflow(plan->workers, plan->worker_bytes, &total) || total > PTRDIFF_MAX) {
+    if (!fits || __builtin_mul_overflow(plan->workers, plan->worker_bytes, &total) || total > PTRDIFF_MAX / 2) {
         free(plan);
         return attn_fail(ATTN_ERROR_OVERFLOW, "workspace of %zu workers overflows; allowed: fewer threads or a shorter k_len (%zu)",
                          threads, problem->k_len);
@@ -208,7 +213,7 @@ AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *optio
 
 size_t attn_plan_workspace(const AttnPlan *plan)
 {
-    const size_t bytes = plan->workers * plan->worker_bytes;
+    const size_t bytes = plan->workers * plan->worker_bytes + plan->split.bytes;
     return bytes < 64 ? 64 : bytes;
 }
 
@@ -248,16 +253,19 @@ void attn_plan_destroy(AttnPlan *plan)
 typedef struct Run {
     const AttnPlan *plan;
     AttnArgs args;
+    const AttnArgs *parts; /* what each part of the keys runs on; NULL: they stay together */
+    void *partial;         /* where the parts' results are                                 */
     char *workspace;
 } Run;
 
 /* Unit u of the plan: later rows first, because under a causal frontier they are the longer ones and shall not come last. */
-static void run_unit(void *context, size_t worker, size_t u)
+static void run_unit(void *context, size_t worker, size_t number)
 {
     const Run *run = context;
     const AttnPlan *plan = run->plan;
     const AttnProblem *p = &plan->problem;
-    const size_t stretches = plan->units / plan->stretch_units;
+    const size_t keys = number % plan->split.parts, u = number / plan->split.parts;
+    const size_t stretches = plan->whole_units / plan->stretch_units;
     const size_t part = plan->stretch_units - 1 - u / stretches, stretch = u % stretches;
     const size_t per_kv_head = stretches / (p->batch * p->kv_heads);
     const size_t kv = stretch / per_kv_head, base = stretch % per_kv_head * plan->stretch;
@@ -267,9 +275,30 @@ static void run_unit(void *context, size_t worker, size_t u)
         .kv_head = kv % p->kv_heads,
         .row0 = base + begin,
         .row1 = base + (end < plan->stretch ? end : plan->stretch),
-        .key1 = p->k_len,
+        .key0 = keys * plan->split.chunk,
+        .key1 = keys + 1 == plan->split.parts ? p->k_len : (keys + 1) * plan->split.chunk,
     };
-    plan->kernel->run(&run->args, unit, run->workspace + worker * plan->worker_bytes);
+    plan->kernel->run(run->parts ? &run->parts[keys] : &run->args, unit, run->workspace + worker * plan->worker_bytes);
+}
+
+/* Head h of batch entry b, number b * q_heads + h: the parts of its keys become one result. */
+static void merge_head(void *context, size_t worker, size_t number)
+{
+    const Run *run = context;
+    const size_t heads = run->plan->problem.q_heads;
+    (void)worker;
+    attn_split_merge(&run->plan->split, &run->args, run->partial, number / heads, number % heads);
+}
+
+static void run_parts(Run *run)
+{
+    const AttnPlan *plan = run->plan;
+    AttnArgs parts[ATTN_PARTS_MOST];
+    run->partial = run->workspace + plan->workers * plan->worker_bytes;
+    attn_split_open(&plan->split, &run->args, run->partial, parts);
+    run->parts = parts;
+    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, run);
+    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->problem.batch * plan->problem.q_heads, merge_head, run);
 }
 
 AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t workspace_size)
@@ -286,12 +315,15 @@ AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *work
         return attn_fail(ATTN_ERROR_WORKSPACE, "workspace_size is %zu; allowed: at least %zu", workspace_size, attn_plan_workspace(plan));
     if ((uintptr_t)workspace % 64 != 0)
         return attn_fail(ATTN_ERROR_WORKSPACE, "workspace is at %p; allowed: an address divisible by 64", workspace);
-    const Run run = {
+    Run run = {
         .plan = plan,
         .args = {.p = &plan->problem, .t = &t, .group = plan->group},
         .workspace = workspace,
     };
-    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, (void *)&run);
+    if (plan->split.parts > 1)
+        run_parts(&run);
+    else
+        attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, &run);
     return ATTN_OK;
 }
 

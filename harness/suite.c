@@ -161,6 +161,9 @@ static bool add_sharp(Suite *suite, uint64_t seed)
         "b1_h2_q9_k33_d16_lse:normal:0:after:t1:s0",
         "b1_h16g2_q1_k300_d128_causal:normal:0:after:t1",
         "b1_h1_q2_k515_d4_lse:normal:0:after:t1",
+        /* few rows over many keys: their parts are merged */
+        "b1_h2g1_q1_k1100_d8_causal_sink_lse:normal:0:after:t3",
+        "b1_h4g2_q3_k1290_d20v12_causal_past1200_lse:stairs:0:before:t1",
         "b1_h4g2_q33_k65_d16_win9r4_lse_scoresbiased:normal:0:after:t1",
         "b2_h4g2_q20_k70_d20_causal_win17_lse:normal:0:before:t1",
         "b1_h2_q40_k40_d8_win0r0_lse:normal:0:after:t1",
@@ -208,6 +211,7 @@ static bool add_hurting(Suite *suite, uint64_t seed)
     static const char *const shapes[] = {
         "b1_h2_q33_k200_d64_lse",          "b1_h2_q7_k1000_d16_lse",            "b2_h4g2_q50_k50_d40_causal_bias_lse",
         "b1_h2_q70_k300_d128_causal_lse",  "b1_h2_q16_k129_d8_maskbool_bias_lse", "b1_h1_q3_k4097_d64_lse",
+        "b1_h8g1_q2_k3001_d40_causal_win1500_cap20_alibi_sink_lse", "b2_h4g2_q1_k2500_d96_sink_maskbool_bias_pad1_lse",
         "b1_h4g1_q4_k600_d96v64_vk_lse",    "b1_h2_q30_k200_d16_cap20_sink_lse",    "b1_h2_q20_k150_d40_gauss_lse",
         "b1_h2_q12_k100_d24_additive_sink_lse", "b2_h4g2_q40_k120_d24_br_win50r9_alibi_bias_pad1_lse",
     };

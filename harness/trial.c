@@ -71,15 +71,19 @@ void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, si
  * each unit, and when it is given the last one it runs them all with the real kernel. */
 static struct {
     const AttnKernel *kernel;
-    AttnSpan *units;
+    struct Unit {
+        AttnArgs args;
+        AttnSpan span;
+    } * units;
     size_t noted, count;
 } stand_in;
 
 static void note_unit(const AttnArgs *args, AttnSpan unit, void *scratch)
 {
-    stand_in.units[stand_in.noted++] = unit;
+    stand_in.units[stand_in.noted++] = (struct Unit){*args, unit};
     while (stand_in.noted == stand_in.count && stand_in.count > 0) {
-        stand_in.kernel->run(args, stand_in.units[--stand_in.count], scratch);
+        const struct Unit *last = &stand_in.units[--stand_in.count];
+        stand_in.kernel->run(&last->args, last->span, scratch);
         stand_in.noted--;
     }
 }

@@ -26,6 +26,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = ATTEND_ACCURACY,
     .panel = LANES,
     .unit_panels = UNIT_PANELS,
+    .splits = true,
     .scratch = attend_scratch,
     .cost = cost,
     .run = attend,

@@ -1,5 +1,6 @@
 /* test_plan.c - plan, run and the one-call form: results, errors, bits independent of threads, workspace as promised. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,62 @@ Test(plan, bits_do_not_depend_on_threads)
     }
     free(x);
     free(first);
+}
+
+/* One query row a head over many keys: the keys are cut into parts, whose number and merging depend on no thread count. */
+Test(plan, one_long_sequence_is_shared_among_threads)
+{
+    enum { HEADS = 4, LONG = 4500, WIDE = 12 };
+    float *q = malloc(sizeof *q * HEADS * WIDE), *k = malloc(sizeof *k * LONG * WIDE), *v = malloc(sizeof *v * LONG * WIDE);
+    float o[2][HEADS * WIDE], lse[2][HEADS], sinks[HEADS] = {1.0f, 2.0f, 3.0f, 9.0f};
+    for (size_t i = 0; i < LONG * WIDE; i++) {
+        k[i] = (float)(i * 2654435761u % 1000u) * 0.002f - 1.0f;
+        v[i] = (float)(i * 40503u % 1000u) * 0.002f - 1.0f;
+    }
+    for (size_t i = 0; i < HEADS * WIDE; i++)
+        q[i] = (float)(i * 7919u % 1000u) * 0.004f - 2.0f;
+    AttnProblem p = attn_problem(1, HEADS, 1, 1, LONG, WIDE, WIDE);
+    p.sinks = true;
+    attn_problem_want_lse(&p);
+    size_t split = 0;
+    for (size_t i = 0; i < attn_kernel_count(); i++) {
+        if (!takes(attn_registry[i], &p))
+            continue;
+        for (size_t threads = 1; threads < 5; threads++) {
+            AttnPlan *plan;
+            cr_assert_eq(attn_plan_create_with(attn_registry[i], &p, threads, NULL, NULL, &plan), ATTN_OK);
+            split += threads == 1 && attn_plan_units(plan) > 1;
+            cr_expect(!attn_registry[i]->splits || attn_plan_units(plan) >= 4, "%s: %zu units", attn_registry[i]->name,
+                      attn_plan_units(plan));
+            void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+            AttnTensors t = attn_tensors(q, k, v, o[threads > 1]);
+            t.lse = lse[threads > 1];
+            t.sinks = sinks;
+            memset(o[threads > 1], 0xff, sizeof o[0]);
+            cr_assert_eq(attn_run(plan, &t, workspace, attn_plan_workspace(plan)), ATTN_OK);
+            free(workspace);
+            attn_plan_destroy(plan);
+            if (threads > 1) {
+                cr_expect_arr_eq(o[1], o[0], sizeof o[0], "%s with %zu threads", attn_registry[i]->name, threads);
+                cr_expect_arr_eq(lse[1], lse[0], sizeof lse[0], "%s with %zu threads", attn_registry[i]->name, threads);
+            }
+        }
+        /* In double: a sink that every part counted would show in each head's lse. */
+        for (size_t h = 0; h < HEADS; h++) {
+            double sum = exp((double)sinks[h]);
+            for (size_t j = 0; j < LONG; j++) {
+                double s = 0.0;
+                for (size_t c = 0; c < WIDE; c++)
+                    s += (double)q[h * WIDE + c] * (double)k[j * WIDE + c];
+                sum += exp(s * p.scale);
+            }
+            cr_expect_float_eq(lse[0][h], (float)log(sum), 1e-4, "%s: lse %g, not %g", attn_registry[i]->name, (double)lse[0][h], log(sum));
+        }
+    }
+    cr_expect_gt(split, 2, "only %zu kernels cut the keys", split);
+    free(q);
+    free(k);
+    free(v);
 }
 
 Test(plan, workspace_is_checked_before_anything_is_written)
