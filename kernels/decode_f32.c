@@ -7,7 +7,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return decode_cost(p, 0.8, 8.0);
+    return decode_cost(p, 0.7);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

@@ -7,7 +7,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return decode_cost(p, 10, 8.0);
+    return decode_cost(p, 11.8);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

@@ -7,7 +7,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return decode_cost(p, 20, 8.0);
+    return decode_cost(p, 23.7);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

@@ -7,7 +7,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return decode_cost(p, 6, 8.0);
+    return decode_cost(p, 5.5);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

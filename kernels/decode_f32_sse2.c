@@ -7,7 +7,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return decode_cost(p, 3, 8.0);
+    return decode_cost(p, 2.8);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

@@ -6,7 +6,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return attend_cost(p, 13.0, 0.9);
+    return attend_cost(p, 15.0, 0.3);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

@@ -6,7 +6,7 @@
 
 static double cost(const AttnProblem *p)
 {
-    return attend_cost(p, 24.0, 0.4);
+    return attend_cost(p, 30.0, 0.13);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

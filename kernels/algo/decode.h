@@ -507,15 +507,20 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
     attn_fp_leave(fp);
 }
 
-/* Estimated cycles: whichever takes longer, reading keys and values or the multiply-adds. */
-static double decode_cost(const AttnProblem *p, double multiply_adds_per_cycle, double bytes_per_cycle)
+/* Estimated cycles: whichever takes longer, reading keys and values or the multiply-adds, where the scores' rows are rounded up to a power
+ * of two; and what a unit and a row cost besides. */
+static double decode_cost(const AttnProblem *p, double multiply_adds_per_cycle)
 {
-    const double group = (double)(p->q_heads / p->kv_heads), stacked = p->q_len < DECODE_PANEL ? (double)p->q_len * group : (double)p->q_len;
-    const double units = (double)p->batch * (double)(p->q_len < DECODE_PANEL ? p->kv_heads : p->q_heads);
-    const double keys = units * (double)p->k_len * visible_share(p, 1), passes = ceil(stacked / ROWS_MOST);
-    const double read = keys * passes * (double)(p->d + p->dv) * 4.0 / bytes_per_cycle;
-    const double work = keys * ceil(stacked / VL) * VL * (double)(p->d + p->dv) / multiply_adds_per_cycle;
-    return read > work ? read : work;
+    const bool stacked = p->q_len < DECODE_PANEL;
+    const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
+    const double heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
+    double height = 1.0;
+    while (height < rows && height < VL)
+        height *= 2.0;
+    const double padded = ceil(rows / height) * height, keys = heads * (double)p->k_len * visible_share(p, stacked ? 1 : ROWS_MOST);
+    const double work = keys * (padded * (double)p->d + rows * (double)p->dv) / multiply_adds_per_cycle;
+    const double read = keys * ceil(rows / ROWS_MOST) * (double)(p->d + p->dv) * sizeof(float) / READ_PER_CYCLE;
+    return overlapped(work, read) + heads * (1200.0 + 100.0 * rows);
 }
 
 #endif
