@@ -212,16 +212,18 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 }
 
 /* Estimated cycles: the multiply-adds, in rows rounded up to vectors, over what full panels reach in a cycle; panels of one or two vectors
- * reach less of it (Zen 5, AVX-512: 60 and 75 % of the peak where three reach 90); the exponentials; and what a unit and a row cost besides.
- * Few rows: no faster than keys and values come from memory. */
+ * reach less of it (Zen 5, AVX-512: 60 and 75 % of the peak where three reach 90); the exponentials; and what a unit and a row cost
+ * besides. Few rows: no faster than keys and values come from memory. */
 static double attend_cost(const AttnProblem *p, double multiply_adds_per_cycle, double cycles_per_exp)
 {
     const bool stacked = p->q_len < LANES;
     const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
-    const double vectors = ceil(rows / VL), panels = ceil(vectors / NQ), heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
+    const double vectors = ceil(rows / VL), panels = ceil(vectors / NQ);
+    const double heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
+    const double columns = (double)p->d + ceil((double)p->dv / VL) * VL;
     const double share = vectors < 1.5 * panels ? 0.66 : vectors < 2.5 * panels ? 0.83 : 1.0;
     const double keys = heads * (double)p->k_len * visible_share(p, LANES), scores = keys * vectors * VL;
-    const double work = scores * ((double)p->d + ceil((double)p->dv / VL) * VL) / (multiply_adds_per_cycle * share) + scores * cycles_per_exp;
+    const double work = scores * columns / (multiply_adds_per_cycle * share) + scores * cycles_per_exp;
     const double read = stacked ? keys * (double)(p->d + p->dv) * sizeof(float) / READ_PER_CYCLE : 0.0;
     return overlapped(work, read) + heads * (300.0 + 35.0 * rows);
 }

@@ -13,8 +13,8 @@
  * A tile is `height` rows, a power of two up to VL; the W = VL / height lanes of a row hold parts of its sum over the head dimension:
  *
  *   scores  lane r*W + i of the packed q holds q[r][c + i]. W numbers of a key row, repeated over the vector, times that vector: one
- *           multiply-add for all rows. TK keys at a time; then folding sums the W parts of W keys at once, which leaves lane r*W + i with the
- *           score of row r and key i. One row: W = VL, plain loads. VL rows: W = 1, plain broadcasts, nothing to fold.
+ *           multiply-add for all rows. TK keys at a time; then folding sums the W parts of W keys at once, which leaves the score of row
+ *           r and key i in lane r*W + i. One row: W = VL, plain loads. VL rows: W = 1, plain broadcasts, nothing to fold.
  *   weights the running maximum m is exact; o and l are rescaled when it rises, which it does about ln(blocks) times a row. 2^(s - m) of VL
  *           scores at a time, in that layout.
  *   values  o[r][c] += p[r][key] v[key][c]: up to 8 rows x 2 vectors of columns in registers, v loaded once for all of them.
@@ -179,7 +179,8 @@ static Ahead ahead_of(const Work *w, bool values, size_t j, size_t end, size_t h
 {
     const size_t first = end - j < w->piece ? end : j + w->piece, next = hi - end < w->piece ? hi : end + w->piece;
     const bool same = (end < w->a->p->past_len) == (next <= w->a->p->past_len); /* one stretch does not cross into the other segment */
-    return (Ahead){stretch_of(w, values, first, end), values ? stretch_of(w, false, end, same ? next : end) : stretch_of(w, true, j, first)};
+    const Stretch rest = stretch_of(w, values, first, end);
+    return (Ahead){rest, values ? stretch_of(w, false, end, same ? next : end) : stretch_of(w, true, j, first)};
 }
 
 /* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */
@@ -201,7 +202,8 @@ ALWAYS_INLINE Rows rows_at(const float *at, ptrdiff_t stride)
 ALWAYS_INLINE const float *row_at(const Rows *rows, int t)
 {
     const char *base = rows->base[t / 4];
-    return (const float *)(const void *)(t % 4 == 0 ? base : t % 4 == 1 ? base + rows->s : t % 4 == 2 ? base + 2 * rows->s : base + rows->s3);
+    const ptrdiff_t more = t % 4 == 0 ? 0 : t % 4 == 1 ? rows->s : t % 4 == 2 ? 2 * rows->s : rows->s3;
+    return (const float *)(const void *)(base + more);
 }
 
 /* The next `floats` columns of the first n rows. The compiler must not see through it, or it makes a pointer a row of it again. */
