@@ -5,7 +5,7 @@
 set -u
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 tests=$(cd "$(dirname "$0")" && pwd)
-source=$2
+source=$(cd "$2" && pwd)
 pictures=${3-}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -182,7 +182,7 @@ Test(regress, instruction_gate)
 {
     cr_assert(!insn_fails(1000, 1064), "64 more are nothing");
     cr_assert(insn_fails(1000, 1065));
-    cr_assert(!insn_fails(100000, 102000), "2 % are nothing");
+    cr_assert(!insn_fails(100000, 102000), "2 %% are nothing");
     cr_assert(insn_fails(100000, 102001));
     cr_assert(!insn_fails(100000, 50000));
 }
