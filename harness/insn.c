@@ -227,6 +227,17 @@ static int wait_stop(pid_t pid, int *status)
     return WIFSTOPPED(*status) ? WSTOPSIG(*status) : 0;
 }
 
+/* Until the child has ended: what it is stopped by on its way is handed on, the alarm that ends one that takes too long among it. */
+static void run_out(pid_t pid, int *status)
+{
+    for (;;) {
+        const int stop = wait_stop(pid, status);
+        if (!stop)
+            return;
+        ptrace(PTRACE_CONT, pid, NULL, stop == SIGTRAP ? 0 : (void *)(intptr_t)stop);
+    }
+}
+
 /* Step from SIGUSR1 to SIGUSR2, both included; signals are not handed on. false: the child ended, or ran too long. */
 static bool step_region(pid_t pid, int *status, uint64_t *steps)
 {
@@ -265,10 +276,10 @@ static bool step_regions(pid_t pid, int *status, uint64_t *count)
     for (size_t i = 0; i < REGIONS; i++)
         if (!step_region(pid, status, &steps[i])) {
             if (!WIFEXITED(*status) && !WIFSIGNALED(*status))
-                reap(pid, status);
+                run_out(pid, status);
             return false;
         }
-    reap(pid, status);
+    run_out(pid, status);
     *count = steps[1] - steps[0];
     return true;
 }
