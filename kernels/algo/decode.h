@@ -4,25 +4,28 @@
  * time is the stream from memory. So nothing is packed but q, and every key and value is read from memory exactly once for all rows of the
  * unit: the scores of a block of keys, their weights, then the block's values.
  *
- * What is read next is fetched ahead in the order of memory, always PIECE_BYTES before its use: keys, at the block's end its first values,
- * then values, at their end the next block's first keys. Line by line in order matters: hardware prefetchers then run before the software's
- * (fetching 16 rows side by side: 74 % of the read bandwidth instead of 85 %), and so does the distance (Zen 5, 41 GB/s: 1 KiB ahead 32,
- * 4 KiB 37, 8 KiB 40, 16 KiB 37 GB/s). Large blocks matter because each change between keys and values costs a gap: 32 keys 72 %, 1024 keys
- * 94 % (one row, d 128).
+ * What is read next is fetched ahead in the order of memory, always a piece (PIECE_BYTES) before its use: keys, at the block's end its
+ * first values, then values, at their end the next block's first keys. What was found on Zen 5 (41 GB/s):
+ *   - Line by line in order matters: hardware prefetchers then run before the software's (fetching 16 rows side by side: 74 % of the read
+ *     bandwidth instead of 85 %). So does the order of use: 4 rows of queries on 4 keys side by side 84 %, key after key 94 % (d 64).
+ *   - So does the distance: 1 KiB ahead 32 GB/s, 4 KiB 37, 8 KiB 40, 16 KiB 37.
+ *   - As many reads are under way as the core can have, so time in which none is asked for is lost, however fast the rest. Hence large
+ *     blocks (each change between keys and values is a gap: blocks of 32 keys 72 %, of 1024 94 %; one row, d 128), and weights a chunk
+ *     at a time instead of all of a block (8 rows, d 64: 79 % -> 84 %).
  *
- * A tile is `height` rows, a power of two up to VL; the W = VL / height lanes of a row hold parts of its sum over the head dimension:
+ * A tile is `height` rows, a power of two up to VL, in one or two vectors; the W lanes of a row hold parts of its sum over the head
+ * dimension:
  *
- *   scores  lane r*W + i of the packed q holds q[r][c + i]. W numbers of a key row, repeated over the vector, times that vector: one
- *           multiply-add for all rows. TK keys at a time; then folding sums the W parts of W keys at once, which leaves the score of row
- *           r and key i in lane r*W + i. One row: W = VL, plain loads. VL rows: W = 1, plain broadcasts, nothing to fold.
+ *   scores  lane r*W + i of the packed q holds q[r][c + i]. W numbers of a key row, repeated over a vector, times each vector of q: one or
+ *           two multiply-adds for all rows. After TK keys, folding sums the W parts of W keys at once, which leaves the score of row r and
+ *           key i in lane r*W + i. One row: W = VL, plain loads.
  *   weights the running maximum m is exact; o and l are rescaled when it rises, which it does about ln(blocks) times a row. 2^(s - m) of VL
  *           scores at a time, in that layout.
  *   values  o[r][c] += p[r][key] v[key][c]: up to 8 rows x 2 vectors of columns in registers, v loaded once for all of them.
  *
  * Blocks that an option touches go row by row through lanes into the score stage (mask.h) and back: that costs VL lanes a key, whatever
  * the number of rows, and is still small beside reading the key.
- * Measured on Zen 5, d 128, 32768 keys, share of a plain read of the same memory: 1 row 94 %, 4 rows 89 %, 8 rows 87 % with AVX-512;
- * 1 row 96 % with AVX2, whose 8 rows are bound by multiply-adds.
+ * Measured: docs/bars.md.
  * Cost per key: d + dv numbers read; rows * (d + dv) multiply-adds in vectors of VL, rows rounded up to a power of two in the scores.
  * Scratch: for each tile q and o; a block of scores; a tile of keys. Error: kernels/README.md section 4, chains of a block. */
 #ifndef ATTN_ALGO_DECODE_H
@@ -40,21 +43,44 @@ enum {
     TK = 2 * MR,                 /* keys in a score tile                                                              */
     LINE = 16,                   /* floats in a cache line                                                            */
     ROWS_MOST = 64,              /* rows of a unit                                                                    */
-    PIECE_BYTES = 8192,          /* of keys or values: how far ahead they are fetched, and what P V takes at a time    */
+    PIECE_BYTES = 12288,         /* of keys or values: how far ahead they are fetched, and what P V takes at a time    */
     BLOCK_PIECES = 64,           /* pieces of keys before their values follow, at most                                */
-    SCORE_FLOATS = 8192,         /* room for a block's scores: they stay in L1 or L2                                  */
+    SCORE_FLOATS = 16384,        /* room for a block's scores: they stay in L2                                        */
+    WEIGH_FLOATS = 1024,         /* weights made at a time                                                            */
     TALL = PQ * NV >= 16 ? 8 : 4 /* rows of a value tile; two vectors of columns each                                 */
 };
 
 #define DECODE_ACCURACY {ATTN_F32_ROUNDING, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true}
 
+/* The shape of a tile of `height` rows: their vectors, W, keys whose scores are summed side by side, and sums each of them is split into.
+ *
+ * From 4 rows on two vectors, so that each number of a key that is loaded serves two multiply-adds; with one, loads would be the bound (two
+ * a cycle, like multiply-adds). Eight sums hide the latency of a multiply-add. Where AVX-512 has time to spare for it (few rows) they belong
+ * to one key: reading 4 rows side by side instead of one after another costs 4 to 10 % of the bandwidth. */
+static inline int vectors_of(int height)
+{
+    return height >= 4 ? 2 : 1;
+}
+static inline int width_of(int height)
+{
+    return vectors_of(height) * VL / height;
+}
+static inline int keys_of(int height)
+{
+    return VL > 8 ? (height <= 4 ? 1 : 4) : VL > 4 && height == 1 ? 1 : height >= 4 ? 4 : 8;
+}
+static inline int sums_of(int height)
+{
+    return VL > 8 && (height == 2 || height == 4) ? 2 : 1;
+}
+
 typedef struct Tile {
     Lanes lanes;
-    float m[VL], l[VL]; /* lane r*W + i: maximum of row r; part i of its sum */
-    float *q;           /* [ceil(d / W)][VL] packed                          */
-    float *o;           /* [rows][ldo], relative to m                        */
-    size_t rows;
-    int width;          /* W                                                 */
+    float m[2 * VL], l[2 * VL]; /* lane r*W + i: maximum of row r; part i of its sum */
+    float *q;                   /* [ceil(d / W)][span] packed                        */
+    float *o;                   /* [rows][ldo], relative to m                        */
+    size_t rows, span;          /* span: lanes of all vectors, height * W            */
+    int width;                  /* W                                                 */
 } Tile;
 
 typedef struct Work {
@@ -215,64 +241,115 @@ ALWAYS_INLINE void rows_advance(Rows *rows, int n, int floats)
     }
 }
 
-/* acc[n] of n keys, part by part. */
-ALWAYS_INLINE void sum_keys(const int w, const int n, const float *q, const float *k, ptrdiff_t stride, size_t d, Ahead *ahead, vf *acc)
+/* acc[n][nq] of n keys and nq vectors of q, part by part, each of `sums` sums. */
+ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int sums, const float *q, const float *k, ptrdiff_t stride,
+                            size_t d, Ahead *ahead, vf acc[][2])
 {
     Rows rows = rows_at(k, stride);
-    UNROLL for (int t = 0; t < n; t++)
-        acc[t] = vf_set1(0.0f);
+    vf sum[8][2][2];
+    UNROLL for (int i = 0; i < n * nq * sums; i++)
+        sum[i / sums / nq][i / sums % nq][i % sums] = vf_set1(0.0f);
     size_t c = 0;
     for (; c + LINE <= d; c += LINE, rows_advance(&rows, n, LINE)) {
         fetch(ahead, n);
-        UNROLL for (int x = 0; x < LINE; x += w, q += VL) {
-            const vf column = vf_load(q);
-            UNROLL for (int t = 0; t < n; t++)
-                acc[t] = vf_fma(vf_load_part(row_at(&rows, t) + x, w), column, acc[t]);
+        UNROLL for (int x = 0; x < LINE; x += w, q += nq * VL) {
+            vf column[2];
+            UNROLL for (int y = 0; y < nq; y++)
+                column[y] = vf_load(q + y * VL);
+            UNROLL for (int t = 0; t < n; t++) {
+                const vf part = vf_load_part(row_at(&rows, t) + x, w);
+                UNROLL for (int y = 0; y < nq; y++)
+                    sum[t][y][x / w % sums] = vf_fma(part, column[y], sum[t][y][x / w % sums]);
+            }
         }
     }
-    for (; c + (size_t)w <= d; c += (size_t)w, q += VL, rows_advance(&rows, n, w))
-        UNROLL for (int t = 0; t < n; t++)
-            acc[t] = vf_fma(vf_load_part(row_at(&rows, t), w), vf_load(q), acc[t]);
-    if (c < d)
+    UNROLL for (int t = 0; t < n; t++)
+        UNROLL for (int y = 0; y < nq; y++)
+            acc[t][y] = sums == 1 ? sum[t][y][0] : vf_add(sum[t][y][0], sum[t][y][1]);
+    for (; c < d; c += (size_t)w, q += nq * VL, rows_advance(&rows, n, w))
         UNROLL for (int t = 0; t < n; t++) {
             float part[VL] = {0.0f};
-            memcpy(part, row_at(&rows, t), (d - c) * sizeof *part);
-            acc[t] = vf_fma(vf_load_part(part, w), vf_load(q), acc[t]);
+            memcpy(part, row_at(&rows, t), (d - c < (size_t)w ? d - c : (size_t)w) * sizeof *part);
+            UNROLL for (int y = 0; y < nq; y++)
+                acc[t][y] = vf_fma(vf_load_part(part, w), vf_load(q + y * VL), acc[t][y]);
         }
 }
 
-/* s[TK/w][VL] of TK keys. Few rows take few keys at a time, so that the reads stay nearly in order; more rows need independent sums. */
-ALWAYS_INLINE void tile_keys(const int w, const float *q, const float *k, ptrdiff_t stride, size_t d, Ahead *ahead, float *s)
+/* s[j/w][nq * VL]: lane r*W + i is the sum of the W parts of row r and key i. */
+ALWAYS_INLINE void fold_keys(const int w, const int nq, vf acc[][2], float *s)
 {
-    const int height = VL / w, n = height == 1 && VL > 4 ? 1 : height <= 4 && VL > 8 ? 2 : 8;
-    vf acc[TK];
+    UNROLL for (int t = 0; t < TK; t += w)
+        UNROLL for (int y = 0; y < nq; y++) {
+            UNROLL for (int bit = w / 2; bit > 0; bit /= 2)
+                UNROLL for (int i = 0; i < bit; i++)
+                    acc[t + i][y] = vf_fold(acc[t + i][y], acc[t + i + bit][y], bit);
+            vf_store(s + (t / w * nq + y) * VL, acc[t][y]);
+        }
+}
+
+/* Scores of TK keys to s. */
+ALWAYS_INLINE void tile_keys(const int w, const int nq, const float *q, const float *k, ptrdiff_t stride, size_t d, Ahead *ahead, float *s)
+{
+    const int n = keys_of(nq * VL / w), sums = sums_of(nq * VL / w);
+    vf acc[TK][2];
     UNROLL for (int t = 0; t < TK; t += n)
-        sum_keys(w, n, q, k + t * stride, stride, d, ahead, acc + t);
-    UNROLL for (int t = 0; t < TK; t += w) {
-        UNROLL for (int bit = w / 2; bit > 0; bit /= 2)
-            UNROLL for (int i = 0; i < bit; i++)
-                acc[t + i] = vf_fold(acc[t + i], acc[t + i + bit], bit);
-        vf_store(s + t / w * VL, acc[t]);
+        sum_keys(w, n, nq, sums, q, k + t * stride, stride, d, ahead, acc + t);
+    fold_keys(w, nq, acc, s);
+}
+
+/* Vectors of a row of q that stays in registers whole; 0 if it does not. */
+static inline int held_vectors(size_t d)
+{
+    const size_t vectors = VL >= 8 && d % VL == 0 ? d / VL : 0;
+    return vectors == 4 || vectors == 8 || (vectors == 16 && VL == 16) ? (int)vectors : 0;
+}
+
+/* The same for many tiles of TK keys, one row and a head dimension of `vectors` vectors, which stay in registers: a key takes hardly more
+ * instructions than a plain read of it (one row, d 256: 92 % of the bandwidth -> 95 %). */
+ALWAYS_INLINE void row_keys(const int vectors, const float *q, const float *k, ptrdiff_t stride, size_t tiles, Ahead *ahead, float *s)
+{
+    vf column[16], acc[TK][2];
+    UNROLL for (int x = 0; x < vectors; x++)
+        column[x] = vf_load(q + x * VL);
+    for (size_t i = 0; i < tiles; i++, s += TK) {
+        UNROLL for (int t = 0; t < TK; t++, k += stride) {
+            vf sum[2] = {vf_set1(0.0f), vf_set1(0.0f)};
+            fetch(ahead, vectors * VL / LINE);
+            UNROLL for (int x = 0; x < vectors; x++)
+                sum[x % 2] = vf_fma(vf_load(k + x * VL), column[x], sum[x % 2]);
+            acc[t][0] = vf_add(sum[0], sum[1]);
+        }
+        fold_keys(VL, 1, acc, s);
     }
 }
 
 /* Scores of keys [j, j + n) to w->s. The last TK are copied where fewer are left, and those beyond the end hidden. */
-ALWAYS_INLINE void score_block(const int width, const Work *w, const Tile *tile, size_t j, size_t n, Ahead *ahead)
+ALWAYS_INLINE void score_block(const int width, const int nq, const Work *w, const Tile *tile, size_t j, size_t n, Ahead *ahead)
 {
     const AttnProblem *p = w->a->p;
     const ptrdiff_t stride = j < p->past_len ? p->k_past.row : p->k.row;
     const float *k = attn_k_row(w->a, &w->seq, w->unit.kv_head, j);
     size_t t = 0;
+    const int held = width == VL && nq == 1 ? held_vectors(p->d) : 0;
+    switch (held) {
+    case 4: row_keys(4, tile->q, k, stride, n / TK, ahead, w->s); break;
+    case 8: row_keys(8, tile->q, k, stride, n / TK, ahead, w->s); break;
+    case 16: row_keys(VL == 16 ? 16 : 1, tile->q, k, stride, n / TK, ahead, w->s); break;
+    }
+    if (held) {
+        t = n / TK * TK;
+        k += (ptrdiff_t)t * stride;
+    }
     for (; t + TK <= n; t += TK, k += TK * stride)
-        tile_keys(width, tile->q, k, stride, p->d, ahead, w->s + t / (size_t)width * VL);
+        tile_keys(width, nq, tile->q, k, stride, p->d, ahead, w->s + t / (size_t)width * tile->span);
     if (t == n)
         return;
     for (size_t i = 0; i < TK; i++)
         memcpy(w->keys + i * p->d, k + (t + i < n ? (ptrdiff_t)i : 0) * stride, p->d * sizeof *k);
-    tile_keys(width, tile->q, w->keys, (ptrdiff_t)p->d, p->d, ahead, w->s + t / (size_t)width * VL);
+    tile_keys(width, nq, tile->q, w->keys, (ptrdiff_t)p->d, p->d, ahead, w->s + t / (size_t)width * tile->span);
     for (size_t i = n; i < t + TK; i++)
-        for (size_t lane = i % (size_t)width; lane < VL; lane += (size_t)width)
-            w->s[i / (size_t)width * VL + lane] = -INFINITY;
+        for (size_t lane = i % (size_t)width; lane < tile->span; lane += (size_t)width)
+            w->s[i / (size_t)width * tile->span + lane] = -INFINITY;
 }
 
 /* The score stage on w->s where a strip needs it; w->live of the block. A row in a lane for mask.h, then back. */
@@ -285,66 +362,90 @@ static void stage_block(const Work *w, const Tile *tile, size_t j, size_t n)
         return;
     for (size_t t = 0; t < n; t++)
         for (size_t r = 0; r < VL; r++)
-            w->staged[t * VL + r] = r < tile->rows ? w->s[t / width * VL + r * width + t % width] : 0.0f;
+            w->staged[t * VL + r] = r < tile->rows ? w->s[t / width * tile->span + r * width + t % width] : 0.0f;
     const ptrdiff_t stride = j < p->past_len ? p->k_past.row : p->k.row;
     for (size_t t = 0; t < n; t += STRIP)
         strip_stage(p, &tile->lanes, ATTN_STAGE_BIASED, w->natural, VL, j + t, n - t < STRIP ? n - t : STRIP,
                     attn_k_row(w->a, &w->seq, w->unit.kv_head, j + t), stride, w->staged + t * VL, w->live + t, w->add);
     for (size_t t = 0; t < n; t++)
         for (size_t r = 0; r < tile->rows; r++)
-            w->s[t / width * VL + r * width + t % width] = w->staged[t * VL + r];
+            w->s[t / width * tile->span + r * width + t % width] = w->staged[t * VL + r];
 }
 
 /* ---- Weights --------------------------------------------------------------------------------------------------------------------- */
 
-/* Some score exceeds its row's m: raise m to the largest of `most` in the row's lanes and take o and l along. */
-static void raise_maximum(const Work *w, Tile *tile, vf most)
+/* Some score exceeds its row's m: raise m to the largest of top[span] in the row's lanes and take o and l along. */
+static void raise_maximum(const Work *w, Tile *tile, float *top)
 {
     const size_t width = (size_t)tile->width;
-    float top[VL], factor[VL];
-    vf_store(top, most);
-    for (size_t lane = 0; lane < VL; lane += width) {
+    const vf hidden = vf_set1(-INFINITY);
+    float factor[2 * VL];
+    for (size_t lane = 0; lane < tile->span; lane += width) {
         float row = tile->m[lane];
         for (size_t i = 0; i < width; i++)
             row = top[lane + i] > row ? top[lane + i] : row;
         for (size_t i = 0; i < width; i++)
             top[lane + i] = row;
     }
-    /* m = -inf: nothing seen so far, o and l are 0 and stay so under any finite factor. */
-    const vf before = vf_load(tile->m), now = vf_load(top), hidden = vf_set1(-INFINITY);
-    const vf by = vf_where_eq(before, hidden, vf_set1(0.0f), vf_mul(vf_sub(before, now), vf_set1(w->to_log2)));
-    vf_store(factor, exp2_poly(by, exp2_constants()));
-    vf_store(tile->m, now);
-    vf_store(tile->l, vf_mul(vf_load(tile->l), vf_load(factor)));
+    for (size_t y = 0; y < tile->span; y += VL) {
+        /* m = -inf: nothing seen so far, o and l are 0 and stay so under any finite factor. */
+        const vf before = vf_load(tile->m + y), now = vf_load(top + y);
+        const vf by = vf_where_eq(before, hidden, vf_set1(0.0f), vf_mul(vf_sub(before, now), vf_set1(w->to_log2)));
+        vf_store(factor + y, exp2_poly(by, exp2_constants()));
+        vf_store(tile->m + y, now);
+        vf_store(tile->l + y, vf_mul(vf_load(tile->l + y), vf_load(factor + y)));
+    }
     for (size_t r = 0; r < tile->rows; r++)
         for (size_t c = 0; c < w->ldo && factor[r * width] != 1.0f; c += VL)
             vf_store(tile->o + r * w->ldo + c, vf_mul(vf_load(tile->o + r * w->ldo + c), vf_set1(factor[r * width])));
 }
 
-/* w->s = 2^(to_log2 (s - m)) of n keys, l added to. */
-static void weigh_block(const Work *w, Tile *tile, size_t n)
+/* m of the tile's rows over n keys more. */
+ALWAYS_INLINE void raise_block(const int nq, const Work *w, Tile *tile, size_t n)
 {
-    const size_t vectors = (n + (size_t)tile->width - 1) / (size_t)tile->width;
-    const vf hidden = vf_set1(-INFINITY), factor = vf_set1(w->to_log2);
-    vf most = vf_load(tile->m), sum = vf_set1(0.0f);
-    for (size_t x = 0; x < vectors; x++)
-        most = vf_max(most, vf_load(w->s + x * VL));
-    if (vf_any_differs(most, vf_load(tile->m)))
-        raise_maximum(w, tile, most);
-    const vf m = vf_load(tile->m), by = vf_where_eq(m, hidden, vf_set1(0.0f), m);
-    const Exp2 *constants = exp2_constants();
-    for (size_t x = 0; x < vectors; x++) {
-        const vf p = exp2_poly(vf_mul(vf_sub(vf_load(w->s + x * VL), by), factor), constants);
-        vf_store(w->s + x * VL, p);
-        sum = vf_add(sum, p);
+    const size_t groups = (n + (size_t)tile->width - 1) / (size_t)tile->width;
+    vf most[2];
+    float top[2 * VL];
+    bool risen = false;
+    UNROLL for (int y = 0; y < nq; y++)
+        most[y] = vf_load(tile->m + y * VL);
+    for (const float *s = w->s, *end = s + groups * tile->span; s < end; s += nq * VL)
+        UNROLL for (int y = 0; y < nq; y++)
+            most[y] = vf_max(most[y], vf_load(s + y * VL));
+    UNROLL for (int y = 0; y < nq; y++) {
+        risen |= vf_any_differs(most[y], vf_load(tile->m + y * VL));
+        vf_store(top + y * VL, most[y]);
     }
-    vf_store(tile->l, vf_add(vf_load(tile->l), sum));
+    if (risen)
+        raise_maximum(w, tile, top);
+}
+
+/* w->s = 2^(to_log2 (s - m)) of keys [t, end) of the block, l added to. */
+ALWAYS_INLINE void weigh(const int nq, const Work *w, Tile *tile, size_t t, size_t end)
+{
+    const size_t width = (size_t)tile->width;
+    const vf hidden = vf_set1(-INFINITY), factor = vf_set1(w->to_log2);
+    const Exp2 *constants = exp2_constants();
+    vf sum[2], m[2];
+    UNROLL for (int y = 0; y < nq; y++) {
+        sum[y] = vf_set1(0.0f);
+        m[y] = vf_load(tile->m + y * VL);
+        m[y] = vf_where_eq(m[y], hidden, vf_set1(0.0f), m[y]);
+    }
+    for (float *s = w->s + t / width * tile->span, *stop = w->s + (end + width - 1) / width * tile->span; s < stop; s += nq * VL)
+        UNROLL for (int y = 0; y < nq; y++) {
+            const vf p = exp2_poly(vf_mul(vf_sub(vf_load(s + y * VL), m[y]), factor), constants);
+            vf_store(s + y * VL, p);
+            sum[y] = vf_add(sum[y], p);
+        }
+    UNROLL for (int y = 0; y < nq; y++)
+        vf_store(tile->l + y * VL, vf_add(vf_load(tile->l + y * VL), sum[y]));
 }
 
 /* ---- Values ---------------------------------------------------------------------------------------------------------------------- */
 
 /* o[pr][nv vectors] += sum over keys [t, end) of the block. p: the weights of the first of the pr rows; v: row t. */
-ALWAYS_INLINE void tile_rows(const int width, const int pr, const int nv, const float *p, const float *v, ptrdiff_t stride, size_t t,
+ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, const int nv, const float *p, const float *v, ptrdiff_t stride, size_t t,
                              size_t end, size_t tail, Ahead *ahead, float *o, size_t ldo)
 {
     vf acc[8][8];
@@ -356,7 +457,7 @@ ALWAYS_INLINE void tile_rows(const int width, const int pr, const int nv, const 
         fetch(ahead, (nv * VL + LINE - 1) / LINE);
         UNROLL for (int y = 0; y < nv; y++)
             value[y] = tail ? vf_load_tail(v + y * VL, tail) : vf_load(v + y * VL);
-        const float *weight = p + t / (size_t)width * VL + t % (size_t)width;
+        const float *weight = p + t / (size_t)width * (size_t)span + t % (size_t)width;
         UNROLL for (int r = 0; r < pr; r++) {
             const vf one = vf_set1(weight[r * width]);
             UNROLL for (int y = 0; y < nv; y++)
@@ -369,14 +470,14 @@ ALWAYS_INLINE void tile_rows(const int width, const int pr, const int nv, const 
 }
 
 /* All columns of pr rows: as many vectors at a time as leave registers, the last partial one alone. */
-ALWAYS_INLINE void value_columns(const int width, const int pr, const float *p, const float *v, ptrdiff_t stride, size_t t, size_t end,
+ALWAYS_INLINE void value_columns(const int width, const int span, const int pr, const float *p, const float *v, ptrdiff_t stride, size_t t, size_t end,
                                  size_t dv, Ahead *ahead, float *o, size_t ldo)
 {
     const size_t most = pr == 1 ? 8 : pr == 2 ? (TALL > 4 ? 8 : 4) : pr == 4 && TALL > 4 ? 4 : 2;
     size_t c = 0;
 #define COLUMNS(nv)                                                                                                                       \
     for (; (nv) <= most && c + (nv) * VL <= dv; c += (nv) * VL)                                                                           \
-    tile_rows(width, pr, nv, p, v + c, stride, t, end, 0, ahead, o + c, ldo)
+    tile_rows(width, span, pr, nv, p, v + c, stride, t, end, 0, ahead, o + c, ldo)
     if (most >= 8)
         COLUMNS(8);
     if (most >= 4)
@@ -385,11 +486,11 @@ ALWAYS_INLINE void value_columns(const int width, const int pr, const float *p, 
     COLUMNS(1);
 #undef COLUMNS
     if (c < dv)
-        tile_rows(width, pr, 1, p, v + c, stride, t, end, dv - c, ahead, o + c, ldo);
+        tile_rows(width, span, pr, 1, p, v + c, stride, t, end, dv - c, ahead, o + c, ldo);
 }
 
 /* o += P V over keys [t, end) of the block that begins at j. */
-ALWAYS_INLINE void value_rows(const int width, const Work *w, const Tile *tile, size_t j, size_t t, size_t end, Ahead *ahead)
+ALWAYS_INLINE void value_rows(const int width, const int span, const Work *w, const Tile *tile, size_t j, size_t t, size_t end, Ahead *ahead)
 {
     const AttnProblem *problem = w->a->p;
     const ptrdiff_t stride = j < problem->past_len ? problem->v_past.row : problem->v.row;
@@ -398,8 +499,8 @@ ALWAYS_INLINE void value_rows(const int width, const Work *w, const Tile *tile, 
     float *o = tile->o;
     size_t left = tile->rows;
 #define ROWS(pr)                                                                                                                          \
-    for (; (pr) * width <= VL && (pr) <= TALL && left >= (pr); left -= (pr), p += (pr) * width, o += (pr) * ldo)                          \
-    value_columns(width, pr, p, v, stride, t, end, dv, ahead, o, ldo)
+    for (; (pr) * width <= span && (pr) <= TALL && left >= (pr); left -= (pr), p += (pr) * width, o += (pr) * ldo)                          \
+    value_columns(width, span, pr, p, v, stride, t, end, dv, ahead, o, ldo)
     if (TALL >= 8)
         ROWS(8);
     ROWS(4);
@@ -410,19 +511,29 @@ ALWAYS_INLINE void value_rows(const int width, const Work *w, const Tile *tile, 
 
 /* ---- Units ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Keys [j, j + n) for one tile. keys, values: what to fetch while scores and values are computed. */
-ALWAYS_INLINE void tile_block(const int width, const Work *w, Tile *tile, size_t j, size_t n, Ahead *keys, Ahead *values)
+/* Keys [j, j + n) for one tile. keys, values: what to fetch while scores and values are computed.
+ *
+ * Weights are made a chunk at a time, shortly before the values that they weigh: while they are made nothing is fetched, and after long
+ * the memory would stand still. */
+ALWAYS_INLINE void tile_block(const int width, const int nq, const Work *w, Tile *tile, size_t j, size_t n, Ahead *keys, Ahead *values)
 {
-    score_block(width, w, tile, j, n, keys);
+    const size_t chunk = WEIGH_FLOATS / (size_t)(nq * VL / width) / w->piece * w->piece;
+    score_block(width, nq, w, tile, j, n, keys);
     stage_block(w, tile, j, n);
-    weigh_block(w, tile, n);
-    for (size_t t = 0; t < n;) {
-        const size_t most = n - t < w->piece ? n - t : w->piece;
-        const unsigned char *dead = memchr(w->live + t, 0, most);
-        const size_t end = dead ? (size_t)(dead - w->live) : t + most;
-        if (t < end)
-            value_rows(width, w, tile, j, t, end, values);
-        t = end + (dead != NULL);
+    raise_block(nq, w, tile, n);
+    for (size_t from = 0, to, ready = 0; from < n; from = to) {
+        to = n - from < w->piece ? n : from + w->piece;
+        if (ready < to) {
+            ready = from + chunk < to ? to : n - from < chunk ? n : from + chunk;
+            weigh(nq, w, tile, from, ready);
+        }
+        for (size_t t = from; t < to;) {
+            const unsigned char *dead = memchr(w->live + t, 0, to - t);
+            const size_t end = dead ? (size_t)(dead - w->live) : to;
+            if (t < end)
+                value_rows(width, nq * VL, w, tile, j, t, end, values);
+            t = end + (dead != NULL);
+        }
     }
 }
 
@@ -432,17 +543,18 @@ static void open_tile(const Work *w, Tile *tile, const float *const *q, size_t r
     size_t height = 1;
     while (height < rows)
         height *= 2;
-    const size_t width = VL / height;
+    const size_t width = (size_t)width_of((int)height);
     tile->rows = rows;
+    tile->span = height * width;
     tile->width = (int)width;
     lanes_finish(&tile->lanes, rows, VL);
     const float factor = (float)(p->scale * (double)w->natural);
-    memset(tile->q, 0, (p->d + width - 1) / width * VL * sizeof *tile->q);
+    memset(tile->q, 0, (p->d + width - 1) / width * tile->span * sizeof *tile->q);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < p->d; c += width)
             for (size_t i = 0; i < width && c + i < p->d; i++)
-                tile->q[c * height + r * width + i] = factor * q[r][c + i]; /* VL = height * width */
-    for (size_t lane = 0; lane < VL; lane++) {
+                tile->q[c * height + r * width + i] = factor * q[r][c + i]; /* span = height * width */
+    for (size_t lane = 0; lane < tile->span; lane++) {
         const size_t r = lane / width;
         tile->m[lane] = r < rows ? lane_sink(&tile->lanes, r, w->a, w->natural) : -INFINITY;
         tile->l[lane] = tile->m[lane] == -INFINITY || lane % width > 0 ? 0.0f : 1.0f;
@@ -460,6 +572,22 @@ static void close_tile(const Work *w, const Tile *tile)
         row_finish(&tile->lanes, r, w->a, &w->seq, tile->o + r * w->ldo, tile->m[r * width], l, w->to_log2 == 1.0f ? (float)LN2 : 1.0f);
     }
 }
+
+/* One function a height: in one for all of them the compiler's choice of registers for one changed with every other. */
+#define HEIGHT(h)                                                                                                                         \
+    static __attribute__((noinline)) void block_of_##h(const Work *w, Tile *tile, size_t j, size_t n, Ahead *keys, Ahead *values)         \
+    {                                                                                                                                     \
+        if ((h) <= VL)                                                                                                                    \
+            tile_block(width_of((h) <= VL ? (h) : VL), vectors_of((h) <= VL ? (h) : VL), w, tile, j, n, keys, values);                    \
+    }
+HEIGHT(1)
+HEIGHT(2)
+HEIGHT(4)
+HEIGHT(8)
+HEIGHT(16)
+#undef HEIGHT
+static void (*const block_of[17])(const Work *, Tile *, size_t, size_t, Ahead *, Ahead *) = {
+    [1] = block_of_1, [2] = block_of_2, [4] = block_of_4, [8] = block_of_8, [16] = block_of_16};
 
 static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
@@ -495,13 +623,7 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
                 keys = ahead_of(&w, false, j, end, hi);
                 values = ahead_of(&w, true, j, end, hi);
             }
-            switch (tile->width) {
-            case 1: tile_block(1, &w, tile, j, end - j, &keys, &values); break;
-            case 2: tile_block(VL >= 2 ? 2 : 1, &w, tile, j, end - j, &keys, &values); break;
-            case 4: tile_block(VL >= 4 ? 4 : 1, &w, tile, j, end - j, &keys, &values); break;
-            case 8: tile_block(VL >= 8 ? 8 : 1, &w, tile, j, end - j, &keys, &values); break;
-            default: tile_block(VL, &w, tile, j, end - j, &keys, &values); break;
-            }
+            block_of[tile->span / (size_t)tile->width](&w, tile, j, end - j, &keys, &values);
         }
     }
     for (size_t i = 0; i < tiles; i++)
