@@ -54,9 +54,9 @@ enum {
 
 /* The shape of a tile of `height` rows: their vectors, W, keys whose scores are summed side by side, and sums each of them is split into.
  *
- * From 4 rows on two vectors, so that each number of a key that is loaded serves two multiply-adds; with one, loads would be the bound (two
- * a cycle, like multiply-adds). Eight sums hide the latency of a multiply-add. Where AVX-512 has time to spare for it (few rows) they belong
- * to one key: reading 4 rows side by side instead of one after another costs 4 to 10 % of the bandwidth. */
+ * From 4 rows on two vectors, so that each number of a key that is loaded serves two multiply-adds; with one, loads would be the bound:
+ * two begin a cycle, like multiply-adds. Four to eight sums hide the latency of a multiply-add. Where AVX-512 has time to spare (up to 4
+ * rows) they belong to one key: using 4 keys side by side instead of one after another costs 4 to 10 % of the bandwidth. */
 static inline int vectors_of(int height)
 {
     return height >= 4 ? 2 : 1;
@@ -445,8 +445,8 @@ ALWAYS_INLINE void weigh(const int nq, const Work *w, Tile *tile, size_t t, size
 /* ---- Values ---------------------------------------------------------------------------------------------------------------------- */
 
 /* o[pr][nv vectors] += sum over keys [t, end) of the block. p: the weights of the first of the pr rows; v: row t. */
-ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, const int nv, const float *p, const float *v, ptrdiff_t stride, size_t t,
-                             size_t end, size_t tail, Ahead *ahead, float *o, size_t ldo)
+ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, const int nv, const float *p, const float *v,
+                             ptrdiff_t stride, size_t t, size_t end, size_t tail, Ahead *ahead, float *o, size_t ldo)
 {
     vf acc[8][8];
     UNROLL for (int r = 0; r < pr; r++)
@@ -470,8 +470,8 @@ ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, cons
 }
 
 /* All columns of pr rows: as many vectors at a time as leave registers, the last partial one alone. */
-ALWAYS_INLINE void value_columns(const int width, const int span, const int pr, const float *p, const float *v, ptrdiff_t stride, size_t t, size_t end,
-                                 size_t dv, Ahead *ahead, float *o, size_t ldo)
+ALWAYS_INLINE void value_columns(const int width, const int span, const int pr, const float *p, const float *v, ptrdiff_t stride,
+                                 size_t t, size_t end, size_t dv, Ahead *ahead, float *o, size_t ldo)
 {
     const size_t most = pr == 1 ? 8 : pr == 2 ? (TALL > 4 ? 8 : 4) : pr == 4 && TALL > 4 ? 4 : 2;
     size_t c = 0;
@@ -490,7 +490,8 @@ ALWAYS_INLINE void value_columns(const int width, const int span, const int pr, 
 }
 
 /* o += P V over keys [t, end) of the block that begins at j. */
-ALWAYS_INLINE void value_rows(const int width, const int span, const Work *w, const Tile *tile, size_t j, size_t t, size_t end, Ahead *ahead)
+ALWAYS_INLINE void value_rows(const int width, const int span, const Work *w, const Tile *tile, size_t j, size_t t, size_t end,
+                              Ahead *ahead)
 {
     const AttnProblem *problem = w->a->p;
     const ptrdiff_t stride = j < problem->past_len ? problem->v_past.row : problem->v.row;
@@ -499,7 +500,7 @@ ALWAYS_INLINE void value_rows(const int width, const int span, const Work *w, co
     float *o = tile->o;
     size_t left = tile->rows;
 #define ROWS(pr)                                                                                                                          \
-    for (; (pr) * width <= span && (pr) <= TALL && left >= (pr); left -= (pr), p += (pr) * width, o += (pr) * ldo)                          \
+    for (; (pr) * width <= span && (pr) <= TALL && left >= (pr); left -= (pr), p += (pr) * width, o += (pr) * ldo)                        \
     value_columns(width, span, pr, p, v, stride, t, end, dv, ahead, o, ldo)
     if (TALL >= 8)
         ROWS(8);
