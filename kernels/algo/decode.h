@@ -241,6 +241,13 @@ ALWAYS_INLINE void rows_advance(Rows *rows, int n, int floats)
     }
 }
 
+/* gcc would load what is used by n multiply-adds n times, as their operand in memory. */
+#ifdef __x86_64__
+#define IN_REGISTER(x) __asm__("" : "+v"(x))
+#else
+#define IN_REGISTER(x) (void)(x)
+#endif
+
 /* acc[n][nq] of n keys and nq vectors of q, part by part, each of `sums` sums. */
 ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int sums, const float *q, const float *k, ptrdiff_t stride,
                             size_t d, Ahead *ahead, vf acc[][2])
@@ -251,13 +258,21 @@ ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int su
         sum[i / sums / nq][i / sums % nq][i % sums] = vf_set1(0.0f);
     size_t c = 0;
     for (; c + LINE <= d; c += LINE, rows_advance(&rows, n, LINE)) {
+        const float *row[8];
         fetch(ahead, n);
+        UNROLL for (int t = 0; t < n; t++) {
+            row[t] = row_at(&rows, t);
+            if (n <= 4) /* or gcc keeps an offset for each row and each x on the stack */
+                __asm__("" : "+r"(row[t]));
+        }
         UNROLL for (int x = 0; x < LINE; x += w, q += nq * VL) {
             vf column[2];
-            UNROLL for (int y = 0; y < nq; y++)
+            UNROLL for (int y = 0; y < nq; y++) {
                 column[y] = vf_load(q + y * VL);
+                IN_REGISTER(column[y]);
+            }
             UNROLL for (int t = 0; t < n; t++) {
-                const vf part = vf_load_part(row_at(&rows, t) + x, w);
+                const vf part = vf_load_part(row[t] + x, w);
                 UNROLL for (int y = 0; y < nq; y++)
                     sum[t][y][x / w % sums] = vf_fma(part, column[y], sum[t][y][x / w % sums]);
             }
