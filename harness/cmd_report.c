@@ -24,7 +24,8 @@ static const char usage[] = "attnzoo report [FILE|FOLDER]... - records of bench 
                             "\n"
                             "The page has machines, rooflines, shares of the roof, speed-ups with intervals, scaling with length and "
                             "threads, history over commits,\n"
-                            "agreement, peers, and all measurements in a table to sort and filter.\n";
+                            "micro-benchmarks, two builds against each other, agreement, peers, and all measurements in a table to sort "
+                            "and filter.\n";
 
 enum { KEY_TITLE = 256 };
 static const CliOption options[] = {
@@ -163,7 +164,7 @@ int cmd_report(const Cli *cli, int argc, char **argv)
     Loaded loaded;
     Whole whole;
     int code = results_load(&as, argc, argv, optind, filter, keep_going, &loaded);
-    if (code == EXIT_OK && loaded.points.count == 0) {
+    if (code == EXIT_OK && loaded.points.count == 0 && (filter || report_measured(&loaded) == 0)) {
         render_error("there is no measurement to show");
         code = EXIT_NOTHING;
     }
@@ -171,7 +172,7 @@ int cmd_report(const Cli *cli, int argc, char **argv)
     if (to) {
         code = cli_output_close(&as, &whole, write_as(&as, title, &loaded, to));
         if (code == EXIT_OK && as.format_file && !as.quiet)
-            fprintf(stderr, "%s: %zu measurements of %zu runs\n", as.format_file, loaded.points.count, loaded.results.count);
+            fprintf(stderr, "%s: %zu measurements of %zu runs\n", as.format_file, report_measured(&loaded), loaded.results.count);
     } else if (code == EXIT_OK) {
         code = EXIT_USAGE;
     }

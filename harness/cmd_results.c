@@ -18,15 +18,6 @@ static const char usage[] =
 
 static const CliOption options[] = {RESULTS_OPTION_FILTER, RESULTS_OPTION_KEEP_GOING};
 
-static size_t count_type(const ResultsRun *run, const char *type)
-{
-    size_t i, count = 0;
-    const json_t *record;
-    json_array_foreach(run->records, i, record)
-        count += strcmp(results_type(record), type) == 0;
-    return count;
-}
-
 /* What became of a run, in words. */
 static const char *fate(const ResultsRun *run, char *text, size_t size)
 {
@@ -48,15 +39,14 @@ static int list_runs(const Cli *cli, const Loaded *loaded)
     for (size_t i = 0; i < loaded->results.count; i++) {
         const ResultsRun *run = &loaded->results.runs[i];
         const json_t *host = run->host;
-        char text[64];
+        char text[64], commit[256];
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", run->id);
         render_cell(table, STYLE_PLAIN, "%s", host ? results_text(host, "mkey") : "-");
-        render_cell(table, STYLE_PLAIN, "%s%s", host ? results_text(host, "build.commit") : "-",
-                    json_is_true(json_object_get(json_object_get(host, "build"), "dirty")) ? "+" : "");
+        render_cell(table, STYLE_PLAIN, "%s", host ? points_commit(run, commit, sizeof commit) : "-");
         render_cell(table, STYLE_PLAIN, "%s", host ? results_text(host, "build.cc") : "-");
-        render_cell(table, STYLE_PLAIN, "%zu", count_type(run, "case"));
-        render_cell(table, STYLE_PLAIN, "%zu", count_type(run, "bench"));
+        render_cell(table, STYLE_PLAIN, "%zu", results_count(run, "case"));
+        render_cell(table, STYLE_PLAIN, "%zu", results_measured(run));
         render_cell(table, STYLE_DIM, "%s", loaded->labels[run->source]);
         render_cell(table, run->end ? STYLE_GOOD : STYLE_WARN, "%s", fate(run, text, sizeof text));
     }
@@ -84,9 +74,9 @@ static size_t check_run(const ResultsRun *run)
         }
     }
     json_object_foreach(json_object_get(run->end, "counts"), type, count)
-        if ((size_t)json_integer_value(count) != count_type(run, type)) {
+        if ((size_t)json_integer_value(count) != results_count(run, type)) {
             render_error("run %s: its end counts %lld %s records, but there are %zu", run->id, (long long)json_integer_value(count), type,
-                         count_type(run, type));
+                         results_count(run, type));
             faults++;
         }
     return faults;

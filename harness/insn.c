@@ -47,6 +47,11 @@ bool insn_fails(uint64_t base, uint64_t head)
     return (double)head > GATE_SHARE * (double)base && head > base + GATE_COUNT;
 }
 
+const char *insn_outcome(uint64_t base, uint64_t head)
+{
+    return head == base ? "equal" : head < base ? "fewer" : insn_fails(base, head) ? "more" : "a few more";
+}
+
 /* ---- The child -------------------------------------------------------------------------------------------------------------------- */
 
 static void nothing(Rival *rival)

@@ -32,6 +32,9 @@ InsnMethod insn_choose(InsnMethod only, const char *pack, const LaunchPair *pair
 /* The gate: more than 2 % and more than 64 instructions more. */
 bool insn_fails(uint64_t base, uint64_t head);
 
+/* "equal", "fewer", "a few more", or "more": what the gate is about. */
+const char *insn_outcome(uint64_t base, uint64_t head);
+
 /* The child: order from stdin. Its exit code. */
 int insn_child(void);
 

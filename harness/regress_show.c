@@ -117,13 +117,9 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
     render_cell(table, STYLE_PLAIN, "%.3f", (double)c->head / (double)c->base);
     render_cell(table, STYLE_DIM, "-");
     render_cell(table, STYLE_DIM, "-");
-    const bool more = insn_fails(c->base, c->head);
-    if (c->fails)
-        render_cell(table, STYLE_BAD, "MORE");
-    else
-        render_cell(table, STYLE_PLAIN, "%s", c->head == c->base ? "equal" : more ? "more" : c->head > c->base ? "a few more" : "fewer");
+    render_cell(table, c->fails ? STYLE_BAD : STYLE_PLAIN, "%s", c->fails ? "MORE" : insn_outcome(c->base, c->head));
     snprintf(note, sizeof note, "%llu -> %llu instructions%s", (unsigned long long)c->base, (unsigned long long)c->head,
-             more && !alike ? ", another compiler or flags" : "");
+             insn_fails(c->base, c->head) && !alike ? ", another compiler or flags" : "");
     waiver_note(table, c->waiver, c->expired, note);
 }
 

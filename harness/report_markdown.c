@@ -124,8 +124,10 @@ static void trust(const json_t *model, FILE *to)
         count += json_is_boolean(json_object_get(control, "ok"));
         held += json_is_true(json_object_get(control, "ok"));
     }
-    fprintf(to, "\n%zu runs, %zu measurements. In %zu of %zu controls the interval of a kernel against its own copy held 1.\n",
-            json_array_size(json_object_get(model, "runs")), json_array_size(json_object_get(model, "points")), held, count);
+    fprintf(to, "\n%zu runs, %.0f measurements.", json_array_size(json_object_get(model, "runs")), results_number(model, "measured"));
+    if (count > 0)
+        fprintf(to, " In %zu of %zu controls the interval of a kernel against its own copy held 1.", held, count);
+    fputc('\n', to);
 }
 
 int report_markdown(const Cli *cli, const Loaded *loaded, FILE *to)
@@ -136,8 +138,12 @@ int report_markdown(const Cli *cli, const Loaded *loaded, FILE *to)
         return EXIT_USAGE;
     }
     machines(model, to);
-    shares(cli, &loaded->points, to);
-    agreement(model, to);
+    if (loaded->points.count > 0)
+        shares(cli, &loaded->points, to);
+    if (json_array_size(json_object_get(model, "agreement")) > 0)
+        agreement(model, to);
+    report_markdown_micro(model, to);
+    report_markdown_builds(model, to);
     trust(model, to);
     json_decref(model);
     return EXIT_OK;

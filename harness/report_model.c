@@ -1,5 +1,6 @@
 /* report_model.c - see report_model.h. */
 #include "harness/report_model.h"
+#include "harness/insn.h"
 #include "harness/records.h"
 
 #include <math.h>
@@ -45,15 +46,6 @@ static json_t *point_json(const Points *points, size_t index)
     return object;
 }
 
-static size_t count_type(const ResultsRun *run, const char *type)
-{
-    size_t i, count = 0;
-    const json_t *record;
-    json_array_foreach(run->records, i, record)
-        count += strcmp(results_type(record), type) == 0;
-    return count;
-}
-
 /* Machines by the name of their key, each as its latest run with a host record saw it; peaks of each number of threads from the latest run
  * that measured them. */
 static json_t *machines_json(const Loaded *loaded)
@@ -75,17 +67,18 @@ static json_t *machines_json(const Loaded *loaded)
     return machines;
 }
 
-static json_t *run_json(const Loaded *loaded, const Points *points, const ResultsRun *run)
+static json_t *run_json(const Loaded *loaded, const ResultsRun *run)
 {
-    const Point *p = points->at;
-    while (p < points->at + points->count && p->run != run)
-        p++;
-    const bool has = p < points->at + points->count;
+    static const char *const of_host[] = {"packs", NULL};
+    char commit[256], date[16];
     json_t *end = json_object_get(run->end, "exit"), *load = json_object_get(json_object_get(run->host, "env"), "loadavg1");
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:O?, s:O?, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"),
-                     "commit", has ? p->key[KEY_COMMIT] : results_text(run->host, "build.commit"), "compiler",
-                     results_text(run->host, "build.cc"), "date", has ? p->key[KEY_DATE] : "", "cases", (int)count_type(run, "case"),
-                     "measured", (int)count_type(run, "bench"), "exit", end, "load", load, "file", loaded->labels[run->source]);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:O?, s:O?, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"),
+                  "commit", points_commit(run, commit, sizeof commit), "compiler", results_text(run->host, "build.cc"), "date",
+                  points_date(run, date, sizeof date), "cases", (int)results_count(run, "case"), "measured", (int)results_measured(run),
+                  "exit", end, "load", load, "file", loaded->labels[run->source]);
+    copy(object, run->host, of_host);
+    return object;
 }
 
 /* One object a control: what the machine did to a kernel and its own copy. */
@@ -126,19 +119,59 @@ static void add_processes(json_t *list, const ResultsRun *run)
     }
 }
 
-/* Kernels and peaks against themselves, on more threads or on other data: the records of bench --scaling and bench --dist LIST. */
-static void add_varied(json_t *list, const ResultsRun *run)
+/* Records that stand for themselves: kernels and peaks against themselves (vary), rows of micro-benchmarks, kernels and instruction counts
+ * of two builds (regress, insn). */
+static void add_records(json_t *list, const ResultsRun *run, const char *type, const char *const *fields)
 {
-    static const char *const fields[] = {"by",  "shape", "variant",    "of",      "kernel", "threads",
-                                         "med", "speed", "efficiency", "slowest", NULL};
     size_t i;
     const json_t *record;
     json_array_foreach(run->records, i, record) {
-        if (strcmp(results_type(record), "vary") != 0)
+        if (strcmp(results_type(record), type) != 0)
             continue;
         json_t *object = json_pack("{s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"));
         copy(object, record, fields);
         json_array_append_new(list, object);
+    }
+}
+
+/* Of each row of a micro-benchmark: "latest", no later run of its machine has a table of this title; "each", seconds of one `work_unit`, of
+ * an iteration in tables of costs, where `work` is only what they are compared with, so that a reference of theirs has none. */
+static void judge_tables(json_t *micro)
+{
+    json_t *latest = json_object(), *costs = json_object(), *row;
+    for (size_t i = json_array_size(micro); i-- > 0;) {
+        row = json_array_get(micro, i);
+        const json_t *run = json_object_get(row, "run");
+        char key[512];
+        snprintf(key, sizeof key, "%s %s", results_text(row, "machine"), results_text(row, "title"));
+        if (!json_object_get(latest, key))
+            json_object_set(latest, key, (json_t *)run);
+        json_object_set_new(row, "latest", json_boolean(json_equal(json_object_get(latest, key), run)));
+        if (strcmp(results_text(row, "compare"), "cost") == 0)
+            json_object_set_new(costs, results_text(row, "title"), json_true());
+    }
+    size_t i;
+    json_array_foreach(micro, i, row) {
+        const bool cost = json_object_get(costs, results_text(row, "title")) != NULL, compared = *results_text(row, "compare") != '\0';
+        const double each = results_number(row, "med") / (cost ? compared ? 1 : NAN : results_number(row, "work"));
+        json_object_set_new(row, "each", records_real(each));
+    }
+    json_decref(latest);
+    json_decref(costs);
+}
+
+/* `insn` becomes its two counts, or null, with a word for what they say. */
+static void judge_counts(json_t *counts)
+{
+    size_t i;
+    json_t *count;
+    json_array_foreach(counts, i, count) {
+        const json_t *pair = json_object_get(count, "insn");
+        const double base = json_number_value(json_array_get(pair, 0)), head = json_number_value(json_array_get(pair, 1));
+        const bool counted = base >= 1 && head >= 1 && fmax(base, head) < 1e18; /* a file may say anything */
+        if (!counted)
+            json_object_set_new(count, "insn", json_null());
+        json_object_set_new(count, "outcome", json_string(counted ? insn_outcome((uint64_t)base, (uint64_t)head) : "not counted"));
     }
 }
 
@@ -190,21 +223,42 @@ static json_t *values(json_t *object)
 
 json_t *report_model(const Loaded *loaded)
 {
+    static const char *const of_vary[] = {"by",  "shape", "variant",    "of",      "kernel", "threads",
+                                          "med", "speed", "efficiency", "slowest", NULL};
+    static const char *const of_micro[] = {"micro", "title", "row", "isa",     "work", "work_unit", "in_use", "rounds",
+                                           "med",   "mad",   "p90", "compare", "vs",   "most",      "ok",     "noise",  NULL};
+    static const char *const of_regress[] = {"shape", "kernel", "base", "head", "verdict", "first", "again", "ratio",
+                                             "lo",    "hi",     "n",    "aa",   "planted", "why",   "waiver", "min_effect", NULL};
+    static const char *const of_insn[] = {"shape", "kernel", "base", "head", "src", "insn", "fails", "why", "waiver", NULL};
     json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *processes = json_array(), *varied = json_array();
-    json_t *kernels = json_object();
+    json_t *micro = json_array(), *regress = json_array(), *insn = json_array(), *kernels = json_object();
     size_t partial = 0;
     for (size_t i = 0; i < loaded->points.count; i++)
         json_array_append_new(points, point_json(&loaded->points, i));
     for (size_t r = 0; r < loaded->results.count; r++) {
         const ResultsRun *run = &loaded->results.runs[r];
-        json_array_append_new(runs, run_json(loaded, &loaded->points, run));
+        json_array_append_new(runs, run_json(loaded, run));
         add_controls(controls, run);
         add_processes(processes, run);
-        add_varied(varied, run);
+        add_records(varied, run, "vary", of_vary);
+        add_records(micro, run, "micro", of_micro);
+        add_records(regress, run, "regress", of_regress);
+        add_records(insn, run, "insn", of_insn);
         add_agreement(kernels, run);
         partial += !run->end;
     }
-    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:O}", "v", 1, "program", attn_version(), "machines",
-                     values(machines_json(loaded)), "runs", runs, "points", points, "controls", controls, "processes", processes, "varied",
-                     varied, "agreement", values(kernels), "partial", (int)partial, "notes", loaded->results.notes);
+    judge_tables(micro);
+    judge_counts(insn);
+    return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:O}", "v", 1, "program", attn_version(),
+                     "machines", values(machines_json(loaded)), "runs", runs, "points", points, "controls", controls, "processes",
+                     processes, "varied", varied, "micro", micro, "regress", regress, "insn", insn, "agreement", values(kernels),
+                     "measured", (int)report_measured(loaded), "partial", (int)partial, "notes", loaded->results.notes);
+}
+
+size_t report_measured(const Loaded *loaded)
+{
+    size_t count = loaded->points.count;
+    for (size_t r = 0; r < loaded->results.count; r++)
+        count += results_measured(&loaded->results.runs[r]) - results_count(&loaded->results.runs[r], "bench");
+    return count;
 }

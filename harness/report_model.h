@@ -5,11 +5,20 @@
 #include "harness/cli.h"
 #include "harness/results_load.h"
 
-/* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], varied: [...], agreement: [...], partial, notes}:
- * results/README.md has the units. Nothing in it depends on when or where it was made. NULL: out of memory. */
+/* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], varied: [...], micro: [...], regress: [...],
+ * insn: [...], agreement: [...], measured, partial, notes}: results/README.md has the units. Nothing in it depends on when or where it was
+ * made. NULL: out of memory. */
 json_t *report_model(const Loaded *loaded);
 
-/* Machines, winners, shares of the roof, agreement, controls, as Markdown. Returns an exit code. */
+/* Measurements that a page of these records shows: the points, and what the other types of record hold, which no filter touches. */
+size_t report_measured(const Loaded *loaded);
+
+/* Machines, shares of the roof, agreement, micro-benchmarks, two builds against each other, controls, as Markdown; each where there are
+ * records of it. Returns an exit code. */
 int report_markdown(const Cli *cli, const Loaded *loaded, FILE *to);
+
+/* Of that, the micro-benchmarks and the comparisons of builds (report_tables.c). */
+void report_markdown_micro(const json_t *model, FILE *to);
+void report_markdown_builds(const json_t *model, FILE *to);
 
 #endif

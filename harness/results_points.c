@@ -23,22 +23,29 @@ static const char *own(Points *points, const char *text)
 }
 
 /* The first 10 letters of a ULID are milliseconds since 1970 in Crockford's base 32. */
-static const char *date_of(Points *points, const char *run)
+const char *points_date(const ResultsRun *run, char *text, size_t size)
 {
     static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     unsigned long long ms = 0;
-    char text[32] = "";
     struct tm utc;
+    *text = '\0';
     for (int i = 0; i < 10; i++) {
-        const char *digit = run[i] ? strchr(digits, run[i]) : NULL;
+        const char *digit = run->id[i] ? strchr(digits, run->id[i]) : NULL;
         if (!digit)
-            return "";
+            return text;
         ms = ms << 5 | (unsigned long long)(digit - digits);
     }
     const time_t seconds = (time_t)(ms / 1000);
     if (gmtime_r(&seconds, &utc))
-        strftime(text, sizeof text, "%Y-%m-%d", &utc);
-    return own(points, text);
+        strftime(text, size, "%Y-%m-%d", &utc);
+    return text;
+}
+
+const char *points_commit(const ResultsRun *run, char *text, size_t size)
+{
+    const bool dirty = json_is_true(json_object_get(json_object_get(run->host, "build"), "dirty"));
+    snprintf(text, size, "%.240s%s", results_text(run->host, "build.commit"), dirty ? "+" : "");
+    return text;
 }
 
 static const char *whole_number(Points *points, const json_t *record, const char *field)
@@ -61,21 +68,17 @@ static const char *peer_of(Points *points, const json_t *bench)
 
 static void describe_run(Points *points, const ResultsRun *run, const char *const *labels, const char **key)
 {
+    char text[256];
     for (size_t i = 0; i < RESULTS_KEY_COUNT; i++)
         key[i] = "";
     key[KEY_MACHINE] = results_text(run->host, "mkey");
     key[KEY_CPU] = results_text(run->host, "cpu.brand");
-    key[KEY_COMMIT] = results_text(run->host, "build.commit");
-    if (json_is_true(json_object_get(json_object_get(run->host, "build"), "dirty"))) {
-        char commit[256];
-        snprintf(commit, sizeof commit, "%.240s+", key[KEY_COMMIT]);
-        key[KEY_COMMIT] = own(points, commit);
-    }
+    key[KEY_COMMIT] = own(points, points_commit(run, text, sizeof text));
     key[KEY_COMPILER] = results_text(run->host, "build.cc");
     key[KEY_FLAGS] = results_text(run->host, "build.cflags");
     key[KEY_VERSION] = results_text(run->host, "build.version");
     key[KEY_RUN] = run->id;
-    key[KEY_DATE] = date_of(points, run->id);
+    key[KEY_DATE] = own(points, points_date(run, text, sizeof text));
     key[KEY_FILE] = labels[run->source];
     key[KEY_DRIVER] = json_object_get(run->host, "peers") ? "peers" : "bench";
 }

@@ -57,6 +57,11 @@ typedef struct Points {
 bool points_make(Points *points, const Results *results, const char *const *labels);
 void points_free(Points *points);
 
+/* Of a run, "" where it is not known: its day, UTC (text: 11 bytes), and the commit of its build, with a + if that was not clean. Both return
+ * `text`. */
+const char *points_date(const ResultsRun *run, char *text, size_t size);
+const char *points_commit(const ResultsRun *run, char *text, size_t size);
+
 /* Index of a key by name, or RESULTS_KEY_COUNT. */
 size_t results_key(const char *name, size_t length);
 

@@ -135,6 +135,48 @@ static const struct {
     {"process", "inside.med", NUMBER, false},
     {"process", "agreement", OBJECT, false},
     {"process", "agreement.med", NUMBER, false},
+    {"micro", "micro", NAME, true},
+    {"micro", "title", NAME, true},
+    {"micro", "row", NAME, true},
+    {"micro", "isa", TEXT, false},
+    {"micro", "work", POSITIVE, false},
+    {"micro", "work_unit", NAME, false},
+    {"micro", "med", POSITIVE, false},
+    {"micro", "compare", TEXT, false},
+    {"micro", "vs", OBJECT, false},
+    {"micro", "vs.kernel", NAME, false},
+    {"micro", "vs.ratio", NUMBER, false},
+    {"micro", "vs.lo", NUMBER, false},
+    {"micro", "vs.hi", NUMBER, false},
+    {"micro", "most", POSITIVE, false},
+    {"micro", "noise", OBJECT, false},
+    {"micro", "noise.probe_ghz", POSITIVE, false},
+    {"regress", "shape", NAME, true},
+    {"regress", "kernel", NAME, true},
+    {"regress", "base", NAME, true},
+    {"regress", "head", NAME, true},
+    {"regress", "verdict", NAME, true},
+    {"regress", "ratio", POSITIVE, false},
+    {"regress", "lo", NUMBER, false},
+    {"regress", "hi", NUMBER, false},
+    {"regress", "min_effect", NUMBER, false},
+    {"regress", "why", TEXT, false},
+    {"regress", "waiver", TEXT, false},
+    {"insn", "shape", NAME, true},
+    {"insn", "kernel", NAME, true},
+    {"insn", "base", NAME, true},
+    {"insn", "head", NAME, true},
+    {"insn", "src", TEXT, false},
+    {"insn", "insn", SAMPLES, false},
+    {"insn", "why", TEXT, false},
+    {"insn", "waiver", TEXT, false},
+    {"host", "packs", OBJECT, false},
+    {"host", "packs.base", OBJECT, false},
+    {"host", "packs.base.cc", TEXT, false},
+    {"host", "packs.base.cflags", TEXT, false},
+    {"host", "packs.head", OBJECT, false},
+    {"host", "packs.head.cc", TEXT, false},
+    {"host", "packs.head.cflags", TEXT, false},
     {"end", "exit", WHOLE, true},
 };
 
@@ -490,6 +532,24 @@ void results_free(Results *results)
 const char *results_type(const json_t *record)
 {
     return results_text(record, "t");
+}
+
+size_t results_count(const ResultsRun *run, const char *type)
+{
+    size_t i, count = 0;
+    const json_t *record;
+    json_array_foreach(run->records, i, record)
+        count += strcmp(results_type(record), type) == 0;
+    return count;
+}
+
+size_t results_measured(const ResultsRun *run)
+{
+    static const char *const types[] = {"bench", "micro", "vary", "process", "regress", "insn"};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        count += results_count(run, types[i]);
+    return count;
 }
 
 const char *results_text(const json_t *object, const char *path)

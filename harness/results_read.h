@@ -46,6 +46,10 @@ void results_free(Results *results);
 /* The type of a record: "host", "case", "verify", "bench", "control", "end", or one that this version does not know. */
 const char *results_type(const json_t *record);
 
+/* Records of this type in a run, and of all types that hold a measurement, whatever was measured: "bench", "micro", "regress" ... */
+size_t results_count(const ResultsRun *run, const char *type);
+size_t results_measured(const ResultsRun *run);
+
 /* A text at a dotted path, "" if absent; a number, NaN if absent or null. */
 const char *results_text(const json_t *object, const char *path);
 double results_number(const json_t *object, const char *path);

@@ -33,6 +33,40 @@ cat >>m1/d.jsonl <<'END'
 {"t":"vary","v":1,"run":"01M7XG607BWPAFKR70GNZP7FH5","by":"data","shape":"b1_h1_q64_k64_d64","variant":"normal","of":"kernel","kernel":"fast_avx512","threads":1,"med":1e-3,"speed":null}
 {"t":"vary","v":1,"run":"01M7XG607BWPAFKR70GNZP7FH5","by":"data","shape":"b1_h1_q64_k64_d64","variant":"denormal","of":"kernel","kernel":"fast_avx512","threads":1,"med":2e-3,"speed":{"kernel":"normal","ratio":0.61,"lo":null,"hi":null}}
 END
+# micro RUN MED LO: a table of each kind of comparison
+micro() {
+    sed "s/RUN/$1/; s/MED/$2/; s/LO/$3/" <<'END'
+{"t":"micro","v":1,"run":"RUN","micro":"tile","title":"tile <i>: share","row":"multiply-adds","isa":"avx2","work":1e3,"work_unit":"flop","in_use":false,"rounds":40,"med":1e-8,"compare":null,"vs":null,"most":null,"ok":null,"noise":{"probe_ghz":4}}
+{"t":"micro","v":1,"run":"RUN","micro":"tile","title":"tile <i>: share","row":"4x3 & 2^x","isa":"avx2","work":1e3,"work_unit":"flop","in_use":true,"rounds":40,"med":MED,"compare":"share","vs":{"kernel":"multiply-adds","ratio":0.8,"lo":LO,"hi":0.81},"most":null,"ok":null,"noise":{"probe_ghz":4}}
+{"t":"micro","v":1,"run":"RUN","micro":"pack","title":"pack: share of its arithmetic","row":"multiply-adds","isa":null,"work":2e6,"work_unit":"panel","in_use":false,"med":3e-6,"compare":null,"vs":null}
+{"t":"micro","v":1,"run":"RUN","micro":"pack","title":"pack: share of its arithmetic","row":"a panel","isa":null,"work":2e6,"work_unit":"panel","in_use":true,"med":5e-7,"compare":"cost","vs":{"kernel":"multiply-adds","ratio":0.0125,"lo":0.012,"hi":0.013}}
+{"t":"micro","v":1,"run":"RUN","micro":"run","title":"run: beyond","row":"the arithmetic","isa":null,"work":1,"work_unit":"call","in_use":false,"med":5e-7,"compare":null,"vs":null,"noise":{"probe_ghz":4}}
+{"t":"micro","v":1,"run":"RUN","micro":"run","title":"run: beyond","row":"attn_run","isa":null,"work":1,"work_unit":"call","in_use":true,"med":4e-7,"compare":"beyond","vs":{"kernel":"the arithmetic","ratio":-1e-7,"lo":-1.1e-7,"hi":-9e-8},"most":1e-6,"ok":true,"noise":{"probe_ghz":4}}
+{"t":"micro","v":1,"run":"RUN","micro":"run","title":"run: beyond","row":"attn_run, slow","isa":null,"work":1,"work_unit":"call","in_use":false,"med":3e-6,"compare":"beyond","vs":{"kernel":"the arithmetic","ratio":2.5e-6,"lo":null,"hi":null},"most":1e-6,"ok":false,"noise":{"probe_ghz":4}}
+END
+}
+# builds.jsonl: nothing but tables that were measured twice and a comparison with each verdict
+host='"v":1,"mkey":"m1","cpu":{"brand":"CPU"},"build":{"commit":"dddddddd","dirty":true}'
+{
+    printf '{"t":"host","run":"%s",%s}\n' 01M7XG607BWPAFKR70GNZP7F01 "$host"
+    micro 01M7XG607BWPAFKR70GNZP7F01 2e-8 0.123
+    printf '{"t":"host","run":"%s",%s}\n' 01M7XG607BWPAFKR70GNZP7F02 "$host"
+    micro 01M7XG607BWPAFKR70GNZP7F02 1.25e-8 0.79
+    cat <<'END'
+{"t":"host","run":"01M7XG607BWPAFKR70GNZP7F03","v":1,"mkey":"m1","cpu":{"brand":"CPU"},"build":{"commit":"dddddddd"},"packs":{"base":{"commit":"aaaaaaaa","cc":"clang 14.0.6 ","cflags":""},"head":{"commit":"bbbbbbbb","cc":"gcc 12.2.0","cflags":"-O3"}}}
+{"t":"regress","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q64_k64_d64","kernel":"fast2","base":"aaaaaaaa","head":"bbbbbbbb","verdict":"slower","first":"slower","again":true,"ratio":1.0873,"lo":1.0861,"hi":1.0884,"n":400,"min_effect":0.02,"why":null,"waiver":null}
+{"t":"regress","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q128_k128_d64","kernel":"fast2","base":"aaaaaaaa","head":"bbbbbbbb","verdict":"slower","first":"slower","again":true,"ratio":1.2,"lo":1.1,"hi":1.3,"n":400,"min_effect":0.02,"why":null,"waiver":"exact | <exponential>"}
+{"t":"regress","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q64_k64_d64","kernel":"fast512","base":"aaaaaaaa","head":"bbbbbbbb","verdict":"faster","first":"faster","again":true,"ratio":0.9,"lo":0.89,"hi":0.91,"n":400,"min_effect":0.02,"why":null,"waiver":null}
+{"t":"regress","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q128_k128_d64","kernel":"fast512","base":"aaaaaaaa","head":"bbbbbbbb","verdict":"same","first":"same","again":false,"ratio":1.001,"lo":0.999,"hi":1.002,"n":100,"min_effect":0.02,"why":null,"waiver":null}
+{"t":"regress","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q64_k64_d64","kernel":"naive_f32","base":"aaaaaaaa","head":"bbbbbbbb","verdict":"inconclusive","first":"slower","again":true,"ratio":1.05,"lo":0.9,"hi":1.2,"n":100,"min_effect":0.02,"why":"the base against its copy is not the same","waiver":null}
+{"t":"regress","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q64_k64_d64","kernel":"wrong_f32","base":"aaaaaaaa","head":"bbbbbbbb","verdict":"wrong","first":null,"again":false,"ratio":null,"lo":null,"hi":null,"n":0,"min_effect":null,"why":"eta 3.1","waiver":null}
+{"t":"insn","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q5_k19_d16_causal","kernel":"fast2","base":"aaaaaaaa","head":"bbbbbbbb","src":"ptrace","insn":[13865,14811],"fails":true,"why":null,"waiver":null}
+{"t":"insn","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q1_k24_d16","kernel":"fast2","base":"aaaaaaaa","head":"bbbbbbbb","src":"ptrace","insn":[9479,9500],"fails":false,"why":null,"waiver":null}
+{"t":"insn","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q1_k24_d16","kernel":"fast512","base":"aaaaaaaa","head":"bbbbbbbb","src":"ptrace","insn":[7117,7117],"fails":false,"why":null,"waiver":null}
+{"t":"insn","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","shape":"b1_h1_q1_k24_d16","kernel":"naive_f32","base":"aaaaaaaa","head":"bbbbbbbb","src":"ptrace","insn":null,"fails":false,"why":"no such counter","waiver":null}
+{"t":"end","v":1,"run":"01M7XG607BWPAFKR70GNZP7F03","counts":{"regress":6,"insn":4},"exit":1}
+END
+} >builds.jsonl
 run 01M7XCCS57CSCH6Z49ECFYP6G2 m2 '"avx2"' aaaaaaaa 1 naive_f32=100 "<b>\$x^{</b>=30" fast2=25 | head -n 12 >m2/a.jsonl
 printf '{"mkey":"m2","label":"<script>alert(1)</script>","notes":"cut </style> off"}' >m2/machine.json
 printf '{"t":"be' >>m2/a.jsonl
@@ -49,12 +83,39 @@ cat >sparse.jsonl <<'END'
 {"t":"process","v":1,"run":"r","case":"c1","kernel":"k","call":{}}
 {"t":"vary","v":1,"run":"r","by":"threads","shape":"s","variant":"1","of":"peak","kernel":"k","threads":null,"med":1}
 END
+{
+    cat sparse.jsonl
+    cat <<'END'
+{"t":"micro","v":1,"run":"r","micro":"m","title":"t","row":"a"}
+{"t":"micro","v":1,"run":"r","micro":"m","title":"t","row":"b","med":1,"compare":"elsewise","vs":{},"most":2,"ok":"x","noise":{"probe_ghz":null},"in_use":7}
+{"t":"micro","v":1,"run":"q","micro":"m","title":"u","row":"b","med":1,"work":2,"compare":"beyond","vs":{"ratio":0,"lo":-1},"noise":{}}
+{"t":"regress","v":1,"run":"r","shape":"s","kernel":"k","base":"x","head":"y","verdict":"better"}
+{"t":"regress","v":1,"run":"q","shape":"s","kernel":"k","base":"x","head":"y","verdict":"same","ratio":1,"min_effect":0,"launches":7}
+{"t":"insn","v":1,"run":"q","shape":"s","kernel":"k","base":"x","head":"y","insn":[null,3]}
+{"t":"insn","v":1,"run":"q","shape":"s","kernel":"k","base":"x","head":"y","insn":[]}
+{"t":"insn","v":1,"run":"q","shape":"s","kernel":"k","base":"x","head":"y","insn":[3,3,4],"fails":0}
+END
+} >sparser.jsonl
 
 "$program" report -o json m1 m2 >model.json 2>err || fail 'report -o json'
 grep -q 'm2/a.jsonl:13: the last line is cut off' err || fail 'report -o json: no word of the cut line'
 "$program" report -o md m1 m2 >page.md 2>err || fail 'report -o md'
-for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| fast512 .* 200.0 %' '^5 runs, 26 measurements. In 9 of 9'; do
+for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| fast512 .* 200.0 %' '^5 runs, 31 measurements. In 9 of 9'; do
     grep -q -- "$text" page.md || fail "report -o md: no '$text'"
+done
+grep -q 'Micro-benchmarks\|Builds against' page.md && fail 'report -o md: a section of records that are not there'
+"$program" report -o md builds.jsonl >builds.md 2>err || fail 'report -o md of builds and micro-benchmarks'
+for text in '^| 4x3 & 2^x .* | avx2 | *80.0 Gflop/s | *80.0 % | 79.0 % to 81.0 % | in use' '^| a panel .* 500 ns a panel | *1.25 % | *1.20 % to 1.30 %' \
+    '^| multiply-adds | - *| *- | *- |' '^| attn_run .* 400 ns a call | *-100 ns | *-110 ns to -90.0 ns | in use; below 1.00 us' \
+    '^| attn_run, slow .* few rounds | NOT below 1.00 us' '^#### m1: aaaaaaaa (clang 14.0.6 *) to bbbbbbbb (gcc 12.2.0), 2026-11-20' \
+    '^| b1_h1_q64_k64_d64 *| fast2 *| *1.087 | 1.086 to 1.088 | slower .*| threshold 2.0 %, measured twice' 'waived: exact .. <exponential>' \
+    '| inconclusive | the base against its copy' '| wrong_f32 | *- | *- | wrong *| eta 3.1' \
+    '| 13865 | 14811 | *1.068 | more, FAILS' '| *9479 | *9500 | *1.002 | a few more' '| not counted *| no such counter' '^1 of 4 instruction counts are equal' \
+    '^3 runs, 24 measurements.$'; do
+    grep -q -- "$text" builds.md || fail "report -o md builds.jsonl: no '$text'"
+done
+for text in '12.3 %' '7117' 'Share of the roof' 'Agreement'; do
+    if grep -q -- "$text" builds.md; then fail "report -o md builds.jsonl: has '$text'"; fi
 done
 # A run beside other libraries is the latest, but its records have no roof and another peak: they stand for themselves.
 "$program" compare m1 m2 --row shape,threads --col kernel --filter machine:m1 --metric peak -o csv >cells.csv 2>err || fail 'compare --metric peak'
@@ -78,7 +139,7 @@ if [ -z "${draws-}" ]; then
     exit 1
 fi
 "$program" report m1 m2 --title 'All & <all>' 2>err || fail 'report'
-grep -q '^report.html: 26 measurements of 5 runs' err || fail 'report: does not say what it wrote'
+grep -q '^report.html: 31 measurements of 5 runs' err || fail 'report: does not say what it wrote'
 "$program" report -o html m1 m2 >again.html 2>err || fail 'report -o html'
 "$program" report -o html m1 m2 >third.html 2>err
 cmp -s again.html third.html || fail 'two reports of the same records differ'
@@ -88,11 +149,24 @@ done
 for text in '<script>alert' '<b>.x' 'src=' '@import' '<link rel="stylesheet'; do
     if grep -q -- "$text" report.html; then fail "report.html: has '$text'"; fi
 done
+for section in micro builds; do
+    if grep -q "id=\"$section\"\|href=\"#$section\"" report.html; then fail "report.html: has section $section, of which there are no records"; fi
+done
+"$program" report -o html:builds.html builds.jsonl 2>err || fail 'report of builds and micro-benchmarks'
+for text in 'id="micro"' 'id="builds"' 'tile &lt;i&gt;: share' '4x3 &amp; 2^x' '>80.0<' '>1.25 %<' '>−100 ns<' 'class="bad">not below 1.00 µs' 'class="good">below 1.00 µs' \
+    'class="bad">slower' 'class="doubt">slower' 'class="good">faster' 'class="doubt">inconclusive' '>1.086 to 1.088<' 'exact | &lt;exponential&gt;' '<small>clang 14.0.6</small>' 'aaaaaaaa</code> <small>clang' \
+    'class="bad">more, fails' '>14[^<0-9]*811<' '>not counted<' 'dddddddd+' 'No kernel was measured on a shape'; do
+    grep -q -- "$text" builds.html || fail "builds.html: no '$text'"
+done
+if grep -q '12.3 %' builds.html; then fail 'builds.html: shows a table that was measured again later'; fi
+"$program" report -o html:sparser.html sparser.jsonl 2>err || fail 'report of micro-benchmarks and builds that say little'
+"$program" report -o md sparser.jsonl >sparser.md 2>err || fail 'report -o md of micro-benchmarks and builds that say little'
+"$program" report -o html:whole.html m1 m2 builds.jsonl 2>err || fail 'report of all kinds of records'
 "$program" report -o html:committed.html "$source/results" 2>err || fail 'report of the committed records'
 
 "$program" report -o html:sparse.html sparse.jsonl 2>err || fail 'report of records that say little'
 status=0
-for page in report committed; do
+for page in whole builds committed; do
     [ -z "$pictures" ] || mkdir -p "$pictures/$page"
     "${drives:-python3}" "$tests/browser.py" "$page.html" ${pictures:+"$pictures/$page"} || status=$?
 done

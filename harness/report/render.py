@@ -1,8 +1,8 @@
 """render.py - the page of `attnzoo report`: JSON of harness/report_model.h on standard input, one self-contained HTML file on standard
 output.
 
-Matplotlib draws (plots.py), Jinja2 fills page.html; page.css and page.js are inlined. The page asks nothing of any network: its content
-security policy forbids it.
+Matplotlib draws (plots.py), Jinja2 fills page.html from what is made here and in tables.py; page.css and page.js are inlined. The page asks
+nothing of any network: its content security policy forbids it.
 """
 import argparse
 import json
@@ -14,69 +14,11 @@ import jinja2
 import markupsafe
 
 import plots
+import tables
+import words
+from words import breakable, figure, grouped, natural, rate, size
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-# ---- Numbers for people ---------------------------------------------------------------------------------------------------------------
-
-def scaled(value, units, digits=3):
-    if value is None:
-        return "–"
-    if value < 0:  # a difference of two times
-        return "−" + scaled(-value, units, digits)
-    for scale, unit in units:
-        if value >= scale:
-            break
-    return f"{value / scale:#.{digits}g}".rstrip(".") + f" {unit}" if value < 999.5 * scale else f"{value / scale:.0f} {unit}"
-
-
-def time(value):
-    return scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
-
-
-def rate(value, unit=""):
-    return scaled(value, ((1e12, "T" + unit), (1e9, "G" + unit), (1e6, "M" + unit), (1, unit)))
-
-
-def size(value):
-    text = scaled(value, ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")))
-    return re.sub(r"\.0+ ", " ", text)
-
-
-def share(value):
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def ratio(value):
-    return "–" if value is None else f"{value:.2f}×" if value < 9.995 else f"{value:.1f}×"
-
-
-def number(value, digits=3):
-    return "–" if value is None else f"{value:.{digits}g}"
-
-
-def tiny(value):
-    return "–" if value is None else f"{value:.1e}"
-
-
-def breakable(name):
-    """A shape or kernel that may wrap after its underscores."""
-    return markupsafe.Markup(str(markupsafe.escape(name)).replace("_", "_<wbr>").replace("@", "<wbr>@"))
-
-
-# ---- Groups ---------------------------------------------------------------------------------------------------------------------------
-
-def natural(text):
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
-
-
-def grouped(items, *keys):
-    """{values of keys: items}, in order of appearance."""
-    groups = {}
-    for item in items:
-        groups.setdefault(tuple(item[key] for key in keys), []).append(item)
-    return groups
 
 
 def ordered(groups):
@@ -198,14 +140,14 @@ def by_threads(model):
 
 def by_data(model):
     """A table for each machine and shape: kernels by kinds of data."""
-    tables = []
+    result = []
     for (machine, shape), mine in ordered(latest_varied(model, "data")):
         variants = list(dict.fromkeys(v["variant"] for v in mine))
         cells = {(v["kernel"], v["variant"]): v for v in mine}
         kernels = list(dict.fromkeys(v["kernel"] for v in mine))
-        tables.append({"machine": machine, "shape": shape, "variants": variants,
+        result.append({"machine": machine, "shape": shape, "variants": variants,
                        "rows": [(kernel, [cells.get((kernel, variant)) for variant in variants]) for kernel in kernels]})
-    return tables
+    return result
 
 
 def history(points, runs):
@@ -253,11 +195,6 @@ def peak_rows(machine):
     return threads, [(name, [rate(machine["peaks"][t].get(name), units.get(name.split(".")[0], "/s")) for t in threads]) for name in names]
 
 
-def figure(value):
-    """A number, or None for anything else."""
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
 def with_fields(item, key, names):
     """The object at `key` with all of these fields, None where the record has none; None if there is no such object."""
     if item.get(key):
@@ -285,6 +222,9 @@ def make_whole(model):
     for control in model["controls"]:
         for key in ("trials", "flagged", "steal", "probe_ghz"):
             control[key] = figure(control[key])
+    for row in model["micro"]:
+        with_fields(row, "vs", ("kernel", "ratio", "lo", "hi"))
+        with_fields(row, "noise", ("probe_ghz",))
     model["varied"] = [record for record in model["varied"] if record["threads"]]
     model["controls"] = [control for control in model["controls"] if control["ratio"]]
 
@@ -300,14 +240,16 @@ def main():
     ours = [p for p in measured if p["latest"]]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    environment.filters.update(time=time, rate=rate, size=size, share=share, ratio=ratio, number=number, tiny=tiny,
-                               breakable=breakable, speed=speed)
+    environment.filters.update({name: getattr(words, name) for name in ("time", "rate", "size", "share", "ratio", "number", "tiny",
+                                                                        "grouped_digits")}, breakable=breakable, speed=speed,
+                               threshold=tables.threshold)
     page = environment.get_template("page.html").render(
         title=options.title, model=model, several=len(model["machines"]) > 1, latest=latest,
         counted=any(p["ctr"] for p in model["points"]), metered=any(p["energy"] for p in model["points"]),
         machines=[{**m, "facts": machine_rows(m), "rates": peak_rows(m)} for m in model["machines"]],
         rooflines=rooflines(model, ours), heat=heat_maps(ours), speedups=speedups(measured),
         by_length=by_length(ours), by_threads=by_threads(model), by_data=by_data(model),
+        micro=tables.micro_tables(model), builds=tables.comparisons(model),
         history=history(measured, model["runs"]),
         peers=peers(latest), css=markupsafe.Markup((HERE / "page.css").read_text(encoding="utf-8")),
         js=markupsafe.Markup((HERE / "page.js").read_text(encoding="utf-8")))

@@ -66,9 +66,11 @@ static void use(Loaded *loaded, const char *filter)
     loaded->labels = (const char **)labels;
     json_t *model = report_model(loaded);
     fuzz_demand(model != NULL, "there is a model");
-    json_decref(model);
     FILE *nowhere = fopen("/dev/null", "w");
     fuzz_demand(nowhere != NULL, "there is a /dev/null");
+    report_markdown_micro(model, nowhere);
+    report_markdown_builds(model, nowhere);
+    json_decref(model);
     export_hyperfine(&loaded->points, nowhere);
     export_benchstat(&loaded->points, nowhere);
     export_gha(&loaded->points, nowhere);
