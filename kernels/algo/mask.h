@@ -7,7 +7,7 @@
 #ifndef ATTN_ALGO_MASK_H
 #define ATTN_ALGO_MASK_H
 
-#include "kernels/algo/tanh.h"
+#include "kernels/algo/tile.h"
 
 #define LOG2E 1.44269504088896340736
 #define LN2 0.69314718055994530942
@@ -188,55 +188,47 @@ static inline float mask_number(unsigned char byte)
     return byte ? 0.0f : -INFINITY;
 }
 
-/* add[t][lane] = 0 or -inf, as the boolean mask says of key j + t. `step` is the mask's column stride. Rows of the mask lie along keys,
- * lanes across them, so whole blocks turn in registers; a mask without rows (key padding) is a broadcast. */
-static void strip_mask(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
+/* add[t][lane] = what the boolean mask (0 or -inf), else the bias, says of key j + t. `step` is the tensor's column stride. Its rows lie
+ * along keys, lanes across them, so whole blocks turn in registers; a tensor without rows (key padding) is a broadcast. Inlined, so that
+ * `is_mask` is gone before any code is made. */
+ALWAYS_INLINE void strip_tensor(const Lanes *lanes, bool is_mask, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
     const ptrdiff_t at = (ptrdiff_t)j * step;
-    if (lanes->same_mask) {
-        for (size_t t = 0; t < n; t++)
+    if (is_mask ? lanes->same_mask : lanes->same_bias) {
+        for (size_t t = 0; t < n; t++) {
+            const ptrdiff_t key = at + (ptrdiff_t)t * step;
             for (size_t lane = 0; lane < count; lane += VL)
-                vf_store(add + t * count + lane, vf_set1(mask_number(lanes->mask[0][at + (ptrdiff_t)t * step])));
+                vf_store(add + t * count + lane, vf_set1(is_mask ? mask_number(lanes->mask[0][key]) : lanes->bias[0][key]));
+        }
         return;
     }
     size_t t = 0;
-    for (; step == 1 && t + VL <= n; t += VL)
+    for (; step == 1 && t + VL <= n; t += VL) {
+        const ptrdiff_t key = at + (ptrdiff_t)t;
         for (size_t lane = 0; lane < count; lane += VL) {
             vf block[VL];
             for (size_t i = 0; i < VL; i++)
-                block[i] = vf_load_mask(lanes->mask[lane + i] + at + (ptrdiff_t)t);
+                block[i] = is_mask ? vf_load_mask(lanes->mask[lane + i] + key) : vf_load(lanes->bias[lane + i] + key);
             vf_transpose(block);
             for (size_t i = 0; i < VL; i++)
                 vf_store(add + (t + i) * count + lane, block[i]);
         }
-    for (; t < n; t++)
+    }
+    for (; t < n; t++) {
+        const ptrdiff_t key = at + (ptrdiff_t)t * step;
         for (size_t lane = 0; lane < count; lane++)
-            add[t * count + lane] = mask_number(lanes->mask[lane][at + (ptrdiff_t)t * step]);
+            add[t * count + lane] = is_mask ? mask_number(lanes->mask[lane][key]) : lanes->bias[lane][key];
+    }
 }
 
-/* add[t][lane] = the bias of key j + t; as strip_mask. */
+static void strip_mask(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
+{
+    strip_tensor(lanes, true, count, step, j, n, add);
+}
+
 static void strip_bias(const Lanes *lanes, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
-    const ptrdiff_t at = (ptrdiff_t)j * step;
-    if (lanes->same_bias) {
-        for (size_t t = 0; t < n; t++)
-            for (size_t lane = 0; lane < count; lane += VL)
-                vf_store(add + t * count + lane, vf_set1(lanes->bias[0][at + (ptrdiff_t)t * step]));
-        return;
-    }
-    size_t t = 0;
-    for (; step == 1 && t + VL <= n; t += VL)
-        for (size_t lane = 0; lane < count; lane += VL) {
-            vf block[VL];
-            for (size_t i = 0; i < VL; i++)
-                block[i] = vf_load(lanes->bias[lane + i] + at + (ptrdiff_t)t);
-            vf_transpose(block);
-            for (size_t i = 0; i < VL; i++)
-                vf_store(add + (t + i) * count + lane, block[i]);
-        }
-    for (; t < n; t++)
-        for (size_t lane = 0; lane < count; lane++)
-            add[t * count + lane] = lanes->bias[lane][at + (ptrdiff_t)t * step];
+    strip_tensor(lanes, false, count, step, j, n, add);
 }
 
 /* s += add, hidden where add is -inf. */
