@@ -63,13 +63,13 @@ static bool run_pairs(BenchCase *bench, const MhaCase *x, const BenchOptions *op
                       const Topology *topology, char *error, size_t error_size)
 {
     const Reference r = reference(x, RIGHT);
-    Ready *ready = calloc(bench->count, sizeof *ready);
+    Ready *ready = r.y ? calloc(bench->count, sizeof *ready) : NULL;
     for (size_t i = 0; ready && i < bench->count && !cli_interrupted; i++) {
         bench_case_verifying(bench, i);
         prepare(&bench->kernels[i], x, &r, options, settings, &ready[i]);
     }
     if (!ready)
-        snprintf(error, error_size, "%s: out of memory", bench->shape);
+        snprintf(error, error_size, "%s: out of memory%s", bench->shape, r.y ? "" : " for the reference");
     const bool measured = ready && bench_case_measure(bench, settings, topology, error, error_size);
     for (size_t i = 0; ready && i < bench->count; i++) {
         attn_mha_plan_destroy(ready[i].plan);

@@ -195,7 +195,10 @@ void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *resu
 {
     const MhaCase x = mha_draw_case(seed);
     const Reference r = reference(&x, pair->mistake); /* first: a run appends to the cache that the reference reads */
-    judge(pair, &x, &r, 1 + seed % 3, result);
+    if (r.y)
+        judge(pair, &x, &r, 1 + seed % 3, result);
+    else
+        trial_fail(result, JUDGE_ERROR, "no memory for the reference");
     reference_release();
 }
 

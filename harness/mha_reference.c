@@ -92,11 +92,10 @@ static void normalise(const MhaCase *x, size_t n, const Number *from, Number *to
     }
 }
 
-/* out[rows][heads][width] = rows of in times w, bias; where = column of (head, c). */
+/* out[heads][width] = in times w, bias; where = column of (head, c). weights: room for [inputs]. */
 static void project(const Number *in, size_t inputs, const float *w, const float *bias, size_t heads, size_t width, bool wrong_split,
-                    Number *out)
+                    Number *weights, Number *out)
 {
-    Number *row = malloc((inputs + 1) * sizeof *row);
     bool known = true;
     for (size_t i = 0; i < inputs; i++)
         known = known && in[i].e == 0.0;
@@ -105,10 +104,9 @@ static void project(const Number *in, size_t inputs, const float *w, const float
             const size_t output = wrong_split ? c * heads + h : h * width + c;
             const double more = bias ? (double)bias[output] : 0.0;
             for (size_t i = 0; i < inputs && !known; i++)
-                row[i] = exact((double)w[output * inputs + i]);
-            out[h * width + c] = known ? dot_exact(inputs, in, w + output * inputs, more) : dot(inputs, in, row, 1, exact(more));
+                weights[i] = exact((double)w[output * inputs + i]);
+            out[h * width + c] = known ? dot_exact(inputs, in, w + output * inputs, more) : dot(inputs, in, weights, 1, exact(more));
         }
-    free(row);
 }
 
 static void turn(const MhaCase *x, bool swapped, double position, Number *head)
@@ -132,6 +130,7 @@ typedef struct Entry {
     Mistake mistake;
     size_t b, past, known, keys; /* keys the caller knows, and extras too */
     Number *q, *k, *v;           /* [Sq][Hq][d] [keys][Hkv][d] [keys][Hkv][dv] */
+    Number *row, *weights;       /* room for the widest row of a source, and of a projection's weights */
 } Entry;
 
 static const float *row_of(const float *base, AttnRows at, size_t b, size_t i)
@@ -147,9 +146,10 @@ static void source_row(const MhaCase *x, const float *from, size_t width, bool n
         normalise(x, width, to, to);
 }
 
-static void fill_keys(Entry *n, Number *row)
+static void fill_keys(const Entry *n)
 {
     const MhaCase *x = n->x;
+    Number *row = n->row;
     const AttnMhaConfig *c = &x->c;
     const bool self = c->sources == ATTN_MHA_SELF, split = n->mistake == WRONG_HEAD_SPLIT;
     const float *xk = self ? x->t.xq : x->t.xk, *xv = c->sources == ATTN_MHA_SEPARATE ? x->t.xv : xk;
@@ -167,9 +167,9 @@ static void fill_keys(Entry *n, Number *row)
     for (size_t j = 0; j < x->s.k_len; j++) {
         Number *k = n->k + (n->past + j) * c->kv_heads * c->d, *v = n->v + (n->past + j) * c->kv_heads * c->dv;
         source_row(x, row_of(xk, at_k, n->b, j), c->kdim, self, row);
-        project(row, c->kdim, x->w.wk, x->w.bk, c->kv_heads, c->d, split, k);
+        project(row, c->kdim, x->w.wk, x->w.bk, c->kv_heads, c->d, split, n->weights, k);
         source_row(x, row_of(xv, at_v, n->b, j), c->vdim, self, row);
-        project(row, c->vdim, x->w.wv, x->w.bv, c->kv_heads, c->dv, split, v);
+        project(row, c->vdim, x->w.wv, x->w.bv, c->kv_heads, c->dv, split, n->weights, v);
         const int64_t *positions = self ? x->t.q_positions : x->t.k_positions;
         const int64_t count = (self ? x->s.q_position : x->s.k_position) + (int64_t)(n->mistake == POSITIONS_RESTART ? 0 : n->past);
         for (size_t g = 0; g < c->kv_heads && c->rope != ATTN_ROPE_NONE; g++)
@@ -187,9 +187,10 @@ bool reference_has(const MhaCase *x, size_t i)
     return x->every <= 1 || i % x->every == 0 || i + 1 == x->s.q_len;
 }
 
-static void fill_queries(Entry *n, Number *row)
+static void fill_queries(const Entry *n)
 {
     const MhaCase *x = n->x;
+    Number *row = n->row;
     const AttnMhaConfig *c = &x->c;
     for (size_t i = 0; i < x->s.q_len; i++) {
         if (!reference_has(x, i))
@@ -198,7 +199,7 @@ static void fill_queries(Entry *n, Number *row)
         const int64_t count = x->s.q_position + (int64_t)(n->mistake == POSITIONS_RESTART ? 0 : n->past);
         source_row(x, row_of(x->t.xq, x->s.xq, n->b, i), c->embed, true, row);
         project(row, c->embed, x->w.wq, n->mistake == BIAS_BEFORE_PROJECTION ? NULL : x->w.bq, c->q_heads, c->d,
-                n->mistake == WRONG_HEAD_SPLIT, q);
+                n->mistake == WRONG_HEAD_SPLIT, n->weights, q);
         for (size_t h = 0; h < c->q_heads && c->rope != ATTN_ROPE_NONE; h++)
             turn(x, n->mistake == ROPE_PAIRS_SWAPPED,
                  x->s.positions ? (double)x->t.q_positions[n->b * x->s.q_len + i] : (double)(count + (int64_t)i), q + h * c->d);
@@ -303,13 +304,12 @@ static void finish(const Entry *n, size_t i, const Number *o, Number *y)
     const MhaCase *x = n->x;
     const AttnMhaConfig *c = &x->c;
     const size_t heads = c->q_heads * c->dv, width = c->output ? c->embed : heads;
-    const float *from = row_of(x->t.xq, x->s.xq, n->b, i);
-    Number *residual = malloc((c->embed + 1) * sizeof *residual);
+    Number *residual = n->row;
     if (c->output)
-        project(o, heads, x->w.wo, x->w.bo, 1, width, false, y);
+        project(o, heads, x->w.wo, x->w.bo, 1, width, false, n->weights, y);
     else
         memcpy(y, o, width * sizeof *y);
-    source_row(x, from, c->embed, n->mistake == RESIDUAL_NORMED, residual);
+    source_row(x, row_of(x->t.xq, x->s.xq, n->b, i), c->embed, n->mistake == RESIDUAL_NORMED, residual);
     for (size_t e = 0; c->residual && e < width; e++) {
         y[e].v += residual[e].v;
         y[e].e += U * (fabs(y[e].v) + y[e].e);
@@ -317,7 +317,30 @@ static void finish(const Entry *n, size_t i, const Number *o, Number *y)
     }
     if (c->norm == ATTN_NORM_POST)
         normalise(x, width, y, y);
-    free(residual);
+}
+
+/* One batch entry into r. scores: room for [2][keys], o: for [Hq][dv]. */
+static void refer(Entry *n, Number *scores, Number *o, Reference *r)
+{
+    const AttnMhaConfig *c = &n->x->c;
+    const AttnMhaShape *s = &n->x->s;
+    const size_t width = c->output ? c->embed : c->q_heads * c->dv, b = n->b, keys = n->keys;
+    fill_queries(n);
+    fill_keys(n);
+    for (size_t i = 0; i < s->q_len; i++) {
+        if (!reference_has(n->x, i))
+            continue;
+        for (size_t h = 0; h < c->q_heads; h++)
+            attend(n, h, i, scores, r->weights ? r->weights + ((b * c->q_heads + h) * s->q_len + i) * keys : scores + keys, o + h * c->dv);
+        finish(n, i, o, r->y + (b * s->q_len + i) * width);
+    }
+    for (size_t g = 0; g < c->kv_heads; g++)
+        for (size_t j = 0; j < s->k_len; j++) {
+            memcpy(r->k + ((b * c->kv_heads + g) * s->k_len + j) * c->d, n->k + ((n->past + j) * c->kv_heads + g) * c->d,
+                   c->d * sizeof *r->k);
+            memcpy(r->v + ((b * c->kv_heads + g) * s->k_len + j) * c->dv, n->v + ((n->past + j) * c->kv_heads + g) * c->dv,
+                   c->dv * sizeof *r->v);
+        }
 }
 
 Reference reference(const MhaCase *x, Mistake mistake)
@@ -326,42 +349,28 @@ Reference reference(const MhaCase *x, Mistake mistake)
     const AttnMhaShape *s = &x->s;
     const size_t extras = (size_t)(x->w.bias_k != NULL) + (size_t)c->zero_attn, width = c->output ? c->embed : c->q_heads * c->dv;
     const size_t keys = s->capacity > 0 ? s->capacity : s->k_len + extras, widest = c->embed + c->kdim + c->vdim;
+    const bool wanted = s->weights != ATTN_MHA_WEIGHTS_NONE;
     Reference r = {.keys = keys};
     r.y = reference_room(s->batch * s->q_len * width * sizeof *r.y);
-    const bool wanted = s->weights != ATTN_MHA_WEIGHTS_NONE;
     r.weights = wanted ? reference_room(s->batch * c->q_heads * s->q_len * keys * sizeof *r.weights) : NULL;
     r.k = reference_room(s->batch * c->kv_heads * s->k_len * c->d * sizeof *r.k);
     r.v = reference_room(s->batch * c->kv_heads * s->k_len * c->dv * sizeof *r.v);
-    Number *row = calloc(widest + keys + 1, sizeof *row), *scores = calloc(2 * keys + 1, sizeof *scores);
-    Number *o = calloc(c->q_heads * c->dv, sizeof *o);
-    for (size_t b = 0; b < s->batch; b++) {
+    /* Keys of an entry that it does not have stay 0. */
+    const size_t heads = c->q_heads * c->dv, q = s->q_len * c->q_heads * c->d, k = keys * c->kv_heads * c->d, v = keys * c->kv_heads * c->dv;
+    Number *room = calloc(q + k + v + widest + (widest + heads) + 2 * keys + heads + 1, sizeof *room);
+    const bool made = room && r.y && r.k && r.v && (r.weights || !wanted);
+    for (size_t b = 0; made && b < s->batch; b++) {
         const size_t past = s->capacity > 0 ? (size_t)x->t.past[b] : 0;
-        Entry n = {x, mistake, b, past, past + s->k_len, keys, NULL, NULL, NULL};
-        n.q = calloc(s->q_len * c->q_heads * c->d + 1, sizeof *n.q);
-        n.k = calloc(keys * c->kv_heads * c->d + 1, sizeof *n.k);
-        n.v = calloc(keys * c->kv_heads * c->dv + 1, sizeof *n.v);
-        fill_queries(&n, row);
-        fill_keys(&n, row);
-        for (size_t i = 0; i < s->q_len; i++) {
-            if (!reference_has(x, i))
-                continue;
-            for (size_t h = 0; h < c->q_heads; h++)
-                attend(&n, h, i, scores, wanted ? r.weights + ((b * c->q_heads + h) * s->q_len + i) * keys : scores + keys, o + h * c->dv);
-            finish(&n, i, o, r.y + (b * s->q_len + i) * width);
-        }
-        for (size_t g = 0; g < c->kv_heads; g++)
-            for (size_t j = 0; j < s->k_len; j++) {
-                memcpy(r.k + ((b * c->kv_heads + g) * s->k_len + j) * c->d, n.k + ((past + j) * c->kv_heads + g) * c->d,
-                       c->d * sizeof *r.k);
-                memcpy(r.v + ((b * c->kv_heads + g) * s->k_len + j) * c->dv, n.v + ((past + j) * c->kv_heads + g) * c->dv,
-                       c->dv * sizeof *r.v);
-            }
-        free(n.q);
-        free(n.k);
-        free(n.v);
+        Entry n = {.x = x, .mistake = mistake, .b = b, .past = past, .known = past + s->k_len, .keys = keys};
+        n.q = room;
+        n.k = n.q + q;
+        n.v = n.k + k;
+        n.row = n.v + v;
+        n.weights = n.row + widest;
+        Number *scores = n.weights + widest + heads, *o = scores + 2 * keys;
+        memset(room, 0, (q + k + v) * sizeof *room);
+        refer(&n, scores, o, &r);
     }
-    free(row);
-    free(scores);
-    free(o);
-    return r;
+    free(room);
+    return made ? r : (Reference){.y = NULL};
 }

@@ -41,9 +41,9 @@ typedef struct MhaCase {
     size_t every; /* > 1: the reference is made for query rows 0, every, 2 every … and the last */
 } MhaCase;
 
-void *reference_room(size_t bytes); /* zeroed; freed by reference_release() */
+void *reference_room(size_t bytes); /* zeroed; NULL: no memory; freed by reference_release() */
 void reference_release(void);
-Reference reference(const MhaCase *x, Mistake mistake);
+Reference reference(const MhaCase *x, Mistake mistake); /* y NULL: no memory for it */
 bool reference_has(const MhaCase *x, size_t i); /* query row i */
 
 #endif

@@ -154,6 +154,15 @@ Test(mha, mistakes_show)
     }
 }
 
+Test(mha, a_reference_without_memory_is_none)
+{
+    MhaCase x = telling_case(ATTN_ROPE_HALVES);
+    x.s.q_len = 1;
+    x.s.batch = (size_t)1 << 44; /* 24 bytes of each number: more than an address space has */
+    const Reference r = reference(&x, RIGHT);
+    cr_assert_null(r.y);
+}
+
 /* ---- Blocks of a transformer ----------------------------------------------------------------------------------------------------- */
 
 /* Encoder half (post-norm, key padding), decoder's masked half (pre-norm, causal), decoder's cross half: sizes beyond one tile. */
