@@ -148,7 +148,7 @@ static int list_mutants(const Cli *cli)
     for (size_t i = 1; i < mutant_count; i++) { /* the first one is right */
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", mutants[i]->name);
-        render_cell(table, STYLE_PLAIN, "%s", mutant_bug(i));
+        render_cell(table, STYLE_PLAIN, "%s", mutants[i]->summary);
     }
     for (size_t i = 1; i < linear_mutant_count; i++) {
         render_row(table);

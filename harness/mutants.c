@@ -412,11 +412,6 @@ const AttnKernel *const mutants[] = { BUGS(X) };
 /* clang-format on */
 const size_t mutant_count = BUG_COUNT;
 
-const char *mutant_bug(size_t index)
-{
-    return kernels[index].summary;
-}
-
 void mutants_arm(const AttnKernel *kernel)
 {
     for (int i = 0; i < BUG_COUNT; i++)

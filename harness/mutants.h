@@ -7,10 +7,7 @@
 extern const AttnKernel *const mutants[]; /* the first one is the unbroken base */
 extern const size_t mutant_count;
 
-/* What is broken; "" for the base. */
-const char *mutant_bug(size_t index);
-
-/* Before `kernel` runs: if it is a mutant, switch its bug on. All mutants share one run function, so one process runs one at a time. */
+/* Before `kernel` runs: if it is a mutant, switch its bug on; summary says what it is. All mutants share one run function, so one process runs one at a time. */
 void mutants_arm(const AttnKernel *kernel);
 
 #endif
