@@ -17,6 +17,7 @@
 #include "harness/scoreboard.h"
 #include "harness/session.h"
 #include "harness/special.h"
+#include "harness/trial.h"
 #include "harness/verify_request.h"
 #include "harness/whole.h"
 #include "harness/zoo.h"
@@ -46,11 +47,8 @@ static void work_case(Loop *loop, size_t job, const AttnKernel *kernel, VerifyRe
     }
     if (loop->open)
         session_judge(&loop->session, kernel, result);
-    else {
-        result->status = VERIFY_FAIL;
-        result->judge = JUDGE_ERROR;
-        snprintf(result->why, sizeof result->why, "%s", loop->session.error);
-    }
+    else
+        trial_fail(result, JUDGE_ERROR, "%s", loop->session.error);
 }
 
 static void work(void *context, size_t item, void *result)
@@ -85,11 +83,8 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
         return true;
     if (answer)
         r = *(const VerifyResult *)answer;
-    else {
-        r.status = VERIFY_CRASH;
-        r.judge = JUDGE_CRASH;
-        snprintf(r.why, sizeof r.why, "%s", crash);
-    }
+    else
+        trial_crash(&r, crash);
     const AttnKernel *kernel = loop->board->scores[number].kernel;
     if (job->mha) /* a pair is named by its linear kernel */
         kernel = mha_pair_of(kernel)->linear;

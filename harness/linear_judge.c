@@ -15,7 +15,6 @@
 
 #include "dispatch/linear.h"
 #include "harness/fence.h"
-#include "harness/isolate.h"
 #include "harness/linear_case.h"
 #include "harness/linear_mutants.h"
 #include "harness/state.h"
@@ -221,43 +220,21 @@ void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResu
     linear_data_free(&data);
 }
 
-typedef struct Alone {
+typedef struct Pair {
     const AttnKernel *kernel;
     const LinearCase *c;
-    VerifyResult result;
-} Alone;
+} Pair;
 
-static void judge_alone(void *context, size_t item, void *result)
+static void judge_pair(const void *what, VerifyResult *result)
 {
-    const Alone *alone = context;
-    (void)item;
-    linear_case_judge(alone->kernel, alone->c, result);
-}
-
-static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
-{
-    Alone *alone = context;
-    (void)item;
-    if (result)
-        alone->result = *(const VerifyResult *)result;
-    else {
-        alone->result.status = VERIFY_CRASH;
-        alone->result.judge = JUDGE_CRASH;
-        snprintf(alone->result.why, sizeof alone->result.why, "%s", crash);
-    }
-    return true;
+    const Pair *pair = what;
+    linear_case_judge(pair->kernel, pair->c, result);
 }
 
 VerifyResult linear_case_judge_isolated(const AttnKernel *kernel, const LinearCase *c)
 {
-    Alone alone = {kernel, c, {0}};
     char name[LINEAR_NAME];
-    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = CHILD_TIMEOUT,
-                            .context = &alone, .work = judge_alone, .done = collect_alone};
-    const char *error;
-    if (!isolate_run(&job, &error))
-        trial_fail(&alone.result, JUDGE_ERROR, "%s", error ? error : "stopped");
-    snprintf(alone.result.repro, sizeof alone.result.repro, "attnzoo verify --repro v1:%s:%s", kernel->name,
-             linear_case_name(c, name, sizeof name));
-    return alone.result;
+    VerifyResult result = trial_alone(judge_pair, &(Pair){kernel, c}, CHILD_TIMEOUT);
+    snprintf(result.repro, sizeof result.repro, "attnzoo verify --repro v1:%s:%s", kernel->name, linear_case_name(c, name, sizeof name));
+    return result;
 }

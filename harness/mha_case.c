@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness/isolate.h"
 #include "harness/mha_draw.h"
 #include "harness/peaks.h"
 #include "harness/trial.h"
@@ -156,14 +155,6 @@ void mha_case_agree(const MhaCase *x, const Reference *r, VerifyResult *result)
     }
 }
 
-typedef struct Alone {
-    const MhaPair *pair;
-    const MhaCase *x;
-    const Reference *r;
-    size_t threads;
-    VerifyResult result;
-} Alone;
-
 static void judge(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads, VerifyResult *result)
 {
     AttnMha *mha;
@@ -202,33 +193,20 @@ void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *resu
     reference_release();
 }
 
-static void judge_alone(void *context, size_t item, void *result)
-{
-    const Alone *alone = context;
-    (void)item;
-    judge(alone->pair, alone->x, alone->r, alone->threads, result);
-}
+typedef struct Alone {
+    const MhaPair *pair;
+    const MhaCase *x;
+    const Reference *r;
+    size_t threads;
+} Alone;
 
-static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
+static void judge_alone(const void *what, VerifyResult *result)
 {
-    Alone *alone = context;
-    (void)item;
-    if (result)
-        alone->result = *(const VerifyResult *)result;
-    else {
-        trial_fail(&alone->result, JUDGE_CRASH, "%s", crash);
-        alone->result.status = VERIFY_CRASH;
-    }
-    return true;
+    const Alone *alone = what;
+    judge(alone->pair, alone->x, alone->r, alone->threads, result);
 }
 
 VerifyResult mha_case_judge_isolated(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads)
 {
-    Alone alone = {pair, x, r, threads, {0}};
-    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = CHILD_TIMEOUT,
-                            .context = &alone, .work = judge_alone, .done = collect_alone};
-    const char *error;
-    if (!isolate_run(&job, &error))
-        trial_fail(&alone.result, JUDGE_ERROR, "%s", error ? error : "stopped");
-    return alone.result;
+    return trial_alone(judge_alone, &(Alone){pair, x, r, threads}, CHILD_TIMEOUT);
 }

@@ -10,6 +10,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
 #include "harness/fence.h"
+#include "harness/isolate.h"
 #include "harness/state.h"
 
 bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...)
@@ -21,6 +22,47 @@ bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...
     result->status = VERIFY_FAIL;
     result->judge = judge;
     return false;
+}
+
+void trial_crash(VerifyResult *result, const char *sentence)
+{
+    trial_fail(result, JUDGE_CRASH, "%s", sentence);
+    result->status = VERIFY_CRASH;
+}
+
+typedef struct Alone {
+    void (*judge)(const void *what, VerifyResult *result);
+    const void *what;
+    VerifyResult result;
+} Alone;
+
+static void judge_alone(void *context, size_t item, void *result)
+{
+    const Alone *alone = context;
+    (void)item;
+    alone->judge(alone->what, result);
+}
+
+static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
+{
+    Alone *alone = context;
+    (void)item;
+    if (result)
+        alone->result = *(const VerifyResult *)result;
+    else
+        trial_crash(&alone->result, crash);
+    return true;
+}
+
+VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout)
+{
+    Alone alone = {judge, what, {0}};
+    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = timeout,
+                            .context = &alone, .work = judge_alone, .done = collect_alone};
+    const char *error;
+    if (!isolate_run(&job, &error))
+        trial_fail(&alone.result, JUDGE_ERROR, "%s", error ? error : "stopped");
+    return alone.result;
 }
 
 bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size)

@@ -27,4 +27,11 @@ void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, s
 /* result->status = VERIFY_FAIL, with judge and a formatted sentence; returns false. */
 bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same for a case whose child ended as `sentence` says: VERIFY_CRASH, found by JUDGE_CRASH. */
+void trial_crash(VerifyResult *result, const char *sentence);
+
+/* Judge one case in a child process: there `judge` fills the result, `what` is the case for it. A crash is a result, and so is an end after
+ * `timeout` seconds. */
+VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout);
+
 #endif

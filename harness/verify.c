@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "harness/isolate.h"
 #include "harness/oracle.h"
 #include "harness/session.h"
 #include "harness/trial.h"
@@ -45,43 +44,22 @@ VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist 
     return result;
 }
 
-typedef struct Alone {
+typedef struct Pair {
     const AttnKernel *kernel;
     const VerifyCase *c;
-    VerifyResult result;
-} Alone;
+} Pair;
 
-static void judge_alone(void *context, size_t item, void *result)
+static void judge_pair(const void *what, VerifyResult *result)
 {
-    const Alone *alone = context;
-    (void)item;
-    judge(alone->kernel, alone->c, result);
-}
-
-static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
-{
-    Alone *alone = context;
-    (void)item;
-    if (result)
-        alone->result = *(const VerifyResult *)result;
-    else {
-        alone->result.status = VERIFY_CRASH;
-        alone->result.judge = JUDGE_CRASH;
-        snprintf(alone->result.why, sizeof alone->result.why, "%s", crash);
-    }
-    return true;
+    const Pair *pair = what;
+    judge(pair->kernel, pair->c, result);
 }
 
 VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence,
                                   size_t threads)
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
-    Alone alone = {kernel, &c, {0}};
-    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = ISOLATED_TIMEOUT,
-                            .context = &alone, .work = judge_alone, .done = collect_alone};
-    const char *error;
-    if (!isolate_run(&job, &error))
-        trial_fail(&alone.result, JUDGE_ERROR, "%s", error ? error : "stopped");
-    add_repro(&alone.result, kernel, &c);
-    return alone.result;
+    VerifyResult result = trial_alone(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
+    add_repro(&result, kernel, &c);
+    return result;
 }
