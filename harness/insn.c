@@ -21,6 +21,7 @@
 #endif
 
 #include "harness/exit.h"
+#include "harness/pipes.h"
 #include "harness/rival.h"
 
 #define GATE_SHARE 1.02
@@ -158,13 +159,9 @@ int insn_child(void)
     static char error[1400];
     signal(SIGINT, SIG_IGN); /* the parent decides */
     alarm(CHILD_SECONDS);
-    for (size_t got = 0; got < sizeof order;) {
-        const ssize_t n = read(STDIN_FILENO, (char *)&order + got, sizeof order - got);
-        if (n <= 0) {
-            fprintf(stderr, "--count is how regress starts itself; it is of no use by hand\n");
-            return EXIT_USAGE;
-        }
-        got += (size_t)n;
+    if (!pipes_get(STDIN_FILENO, &order, sizeof order, NULL)) {
+        fprintf(stderr, "--count is how regress starts itself; it is of no use by hand\n");
+        return EXIT_USAGE;
     }
     /* By descriptor: names of different lengths would leave the heap in different shapes. */
     char path[64];
@@ -331,7 +328,7 @@ bool insn_count(InsnMethod method, const char *pack, const LaunchPair *pair, uin
         close(err);
         return false;
     }
-    const bool sent = write(to, &order, sizeof order) == (ssize_t)sizeof order;
+    const bool sent = pipes_put(to, &order, sizeof order);
     close(to);
     bool counted = sent;
     if (method == INSN_PTRACE) {

@@ -18,6 +18,8 @@
 #include <sys/prctl.h>
 #endif
 
+#include "harness/pipes.h"
+
 enum { MAX_WORKERS = 64, POLL_MS = 200 };
 
 /* A child and where it stands. */
@@ -42,30 +44,6 @@ static size_t following(const IsolateJob *job, size_t item)
     return next < job->items ? next : job->items;
 }
 
-static bool send(int to, const void *data, size_t size)
-{
-    for (const char *at = data; size > 0;) {
-        const ssize_t n = write(to, at, size);
-        if (n < 0 && errno != EINTR)
-            return false;
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
-static bool receive(int from, void *data, size_t size)
-{
-    for (char *at = data; size > 0;) {
-        const ssize_t n = read(from, at, size);
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return false;
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
 static _Noreturn void child(const IsolateJob *job, size_t item, int to)
 {
     static const int defaults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM, SIGTRAP};
@@ -80,13 +58,13 @@ static _Noreturn void child(const IsolateJob *job, size_t item, int to)
     void *result = malloc(job->result_size);
     for (; result && item < job->items; item = following(job, item)) {
         const Header begin = {item, false}, end = {item, true};
-        if (!send(to, &begin, sizeof begin))
+        if (!pipes_put(to, &begin, sizeof begin))
             _exit(1);
         memset(result, 0, job->result_size);
         alarm(job->timeout);
         job->work(job->context, item, result);
         alarm(0);
-        if (!send(to, &end, sizeof end) || !send(to, result, job->result_size))
+        if (!pipes_put(to, &end, sizeof end) || !pipes_put(to, result, job->result_size))
             _exit(1);
     }
     _exit(result ? 0 : 1);
@@ -156,14 +134,14 @@ static bool bury(const IsolateJob *job, Worker *worker, const char **error)
 static bool attend(const IsolateJob *job, Worker *worker, void *result, const char **error)
 {
     Header header;
-    if (!receive(worker->pipe, &header, sizeof header))
+    if (!pipes_get(worker->pipe, &header, sizeof header, NULL))
         return bury(job, worker, error);
     if (!header.finished) {
         worker->next = header.item;
         worker->announced = true;
         return true;
     }
-    if (!receive(worker->pipe, result, job->result_size))
+    if (!pipes_get(worker->pipe, result, job->result_size, NULL))
         return bury(job, worker, error);
     worker->next = following(job, header.item);
     worker->announced = false;

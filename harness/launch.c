@@ -4,7 +4,6 @@
 #include <alloca.h>
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,46 +15,13 @@
 #endif
 
 #include "harness/cli.h"
+#include "harness/pipes.h"
 #include "harness/rival.h"
 #include "harness/topology.h"
 
 #define CHAIN_UNIT 1024 /* multiplications that are timed against a call    */
 #define CHAIN_PAIRS 10  /* pairs that find how many of them a call is worth */
 #define STACK_GAP 4096  /* largest gap in the stack, bytes                  */
-#define POLL_MS 200
-
-/* ---- Whole structs over pipes ----------------------------------------------------------------------------------------------------- */
-
-static bool put(int to, const void *data, size_t size)
-{
-    for (const char *at = data; size > 0;) {
-        const ssize_t n = write(to, at, size);
-        if (n < 0 && errno != EINTR)
-            return false;
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
-/* false: the other end is closed, or *stop. */
-static bool get(int from, void *data, size_t size, const volatile int *stop)
-{
-    for (char *at = data; size > 0;) {
-        struct pollfd wait = {.fd = from, .events = POLLIN};
-        const int ready = poll(&wait, 1, POLL_MS);
-        if (stop && *stop)
-            return false;
-        if (ready == 0 || (ready < 0 && errno == EINTR))
-            continue;
-        const ssize_t n = read(from, at, size);
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return false;
-        at += n > 0 ? n : 0;
-        size -= n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
 
 /* ---- The child -------------------------------------------------------------------------------------------------------------------- */
 
@@ -214,7 +180,7 @@ static int work(const LaunchOrder *order)
     LaunchResult *result = calloc(1, sizeof *result);
     Pack packs[3] = {0};
     char pinned[96];
-    if (!pairs || !result || !get(STDIN_FILENO, pairs, order->pairs * sizeof *pairs, NULL)) {
+    if (!pairs || !result || !pipes_get(STDIN_FILENO, pairs, order->pairs * sizeof *pairs, NULL)) {
         fprintf(stderr, "a launch got no pairs\n");
         return EXIT_USAGE;
     }
@@ -224,7 +190,7 @@ static int work(const LaunchOrder *order)
     bool told = true;
     for (size_t i = 0; told && i < order->pairs; i++) {
         measure_pair(order, packs, &pairs[i], random_bits(order->launch, i + 1) | 1, result);
-        told = put(STDOUT_FILENO, result, sizeof *result);
+        told = pipes_put(STDOUT_FILENO, result, sizeof *result);
     }
     free(result);
     free(pairs);
@@ -234,7 +200,7 @@ static int work(const LaunchOrder *order)
 int launch_child(void)
 {
     LaunchOrder order;
-    if (!get(STDIN_FILENO, &order, sizeof order, NULL)) {
+    if (!pipes_get(STDIN_FILENO, &order, sizeof order, NULL)) {
         fprintf(stderr, "--launch is how regress starts itself; it is of no use by hand\n");
         return EXIT_USAGE;
     }
@@ -327,11 +293,11 @@ static size_t run_child(const LaunchOrder *order, const LaunchPair *pairs, size_
     const pid_t pid = launch_spawn("--launch", NULL, NULL, &to, &from, NULL, error, error_size);
     *failed = pid < 0;
     if (pid > 0) {
-        put(to, &rest, sizeof rest);
-        put(to, pairs + first, rest.pairs * sizeof *pairs);
+        pipes_put(to, &rest, sizeof rest);
+        pipes_put(to, pairs + first, rest.pairs * sizeof *pairs);
     }
     close(to);
-    while (pid > 0 && next < order->pairs && get(from, result, sizeof *result, stop))
+    while (pid > 0 && next < order->pairs && pipes_get(from, result, sizeof *result, stop))
         take(context, next++, result);
     close(from);
     if (pid < 0)
