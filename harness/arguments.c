@@ -56,6 +56,27 @@ void cli_unknown(const char *what, const char *word, const char *const *known, s
     render_error("unknown %s '%s'%s%s%s known: %s", what, word, near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "", list);
 }
 
+bool cli_suite(const CliSuite *suites, size_t count, const char *text, const char **shapes)
+{
+    const char *names[CLI_SUITES_MOST];
+    for (size_t i = 0; i < count; i++) {
+        names[i] = suites[i].name;
+        if (strcmp(text, suites[i].name) == 0) {
+            *shapes = suites[i].shapes;
+            return true;
+        }
+    }
+    cli_unknown("suite", text, names, count);
+    return false;
+}
+
+void cli_suites_print(const CliSuite *suites, size_t count)
+{
+    printf("\nSuites\n");
+    for (size_t i = 0; i < count; i++)
+        printf("  %-10s %s: %s\n", suites[i].name, suites[i].help, suites[i].shapes);
+}
+
 /* ---- Numbers --------------------------------------------------------------------------------------------------------------------- */
 
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number)

@@ -10,9 +10,7 @@
 #include "harness/zoo.h"
 
 /* The first is sized so that all of it, verification included, takes less than two minutes on two cores. Real models, real head counts. */
-static const struct {
-    const char *name, *shapes, *help;
-} suites[] = {
+static const CliSuite suites[] = {
     {"default",
      "bert-base/encoder@128 vit-b16/encoder gpt2/prefill@512 llama3-8b/prefill@512 whisper-large/cross llama3-8b/decode@4096",
      "models at sizes for every day"},
@@ -30,6 +28,7 @@ static const struct {
      "the speed bars of decode: 134 MB of keys and values or more, 1, 4 and 8 heads a group, few rows"},
 };
 enum { SUITES = sizeof suites / sizeof *suites };
+_Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
 
 const char *bench_default_shapes(void)
 {
@@ -63,20 +62,6 @@ static const CliOption options[] = {
     {ENERGY, "energy", NULL, "joules of a call too, where the system tells (RAPL): a second more for each kernel"},
     {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };
-
-static bool read_suite(const char *text, const char **shapes)
-{
-    const char *names[SUITES];
-    for (size_t i = 0; i < SUITES; i++) {
-        names[i] = suites[i].name;
-        if (strcmp(text, suites[i].name) == 0) {
-            *shapes = suites[i].shapes;
-            return true;
-        }
-    }
-    cli_unknown("suite", text, names, SUITES);
-    return false;
-}
 
 /* One kind of data for all, or a list to compare them on. */
 static bool read_dists(BenchWanted *wanted, const char *text)
@@ -125,7 +110,7 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     switch (key) {
     case 'k': wanted->kernels = value; return true;
     case 's': wanted->shapes = value; return true;
-    case SUITE: return read_suite(value, &wanted->suite);
+    case SUITE: return cli_suite(suites, SUITES, value, &wanted->suite);
     case BASELINE: return read_baseline(value, &bench->baseline);
     case BUDGET: return cli_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
     case MIN_TRIAL: return cli_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
@@ -155,9 +140,7 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
     const char *value;
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         if (key == 'h') {
-            printf("\nSuites\n");
-            for (size_t i = 0; i < SUITES; i++)
-                printf("  %-10s %s: %s\n", suites[i].name, suites[i].help, suites[i].shapes);
+            cli_suites_print(suites, SUITES);
             printf("\nMulti-head attention, projections included\n"
                    "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
                    "  with keys and values of another source: ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"

@@ -83,6 +83,15 @@ bool cli_percent(const char *what, const char *text, double *share);
 /* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
 
+/* Lists of shapes that --suite takes by name, CLI_SUITES_MOST at most. cli_suite: false after printing an error; cli_suites_print: for the
+ * help. */
+enum { CLI_SUITES_MOST = 16 };
+typedef struct CliSuite {
+    const char *name, *shapes, *help;
+} CliSuite;
+bool cli_suite(const CliSuite *suites, size_t count, const char *text, const char **shapes);
+void cli_suites_print(const CliSuite *suites, size_t count);
+
 /* Print a table in the format of -o, to its file (whole or not at all) or stdout. EXIT_OK, or EXIT_USAGE after printing an error. */
 struct RenderTable;
 int cli_print_table(const Cli *cli, struct RenderTable *table);

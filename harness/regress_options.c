@@ -8,15 +8,14 @@
 #include "harness/render.h"
 
 /* Calls of micro- to milliseconds, so that five launches of all kernels take a minute or two; each kernel meets whole and partial tiles. */
-static const struct {
-    const char *name, *shapes, *help;
-} suites[] = {
+static const CliSuite suites[] = {
     {"ci", "b1_h2_q64_k96_d64 b1_h4g2_q1_k512_d64 b1_h1_q49_k77_d40_causal b1_h1_q24_k40_d24_additive linear:32x128x192",
      "small, for every change"},
     {"models", "bert-base/encoder@128 gpt2/prefill@256 llama3-8b/decode@1024 linear:128x768x768",
      "real models, for a machine of one's own"},
 };
 enum { SUITES = sizeof suites / sizeof *suites };
+_Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
 
 enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, ALLOW, MD, JUNIT, JSONL, COUNTER, PLANT };
 static const char usage[] =
@@ -50,20 +49,6 @@ static const CliOption options[] = {
     {PLANT, "plant", "PERCENT", "add so much work to every call of the head: what would be found? For tests of this program"},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
-
-static bool read_suite(const char *text, const char **shapes)
-{
-    const char *names[SUITES];
-    for (size_t i = 0; i < SUITES; i++) {
-        names[i] = suites[i].name;
-        if (strcmp(text, suites[i].name) == 0) {
-            *shapes = suites[i].shapes;
-            return true;
-        }
-    }
-    cli_unknown("suite", text, names, SUITES);
-    return false;
-}
 
 static bool read_gate(const char *text, RegressOptions *o)
 {
@@ -105,7 +90,7 @@ static bool take(RegressOptions *o, const char **suite, int key, const char *val
     case HEAD: o->head = value; return true;
     case 'k': o->kernels = value; return true;
     case 's': o->shapes = value; return true;
-    case SUITE: return read_suite(value, suite);
+    case SUITE: return cli_suite(suites, SUITES, value, suite);
     case GATE: return read_gate(value, o);
     case MIN_EFFECT:
         o->min_effect = 0;
@@ -130,9 +115,7 @@ int regress_options_read(RegressOptions *o, int argc, char **argv)
     const char *value, *suite = NULL;
     for (int key; (key = cli_next_option(argc, argv, usage, options, OPTIONS, &value)) != -1;) {
         if (key == 'h') {
-            printf("\nSuites\n");
-            for (size_t i = 0; i < SUITES; i++)
-                printf("  %-10s %s: %s\n", suites[i].name, suites[i].help, suites[i].shapes);
+            cli_suites_print(suites, SUITES);
             return -1;
         }
         if (key == '?' || !take(o, &suite, key, value))
