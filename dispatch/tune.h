@@ -74,7 +74,8 @@ typedef struct AttnTune {
     struct AttnTune *next; /* files that this process has opened                              */
 } AttnTune;
 
-enum { ATTN_TUNE_MOST_BYTES = 1 << 20, ATTN_TUNE_WORD = 200, ATTN_TUNE_LINE = 1024 };
+/* Bytes of a file, of a word of its first line, of a shape, of a line. */
+enum { ATTN_TUNE_MOST_BYTES = 1 << 20, ATTN_TUNE_WORD = 200, ATTN_TUNE_SHAPE = 400, ATTN_TUNE_LINE = 1024 };
 
 /* Who may use a file: "x86_64-authenticamd-26.2-2c-1a2b3c4d" from what the system tells without hwloc: architecture, vendor, family and
  * model, processors, and a hash of usable features, caches and whether there is a hypervisor. Made once, lives as long as the process. */

@@ -171,7 +171,7 @@ static bool word(Line *line, const char **start, size_t *length)
     while (line->at < line->end && *line->at > ' ' && *line->at <= '~')
         line->at++;
     *length = (size_t)(line->at - *start);
-    return *length > 0 && *length <= 400;
+    return *length > 0 && *length <= ATTN_TUNE_SHAPE;
 }
 
 static bool dtypes(Line *line, uint32_t *set)

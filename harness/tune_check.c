@@ -33,7 +33,7 @@ static Verdict verdict_of(const TuneResult *result)
 /* The entry's shape, if it is one of the entry's bucket: the file's checksum says nothing of what a writer wrote. */
 static bool entry_shape(const AttnTuneEntry *entry, Shape *shape, char *error, size_t error_size)
 {
-    char text[SHAPE_NAME];
+    char text[ATTN_TUNE_SHAPE + 1];
     snprintf(text, sizeof text, "%.*s", (int)entry->shape_length, entry->shape);
     if (!shape_parse(shape, text, error, error_size))
         return false;

@@ -13,6 +13,8 @@
 #include "harness/cli.h"
 #include "harness/whole.h"
 
+_Static_assert(SHAPE_NAME <= ATTN_TUNE_SHAPE + 1, "the reader takes what the writer writes");
+
 /* ---- Rows ------------------------------------------------------------------------------------------------------------------------ */
 
 static int compare_keys(const AttnTuneKey *a, const AttnTuneKey *b)

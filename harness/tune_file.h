@@ -10,8 +10,8 @@
 #include "harness/shape.h"
 
 typedef struct TuneRow {
-    AttnTuneEntry entry;    /* its shape is the text below */
-    char shape[SHAPE_NAME];
+    AttnTuneEntry entry;             /* its shape is the text below                                   */
+    char shape[ATTN_TUNE_SHAPE + 1]; /* whatever the reader takes: what was read is written as it was */
 } TuneRow;
 
 /* In the order of the file. */
