@@ -57,10 +57,10 @@ check 2 "unknown rigor 'mesure'; did you mean 'measure'" tune --rigor mesure
 check 2 "unexpected argument 'gpt2'" tune gpt2
 check 2 'stand alone' tune --show --check
 check 2 'stand alone' tune --show -s $small
-check 2 -- '--sample goes with --check' tune --sample 5
+check 2 '--sample goes with --check' tune --sample 5
 check 2 'percentage above 0' tune --check --sample 0
 check 2 "unknown preset 'gpt9/x'" tune -s gpt9/x
-check 2 -- '--file is' tune --file ''
+check 2 '--file is' tune --file ''
 check 4 'no shape has rows' tune -s b1_h2_q0_k8_d16
 check 4 'no such file' tune --show
 check 4 'no such file' tune --check
