@@ -94,6 +94,30 @@ bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high,
     return true;
 }
 
+/* ---- Each value once ------------------------------------------------------------------------------------------------------------- */
+
+/* What parts several in one value; NULL: it takes one. A list is called by a plural, or by two of its elements: SHAPES, F,F. */
+static const char *between(const char *called)
+{
+    if (strcmp(called, "TERMS") == 0)
+        return "blanks";
+    return called[strlen(called) - 1] == 'S' || strchr(called, ',') ? "commas" : NULL;
+}
+
+bool cli_once(const CliOption *option, const char **given, const char *value)
+{
+    if (!option->value || !*given) {
+        *given = value;
+        return true;
+    }
+    const char letter[] = {(char)option->key, '\0'}, *parted = between(option->value);
+    const bool is_letter = option->key < 256;
+    render_error("option '-%s%s' is given twice, with '%.80s' and '%.80s'; allowed: once%s%s%s%s", is_letter ? letter : "-",
+                 is_letter ? "" : option->name, *given, value, parted ? ", with several " : "", parted ? option->value : "",
+                 parted ? " separated by " : "", parted ? parted : "");
+    return false;
+}
+
 /* ---- Options of a subcommand ----------------------------------------------------------------------------------------------------- */
 
 void cli_print_option(const CliOption *option)
@@ -128,6 +152,7 @@ void cli_list_option(const CliOption *option)
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value)
 {
     enum { LIST = 0x7fff }; /* key of --list-options, for completion and man pages */
+    static const char *given[MAX_OPTIONS]; /* the value of each row so far; state beside getopt's own */
     struct option rows[MAX_OPTIONS + 3];
     char letters[2 * MAX_OPTIONS + 8] = ":h";
     size_t used = strlen(letters);
@@ -146,8 +171,13 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
 
     opterr = 0;
     const int at = optind;
+    if (at <= 1) /* begins anew: whatever has a value moves on to a later word */
+        memset(given, 0, sizeof given);
     const int key = getopt_long(argc, argv, letters, rows, NULL);
     *value = optarg;
+    for (size_t i = 0; i < count && i < MAX_OPTIONS; i++)
+        if (options[i].key == key && !cli_once(&options[i], &given[i], optarg))
+            return '?';
     if (key == LIST) {
         for (size_t i = 0; i < count; i++)
             cli_list_option(&options[i]);

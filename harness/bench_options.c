@@ -57,8 +57,8 @@ static const CliOption options[] = {
     {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
     {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
     {DIST, "dist", "NAMES", "what the operands hold (default: normal); several, or all: each kernel on all of them, compared with normal"},
-    {SCALING, "scaling", "LIST", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
-    {MICRO, "micro", "WHAT", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
+    {SCALING, "scaling", "N,N", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
+    {MICRO, "micro", "NAMES", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
     {ENERGY, "energy", NULL, "joules of a call too, where the system tells (RAPL): a second more for each kernel"},
     {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };

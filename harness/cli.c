@@ -44,6 +44,7 @@ void cli_print_global_options(void)
     for (size_t i = 0; i < cli_global_count; i++)
         cli_print_option(&cli_globals[i]);
     printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
+    printf("\nA value is given once; a list goes in one value: -k flash_f32,naive_f32\n");
 }
 
 static bool one_of(const char *what, const char *text, const char *const *known, size_t count, size_t *index)
@@ -61,10 +62,6 @@ static bool set_format(Cli *cli, const char *text)
     char name[MAX_WORD];
     const size_t length = strcspn(text, ":");
     size_t index;
-    if (cli->format_file || strcmp(cli->format, "table") != 0) {
-        render_error("option '-o' is given twice; one output format at a time");
-        return false;
-    }
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
     if (!one_of("output format", name, formats, sizeof formats / sizeof *formats, &index))
         return false;
@@ -97,9 +94,10 @@ static void print_build_info(void)
     putchar('\n');
 }
 
-/* Looks of the program, gathered while the options are read and set up once at the end. */
+/* Gathered while the options are read, and set up once at the end. */
 typedef struct Looks {
     size_t color, progress;
+    bool no_results;
 } Looks;
 
 /* Apply one global option; -1: go on, else the code to end with. */
@@ -120,7 +118,7 @@ static int apply(Cli *cli, Looks *looks, int key, const char *value)
         if (!ok)
             render_error("option '--results' is given an empty folder name");
         break;
-    case KEY_NO_RESULTS: cli->results = NULL; break;
+    case KEY_NO_RESULTS: looks->no_results = true; break;
     case KEY_SEED: ok = cli_number("--seed", value, 0, UINT64_MAX, &cli->seed); break;
     case KEY_MAX_ISA: cli->max_isa = value; break;
     case KEY_DISABLE: cli->disable = value; break;
@@ -160,8 +158,9 @@ static const CliOption *find_global(const char *word, const char **value)
 int cli_read(Cli *cli, int *argc, char **argv)
 {
     Looks looks = {0};
+    const char *given[sizeof cli_globals / sizeof *cli_globals] = {0};
     int kept = 1, code = -1;
-    *cli = (Cli){.results = "results", .seed = 0x5eed, .format = "table"};
+    *cli = (Cli){.seed = 0x5eed, .format = "table"};
     for (int i = 1; i < *argc && code < 0; i++) {
         const char *value;
         if (strcmp(argv[i], "--") == 0) {
@@ -183,13 +182,20 @@ int cli_read(Cli *cli, int *argc, char **argv)
             render_error("option '%s' needs a value", argv[i]);
             code = EXIT_USAGE;
         } else {
-            code = apply(cli, &looks, option->key, option->value && !value ? argv[++i] : value);
+            value = option->value && !value ? argv[++i] : value;
+            code = cli_once(option, &given[option - cli_globals], value) ? apply(cli, &looks, option->key, value) : EXIT_USAGE;
         }
     }
     if (code >= 0)
         return code;
     argv[kept] = NULL;
     *argc = kept;
+    if (cli->results && looks.no_results) {
+        render_error("--results and --no-results say where records go and that there are none; allowed: one of them");
+        return EXIT_USAGE;
+    }
+    if (!cli->results && !looks.no_results)
+        cli->results = "results";
     render_setup(looks.color == 1 ? RENDER_ALWAYS : looks.color == 2 ? RENDER_NEVER : RENDER_AUTO, looks.progress == 0, cli->quiet);
     cli->options = attn_options();
     cli->options.max_isa = cli->max_isa;

@@ -52,9 +52,13 @@ int cli_selected(const char *name, const char *patterns);
 typedef struct CliOption {
     int key;           /* its letter, 's' for -s; a number above 255 where there is only the long name */
     const char *name;  /* long name, without dashes                                                    */
-    const char *value; /* what its value is called in the help, "N"; NULL: takes none                  */
+    const char *value; /* what its value is called in the help, "N"; NULL: takes none. A plural or "F,F" is a list of them */
     const char *help;  /* one line                                                                     */
 } CliOption;
+
+/* An option's value is given once: nothing is replaced in silence. *given is its value so far, NULL at first. false after printing an
+ * error that names both values, and for a list how several go in one. Options without a value may be repeated. */
+bool cli_once(const CliOption *option, const char **given, const char *value);
 
 /* Next option of a subcommand: its key, with *value set; -1 at the end (optind is then the first operand); '?' after printing an error
  * (return EXIT_USAGE). -h and --help print `usage` and the rows, and give 'h' (return EXIT_OK). Start with optind = 1, as main does. */

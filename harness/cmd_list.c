@@ -23,7 +23,7 @@ static const char usage[] =
 
 enum { KEY_WHY = 256 };
 static const CliOption options[] = {
-    {'k', "kernel", "PAT", "only these kernels: names or globs, separated by commas"},
+    {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
     {'s', "shape", "SHAPES", "what dispatch does with these shapes"},
     {KEY_WHY, "why", NULL, "with -s: show the kernels that were passed over, too"},
 };

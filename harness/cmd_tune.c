@@ -61,7 +61,12 @@ static bool take(Wanted *wanted, int key, const char *value)
 {
     switch (key) {
     case 's':
-    case PRESET: wanted->shapes = value; return true;
+    case PRESET:
+        if (wanted->shapes)
+            render_error("-s and --preset name the shapes twice; allowed: one of them");
+        else
+            wanted->shapes = value;
+        return wanted->shapes == value;
     case RIGOR: wanted->has_rigor = true; return read_rigor(value, &wanted->rigor);
     case FILE_PATH: wanted->file = value; return true;
     case AGAIN: wanted->again = true; return true;

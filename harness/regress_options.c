@@ -34,7 +34,7 @@ static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that both packs have and this CPU runs)"},
     {'s', "shapes", "SHAPES", "shapes, presets or products"},
     {SUITE, "suite", "NAME", "a set of shapes: ci (default) or models"},
-    {GATE, "gate", "LIST", "time, insn or time,insn (default)"},
+    {GATE, "gate", "GATES", "time, insn or time,insn (default)"},
     {MIN_EFFECT, "min-effect", "PERCENT", "smaller changes are nobody's business; auto (default): 2%, or what the noise asks for"},
     {ALPHA, "alpha", "PERCENT", "level of all verdicts of the run together (default: 1%)"},
     {LAUNCHES, "launches", "N", "fresh processes, 3 to 40 (default: 5); four times as many to confirm"},

@@ -9,7 +9,7 @@
 #include "harness/render.h"
 
 static const char usage[] =
-    "attnzoo verify [-k PAT] [-s SHAPES | --suite NAME] - prove kernels right\n"
+    "attnzoo verify [-k PATTERNS] [-s SHAPES | --suite NAME] - prove kernels right\n"
     "\n"
     "  attnzoo verify                                  the full suite on all kernels that run here\n"
     "  attnzoo verify --suite smoke -k 'flash_*'       the smallest one\n"
@@ -19,7 +19,7 @@ static const char usage[] =
 
 enum { BITWISE = 256, MUTANTS, REF, REPRO, FAIL_FAST, SUITE };
 static const CliOption options[] = {
-    {'k', "kernel", "PAT", "only these kernels: names or globs, separated by commas"},
+    {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
     {'s', "shapes", "SHAPES", "these shapes or presets instead of a suite"},
     {SUITE, "suite", "NAME", "smoke, full (default), adversarial, fuzz=SECONDS"},
     {'D', "dist", "NAME", "data with -s: normal peaky rampup rampdown uniform large denormal stairs"},

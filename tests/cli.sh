@@ -50,7 +50,21 @@ check 2 "option '--color' needs a value" list --color
 check 2 "option '--quiet' takes no value" --quiet=1 list
 check 2 "unknown output format 'xml'" list -o xml
 check 2 'names no file' list -o csv:
-check 2 'given twice' list -o csv -o md
+check 2 "option '-o' is given twice, with 'csv' and 'md'; allowed: once" list -o csv -o md
+check 2 "'-o' is given twice, with 'table' and 'table'" -o table list --output=table
+check 2 "'-s' is given twice, with 'b1_h1_q1_k1_d8' and 'b1_h1_q2_k2_d8'; allowed: once, with several SHAPES separated by commas" \
+    list -s b1_h1_q1_k1_d8 --shape b1_h1_q2_k2_d8
+check 2 "'-k' is given twice, with 'naive_f32' and 'flash_\*'; allowed: once, with several PATTERNS separated by commas" \
+    bench --no-results -k naive_f32 -s b1_h1_q1_k1_d8 -k 'flash_*'
+check 2 "'--dist' is given twice.*several NAMES separated by commas" bench --no-results --dist peaky --dist=normal
+check 2 "'--disable' is given twice.*several F,F separated by commas" --disable fma list --disable avx2
+check 2 "'-f' is given twice.*several TERMS separated by blanks" results export -f kernel:a results -f threads:1
+check 2 "'--budget' is given twice, with '1s' and '2s'; allowed: once$" bench --no-results --budget 1s --budget 2s
+check 2 "'--seed' is given twice, with '1' and '1'; allowed: once$" --seed 1 list --seed 1
+check 2 '-s and --preset name the shapes twice' tune -s b1_h1_q1_k1_d8 --preset gpt2/decode@1
+check 2 '--results and --no-results' --results here list --no-results
+check 2 '--results and --no-results' --no-results list --results here
+check 0 naive_f32 -qq list --quiet -s b1_h1_q1_k1_d8,b1_h1_q2_k2_d8 -k naive_f32,flash_f32 --why --why
 check 2 "seed is 'x'" --seed x list
 check 2 "seed is '-1'" --seed -1 list
 check 2 "seed is '18446744073709551616'" --seed 18446744073709551616 list

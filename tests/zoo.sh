@@ -90,6 +90,10 @@ check 'apt: what is installed is said first' has "$err" 'zoo: installing with ap
 check 'apt: no prompts' called 'install -y --no-install-recommends gcc libc6-dev meson'
 check 'apt: what the build leaves out is told' has "$err" 'note: no SLEEF: left out are x'
 check 'the program gets its arguments and results/ of the tree' [ "$out" = "program --results $tree/results bench two words" ]
+zoo bench --results here
+check 'records go where the arguments say' [ "$out" = "program bench --results here" ]
+zoo bench -k 'x y' --no-results
+check 'or nowhere' [ "$out" = "program bench -k x y --no-results" ]
 check 'bench does not ask for Criterion' lacks "$(cat "$calls")" criterion
 : >"$calls"
 zoo list
