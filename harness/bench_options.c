@@ -44,7 +44,7 @@ static const char usage[] =
     "  attnzoo bench -s 'b1_h8_q512_k512_d{64,128}' --target-ci 1% several shapes, until the intervals are narrow\n"
     "  attnzoo bench -k mine -s gpt2/prefill@512 --baseline flash_f32_avx2      am I faster than that one?\n"
     "  attnzoo bench -s bert-base/encoder@128 -o csv:times.csv --no-results     a table for another program\n"
-    "  attnzoo bench --driver hyperfine -s llama3-8b/decode@4096   start-up, first call, further calls of whole processes\n"
+    "  attnzoo bench --driver hyperfine -s llama3-8b/decode@4096   start-up, a tune file, first and further calls: whole processes\n"
     "\n"
     "Records go to --results DIR (default results/), under a folder for this machine.\n";
 static const CliOption options[] = {

@@ -50,6 +50,46 @@ awk '{ print $1 ": hyperfine / inside = " $2 " [" $3 ", " $4 "]"; if ($3 > 1.02 
     agreement || { fail 'the clocks disagree'; cat agreement >&2; }
 cat agreement
 [ -z "$(find /tmp -maxdepth 1 -name 'attnzoo-processes-*' -user "$(id -u)" -newer agreement 2>/dev/null)" ] || fail 'a folder is left in /tmp'
+
+# The arms of the tune file, seen by a hyperfine that notes what it is given: in every round one process with a file and one without, and
+# the file is taken, by dispatch too, and changes nothing.
+sed 's/.*"tune":{"med":\([^,]*\),.*"n":\([0-9]*\),"entries":\([0-9]*\),.*/\2 \3/;/^[0-9 ]*$/!d' "$file" >tune
+grep -q '^[1-9][0-9]* [1-9][0-9]*$' tune || fail 'the record says nothing of a tune file'
+real=$(command -v hyperfine)
+cat >hyperfine <<EOF
+#!/bin/sh
+if [ -n "\$ATTNZOO_TUNE_FILE" ]; then
+    echo "\${ATTNZOO_TUNE_FILE##*.}" >>"$work/seen"
+    [ "\$ATTNZOO_TUNE_FILE" = off ] || cp "\$ATTNZOO_TUNE_FILE" "$work/copy.tune"
+fi
+exec "$real" "\$@"
+EOF
+chmod +x hyperfine
+unset ATTNZOO_TUNE_FILE
+export XDG_CACHE_HOME="$work/nothing"
+run_one() {
+    PATH=$work:$PATH "$program" bench --no-results --driver hyperfine -k flash_f32 --min-trial 10ms --rounds 7 --budget 10ms "$@" >out 2>err
+}
+run_one -s b1_h2_q16_k64_d16 || fail 'bench --driver hyperfine, watched: not exit code 0'
+rounds=$(sed -n 's/.*, \([0-9]*\) rounds in .*/\1/p' out)
+if [ "$(sort seen | uniq -c | tr -d '\n' | tr -s ' ')" != " $((rounds + 1)) off $((rounds + 1)) tune" ]; then
+    fail 'not one process with and one without a tune file a round'
+    cat seen >&2
+fi
+entries=$(sed -n 's/^start-up .*, a tune file of \([0-9]*\) entries .*[0-9] [mun]\{0,1\}s.*/\1/p' out)
+ATTNZOO_TUNE_FILE=$work/copy.tune "$program" list -s b1_h2_q16_k64_d16 --why --threads 1 >with 2>err
+grep -q "copy.tune: $entries entries" with err || { cp with out; fail "the file of '$entries' entries is not taken"; }
+grep -q 'chosen: tuned' with || { cp with out; fail 'the file has no entry of the shape'; }
+ATTNZOO_TUNE_FILE=off "$program" list -s b1_h2_q16_k64_d16 --why --threads 1 >without 2>/dev/null
+for list in with without; do sed -n 's/^[^ ]*  *\([a-z0-9_]*\) .*chosen.*/\1/p' $list >$list.kernel; done
+if [ ! -s with.kernel ] || ! cmp -s with.kernel without.kernel; then
+    cat with without >out
+    fail 'the file changes the choice'
+fi
+rm -f seen
+run_one -s b1_h2_q16_k0_d16
+grep -q 'no tune file: it cannot name this shape' out || fail 'a shape without keys: no word of the tune file'
+[ ! -e seen ] || fail 'a shape without keys: there was a tune file all the same'
 if command -v python3 >/dev/null; then
     python3 "$here/schema.py" "$source/results/schema.json" "$source/results/README.md" results >out 2>err
     [ $? -eq 1 ] && fail 'the records do not follow results/schema.json'

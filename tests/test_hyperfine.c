@@ -77,13 +77,19 @@ Test(hyperfine, a_round_gives_exit_codes_and_a_refusal_its_reason)
         cr_skip("%s", error);
     cr_assert_not_null(mkdtemp(folder));
     const char *const commands[] = {"sleep 0.05", "sh -c 'exit 7'", "sh -c 'kill -9 $$'"}, *const absent[] = {"/no/such/program"};
-    cr_assert(hyperfine_once(commands, 3, folder, &export, error, sizeof error), "%s", error);
+    cr_assert(hyperfine_once(commands, 3, NULL, folder, &export, error, sizeof error), "%s", error);
     cr_assert_eq(export.count, 3);
     cr_assert(export.at[0].seconds[0] > 0.05 && export.at[0].exits[0] == 0);
     cr_assert_eq(export.at[1].exits[0], 7);
     cr_assert(export.at[2].exits[0] == -1 || export.at[2].exits[0] == 137, "%d", export.at[2].exits[0]);
     hyperfine_free(&export);
-    cr_assert(!hyperfine_once(absent, 1, folder, &export, error, sizeof error));
+    const char *const asked[] = {"sh -c 'test \"$ATTNZOO_TUNE_FILE\" = /some/where'"};
+    for (int given = 0; given < 2; given++) {
+        cr_assert(hyperfine_once(asked, 1, given ? "ATTNZOO_TUNE_FILE=/some/where" : NULL, folder, &export, error, sizeof error), "%s", error);
+        cr_assert_eq(export.at[0].exits[0] == 0, given, "the variable is there if it was given, and then only");
+        hyperfine_free(&export);
+    }
+    cr_assert(!hyperfine_once(absent, 1, NULL, folder, &export, error, sizeof error));
     cr_assert(strstr(error, "hyperfine failed: "), "%s", error);
     static const char *const left[] = {"hyperfine.json", "hyperfine.txt"};
     for (size_t i = 0; i < 2; i++) {

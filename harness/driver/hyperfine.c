@@ -122,8 +122,9 @@ static void last_line(const char *path, char *line, size_t size)
         fclose(file);
 }
 
-/* Run a program with stdin empty and both outputs in a file. Its wait status, or -1 with errno. */
-static int run_quietly(const char *const *argv, const char *output)
+/* Run a program with stdin empty, both outputs in a file, and a variable (may be NULL) added to the environment. Its wait status, or -1
+ * with errno. */
+static int run_quietly(const char *const *argv, const char *variable, const char *output)
 {
     int status = 0;
     fflush(NULL);
@@ -132,7 +133,8 @@ static int run_quietly(const char *const *argv, const char *output)
         return -1;
     if (pid == 0) {
         const int in = open("/dev/null", O_RDONLY), out = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+        if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
+            (variable && putenv((char *)(uintptr_t)variable) != 0))
             _exit(126);
         execvp(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
@@ -152,7 +154,7 @@ bool hyperfine_version(char *text, size_t size, char *error, size_t error_size)
     if (fd < 0)
         return fail(error, error_size, "cannot make a file in /tmp: %s", strerror(errno));
     close(fd);
-    const int status = run_quietly(argv, path);
+    const int status = run_quietly(argv, NULL, path);
     last_line(path, text, size);
     unlink(path);
     if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || sscanf(text, "hyperfine %u.%u", &major, &minor) != 2)
@@ -162,7 +164,8 @@ bool hyperfine_version(char *text, size_t size, char *error, size_t error_size)
     return true;
 }
 
-bool hyperfine_once(const char *const *commands, size_t count, const char *folder, HyperfineExport *export, char *error, size_t error_size)
+bool hyperfine_once(const char *const *commands, size_t count, const char *variable, const char *folder, HyperfineExport *export,
+                    char *error, size_t error_size)
 {
     char json[PATH_SIZE], output[PATH_SIZE], said[300];
     snprintf(json, sizeof json, "%s/hyperfine.json", folder);
@@ -174,7 +177,7 @@ bool hyperfine_once(const char *const *commands, size_t count, const char *folde
     memcpy(argv, fixed, sizeof fixed);
     memcpy(argv + FIXED_WORDS, commands, count * sizeof *argv);
     unlink(json); /* one that is there afterwards is of this call */
-    const int status = run_quietly(argv, output);
+    const int status = run_quietly(argv, variable, output);
     free(argv);
     last_line(output, said, sizeof said);
     if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)

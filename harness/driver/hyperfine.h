@@ -35,8 +35,9 @@ bool hyperfine_version(char *text, size_t size, char *error, size_t error_size);
 /* Words as one command line, quoted so that hyperfine -N parts them again as they were; malloc'ed, NULL: no memory. */
 char *hyperfine_command(const char *const *words);
 
-/* Run each command once, in this order, without a shell. `folder` takes hyperfine's files. A command that fails is no error: its exit code
- * is in the export. false: error[] says what hyperfine said. */
-bool hyperfine_once(const char *const *commands, size_t count, const char *folder, HyperfineExport *export, char *error, size_t error_size);
+/* Run each command once, in this order, without a shell, with `variable` ("NAME=value"; NULL: none) added to its environment. `folder`
+ * takes hyperfine's files. A command that fails is no error: its exit code is in the export. false: error[] says what hyperfine said. */
+bool hyperfine_once(const char *const *commands, size_t count, const char *variable, const char *folder, HyperfineExport *export,
+                    char *error, size_t error_size);
 
 #endif

@@ -93,6 +93,13 @@ void process_heading(const ProcessCase *run)
     printf("start-up %s", interval_text(run->start_up, start, sizeof start));
     if (run->choice.n > 0)
         printf(", choice among all kernels %s (it takes %s)", interval_text(run->choice, choice, sizeof choice), run->chosen);
+    const StatsInterval tuning = run->tuning;
+    if (tuning.n == 0)
+        printf(", no tune file: %s", run->tune_why);
+    else if (isfinite(tuning.hi) && tuning.lo <= 0 && tuning.hi > 0)
+        printf(", a tune file of %zu entries less than %s", run->tune_entries, render_time(tuning.hi, choice, sizeof choice));
+    else
+        printf(", a tune file of %zu entries %s", run->tune_entries, interval_text(tuning, choice, sizeof choice));
     printf("\n");
 }
 
@@ -150,6 +157,12 @@ bool process_record(Records *records, const ProcessCase *run, const char *id)
     json_object_set_new(what, "name", run->shape.name[0] ? json_string(run->shape.name) : json_null());
     json_object_set_new(what, "start", run->rounds > 0 ? interval_json(run->start_up) : json_null());
     json_object_set_new(what, "choice", run->choice.n > 0 ? interval_json(run->choice) : json_null());
+    json_t *tune = run->tuning.n > 0 ? interval_json(run->tuning) : json_null();
+    if (run->tuning.n > 0) {
+        json_object_set_new(tune, "entries", json_integer((json_int_t)run->tune_entries));
+        json_object_set_new(tune, "bytes", json_integer((json_int_t)run->tune_bytes));
+    }
+    json_object_set_new(what, "tune", tune);
     bool kept = records_write(records, "processes", what);
     for (size_t i = 0; i < run->count; i++) {
         const ProcessKernel *k = &run->kernels[i];

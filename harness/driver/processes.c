@@ -17,7 +17,7 @@
 
 #define PROBE_SECONDS 0.05 /* a mean over so long is good enough to choose N from */
 
-enum { FIXED_ARMS = 2, KERNEL_ARMS = 3, MAX_WORDS = 24, MAX_CALLS = 1000000000, NUMBERS = 24 };
+enum { START, AUTO, UNTUNED, TUNED, FIXED_ARMS, KERNEL_ARMS = 3, MAX_WORDS = 24, MAX_CALLS = 1000000000, NUMBERS = 24 };
 
 /* What one run of the rounds needs beside the result. */
 typedef struct Making {
@@ -25,6 +25,7 @@ typedef struct Making {
     const Cli *cli;
     const char *program;
     char folder[64];
+    char tune[128];   /* ATTNZOO_TUNE_FILE=FILE of the arm TUNED */
     char **commands;  /* FIXED_ARMS, then KERNEL_ARMS for each kernel; NULL: takes no part */
     char *error;
     size_t error_size;
@@ -71,6 +72,12 @@ static void report_path(const Making *make, size_t kernel, char *path, size_t si
     snprintf(path, size, "%s/run-%zu.jsonl", make->folder, kernel);
 }
 
+/* The tune file, "tune", and what the processes with and without it write, "jsonl". */
+static void tuned_path(const Making *make, const char *kind, char *path, size_t size)
+{
+    snprintf(path, size, "%s/tuned.%s", make->folder, kind);
+}
+
 /* What `run -o jsonl:FILE` wrote: calls, seconds of one, the kernel's name. The file is gone afterwards. */
 static bool read_report(const char *path, double *calls, double *each, char *kernel, size_t size)
 {
@@ -99,7 +106,7 @@ static bool probe(const Making *make, ProcessKernel *k, uint64_t calls, double *
     report_path(make, 0, path, sizeof path);
     char *command = run_command(make, k->kernel->name, calls, path);
     const char *const commands[] = {command};
-    const bool ran = command && hyperfine_once(commands, 1, make->folder, &export, said, sizeof said);
+    const bool ran = command && hyperfine_once(commands, 1, NULL, make->folder, &export, said, sizeof said);
     free(command);
     if (!ran)
         snprintf(k->why, sizeof k->why, "%.200s", command ? said : "out of memory");
@@ -136,9 +143,14 @@ static bool make_commands(Making *make)
     const char *const start[] = {make->program, "--version", NULL};
     char chosen[100], path[100];
     snprintf(chosen, sizeof chosen, "%s/chosen.jsonl", make->folder);
-    make->commands[0] = hyperfine_command(start);
-    make->commands[1] = run_command(make, "auto", 0, chosen);
-    bool made = make->commands[0] && make->commands[1];
+    make->commands[START] = hyperfine_command(start);
+    make->commands[AUTO] = run_command(make, "auto", 0, chosen);
+    bool made = make->commands[START] && make->commands[AUTO];
+    for (size_t arm = UNTUNED; arm <= TUNED && !run->tune_why[0]; arm++) {
+        tuned_path(make, "jsonl", path, sizeof path);
+        make->commands[arm] = run_command(make, "auto", 0, path);
+        made = made && make->commands[arm];
+    }
     for (size_t i = 0; i < run->count; i++) {
         char **of = make->commands + FIXED_ARMS + KERNEL_ARMS * i;
         const char *name = run->kernels[i].kernel->name;
@@ -176,7 +188,8 @@ static bool one_process(Making *make, size_t arm, size_t round)
     ProcessCase *run = make->run;
     const char *const commands[] = {make->commands[arm]};
     HyperfineExport export;
-    if (!hyperfine_once(commands, 1, make->folder, &export, make->error, make->error_size))
+    const char *variable = arm == UNTUNED ? "ATTNZOO_TUNE_FILE=off" : arm == TUNED ? make->tune : NULL;
+    if (!hyperfine_once(commands, 1, variable, make->folder, &export, make->error, make->error_size))
         return false;
     const double seconds = export.at[0].seconds[0];
     const int code = export.at[0].exits[0];
@@ -184,7 +197,7 @@ static bool one_process(Making *make, size_t arm, size_t round)
     if (arm < FIXED_ARMS) {
         if (code != 0)
             snprintf(make->error, make->error_size, "%s ended with exit code %d", commands[0], code);
-        (arm == 0 ? run->start : run->automatic)[round] = seconds;
+        run->start[arm * PAIRED_MAX_ROUNDS + round] = seconds;
         return code == 0;
     }
     const size_t kernel = (arm - FIXED_ARMS) / KERNEL_ARMS, which = (arm - FIXED_ARMS) % KERNEL_ARMS;
@@ -276,7 +289,9 @@ static void compare(ProcessCase *run)
 {
     double calls[PAIRED_MAX_ROUNDS], base[PAIRED_MAX_ROUNDS];
     run->start_up = difference(run, run->start, NULL, 1);
-    run->choice = (StatsInterval){0, NAN, NAN, NAN};
+    run->choice = run->tuning = (StatsInterval){0, NAN, NAN, NAN};
+    if (!run->tune_why[0])
+        run->tuning = difference(run, run->tuned, run->untuned, 1);
     run->baseline = find_baseline(run);
     for (size_t i = 0; i < run->count; i++) {
         ProcessKernel *k = &run->kernels[i];
@@ -303,10 +318,12 @@ static void compare(ProcessCase *run)
 static bool allocate(ProcessCase *run, const AttnKernel *const *kernels, size_t count)
 {
     run->kernels = calloc(count, sizeof *run->kernels);
-    run->start = calloc(2 * PAIRED_MAX_ROUNDS, sizeof *run->start);
+    run->start = calloc(FIXED_ARMS * PAIRED_MAX_ROUNDS, sizeof *run->start);
     if (!run->kernels || !run->start)
         return false;
-    run->automatic = run->start + PAIRED_MAX_ROUNDS;
+    run->automatic = run->start + AUTO * PAIRED_MAX_ROUNDS;
+    run->untuned = run->start + UNTUNED * PAIRED_MAX_ROUNDS;
+    run->tuned = run->start + TUNED * PAIRED_MAX_ROUNDS;
     run->count = count;
     for (size_t i = 0; i < count; i++) {
         ProcessKernel *k = &run->kernels[i];
@@ -359,12 +376,16 @@ bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, con
         free(make.commands);
         return false;
     }
+    char path[100];
     for (size_t i = 0; i < count && !cli_interrupted; i++) {
         char what[SHAPE_NAME + 80];
         snprintf(what, sizeof what, "%s: verifying %s", run->name, kernels[i]->name);
         render_progress(i, count, what);
         prepare(&make, &run->kernels[i]);
     }
+    tuned_path(&make, "tune", path, sizeof path);
+    process_tune_file(run, &cli->settings, path);
+    snprintf(make.tune, sizeof make.tune, "ATTNZOO_TUNE_FILE=%s", path);
     run->alpha /= (double)(run->timed > 1 ? run->timed : 1);
     snprintf(error, error_size, "out of memory");
     const bool done = run->timed == 0 || cli_interrupted || (make_commands(&make) && all_rounds(&make));
@@ -374,8 +395,7 @@ bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, con
     for (size_t a = 0; a < FIXED_ARMS + KERNEL_ARMS * count; a++)
         free(make.commands[a]);
     free(make.commands);
-    static const char *const left[] = {"hyperfine.json", "hyperfine.txt", "chosen.jsonl"};
-    char path[100];
+    static const char *const left[] = {"hyperfine.json", "hyperfine.txt", "chosen.jsonl", "tuned.jsonl", "tuned.tune"};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
         snprintf(path, sizeof path, "%s/%s", make.folder, left[i]);
         unlink(path);

@@ -3,10 +3,12 @@
  * Every round runs each of these once, in a new order, under hyperfine:
  *   start      attnzoo --version                     exec, linking, the probe of the CPU
  *   auto       attnzoo run -s SHAPE --iters 0        ... operands, a choice among all kernels, a plan
+ *   untuned    the same, ATTNZOO_TUNE_FILE=off
+ *   tuned      the same, ATTNZOO_TUNE_FILE=FILE      ... and a tune file, made for this, that changes no choice
  *   and for each kernel K  attnzoo run -k K -s SHAPE --iters 0, --iters 1 and --iters N, N calls being at least 300 ms
- * Differences of the same round answer the questions: choice = auto - (K of the same name, 0 calls); setup = 0 calls - start;
- * first call = 1 call - 0 calls; a call = (N calls - 0 calls) / N. The process of N calls also writes down its own figure, so that each
- * call as hyperfine sees it stands beside the same calls as seen from inside. */
+ * Differences of the same round answer the questions: choice = auto - (K of the same name, 0 calls); tuning = tuned - untuned; setup =
+ * 0 calls - start; first call = 1 call - 0 calls; a call = (N calls - 0 calls) / N. The process of N calls also writes down its own figure,
+ * so that each call as hyperfine sees it stands beside the same calls as seen from inside. */
 #ifndef HARNESS_DRIVER_PROCESSES_H
 #define HARNESS_DRIVER_PROCESSES_H
 
@@ -35,8 +37,10 @@ typedef struct ProcessCase {
     size_t count, timed, baseline; /* baseline: an index; count where there is none   */
     size_t rounds;
     double alpha, elapsed;
-    double *start, *automatic;     /* by round                                        */
-    StatsInterval start_up, choice;
+    double *start, *automatic, *untuned, *tuned; /* by round; one piece of memory     */
+    StatsInterval start_up, choice, tuning;
+    size_t tune_entries, tune_bytes;
+    char tune_why[240];            /* why there is no tune file; "" if there is one   */
 } ProcessCase;
 
 /* Verify, size N, run the rounds. `program` is what is run. false: error[] says what stopped it. An interrupt keeps the rounds that are
@@ -44,6 +48,9 @@ typedef struct ProcessCase {
 bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, const Shape *shape, const AttnKernel *const *kernels,
                       size_t count, const BenchOptions *options, char *error, size_t error_size);
 void process_case_free(ProcessCase *run);
+
+/* Write a tune file that holds for the case's shape, or say in run->tune_why why there is none; its size is noted in either case. */
+void process_tune_file(ProcessCase *run, const AttnSettings *settings, const char *path);
 
 /* Table, heading, records `processes`, `verify` and `process` (results/README.md). */
 RenderTable *process_table(bool with_case);
