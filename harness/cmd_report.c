@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char usage[] = "attnzoo report [FILE|FOLDER]... - records of bench as one page\n"
@@ -49,17 +50,35 @@ static bool find_renderer(char *path, size_t size)
     return access(path, R_OK) == 0;
 }
 
+/* The program's status once it has ended. Ctrl-C ends it first: it ignores SIGINT itself, so that it has no words of its own about that. */
+static int wait_for(pid_t child)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    int status = 0;
+    for (;;) {
+        const pid_t ended = waitpid(child, &status, WNOHANG); /* not a blocking one: a signal just before it would be slept through */
+        if (ended == child)
+            return status;
+        if (ended < 0 && errno != EINTR)
+            return -1;
+        if (cli_interrupted)
+            kill(child, SIGTERM);
+        nanosleep(&pause, NULL);
+    }
+}
+
 /* Run a program with `input` (NULL: nothing) on its standard input and `to` (NULL: nowhere) as its standard output. Its exit code; 127: it
  * is not there; -1: it could not run or was killed. */
 static int run(const char *const *words, const json_t *input, FILE *to)
 {
-    int ends[2], status = 0;
+    int ends[2];
     if (to)
         fflush(to);
     if (pipe(ends) != 0)
         return -1;
     const pid_t child = fork();
     if (child == 0) {
+        signal(SIGINT, SIG_IGN);
         dup2(ends[0], STDIN_FILENO);
         dup2(to ? fileno(to) : open("/dev/null", O_WRONLY), STDOUT_FILENO);
         close(ends[0]);
@@ -79,10 +98,8 @@ static int run(const char *const *words, const json_t *input, FILE *to)
     }
     if (child < 0)
         return -1;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    const int status = wait_for(child);
+    return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* A Python that has what the page needs: the one that comes first on PATH, else the system's own, which is the one that packages of the
@@ -99,7 +116,8 @@ static const char *find_python(void)
     return NULL;
 }
 
-static int draw(const char *title, const Loaded *loaded, FILE *to)
+/* `name`: what `to` is, for messages. */
+static int draw(const char *title, const Loaded *loaded, FILE *to, const char *name)
 {
     char renderer[PATH_MAX + 64];
     json_t *model = report_model(loaded);
@@ -109,7 +127,9 @@ static int draw(const char *title, const Loaded *loaded, FILE *to)
     }
     int code = EXIT_USAGE;
     const char *python = find_python();
-    if (!python) {
+    if (cli_interrupted) {
+        code = EXIT_INTERRUPTED;
+    } else if (!python) {
         render_error(
             "the page is drawn by Python's Matplotlib and Jinja2, which are not here; ./zoo report installs them, or by hand: apt-get "
             "install "
@@ -119,9 +139,9 @@ static int draw(const char *title, const Loaded *loaded, FILE *to)
         render_error("%s is not there: the program was built from a tree that is gone, or installed in part; -o md needs no renderer",
                      renderer);
     } else {
-        const char *const words[] = {python, "-B", renderer, "--title", title, NULL};
+        const char *const words[] = {python, "-B", renderer, "--title", title, "--to", name, NULL};
         const int ended = run(words, model, to);
-        if (ended != 0)
+        if (ended != 0 && ended != EXIT_USAGE && !cli_interrupted) /* with EXIT_USAGE it has said itself what could not be written */
             render_error("%s %s ended with %d; its words stand above", python, renderer, ended);
         code = ended == 0 ? EXIT_OK : EXIT_USAGE;
     }
@@ -134,7 +154,7 @@ static int write_as(const Cli *cli, const char *title, const Loaded *loaded, FIL
     if (strcmp(cli->format, "md") == 0)
         return report_markdown(cli, loaded, to);
     if (strcmp(cli->format, "html") == 0)
-        return draw(title, loaded, to);
+        return draw(title, loaded, to, cli->format_file ? cli->format_file : "standard output");
     json_t *model = report_model(loaded);
     const bool written = model && json_dumpf(model, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', to) != EOF;
     json_decref(model);
@@ -170,7 +190,8 @@ int cmd_report(const Cli *cli, int argc, char **argv)
     }
     FILE *to = code == EXIT_OK ? cli_output(&as, &whole) : NULL;
     if (to) {
-        code = cli_output_close(&as, &whole, write_as(&as, title, &loaded, to));
+        code = write_as(&as, title, &loaded, to);
+        code = cli_output_close(&as, &whole, cli_interrupted ? EXIT_INTERRUPTED : code);
         if (code == EXIT_OK && as.format_file && !as.quiet)
             fprintf(stderr, "%s: %zu measurements of %zu runs\n", as.format_file, report_measured(&loaded), loaded.results.count);
     } else if (code == EXIT_OK) {

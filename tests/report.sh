@@ -164,6 +164,56 @@ if grep -q '12.3 %' builds.html; then fail 'builds.html: shows a table that was 
 "$program" report -o html:whole.html m1 m2 builds.jsonl 2>err || fail 'report of all kinds of records'
 "$program" report -o html:committed.html "$source/results" 2>err || fail 'report of the committed records'
 
+# A full disk, as a limit on the size of files: one sentence, and the good page stays. Unbuffered, a write takes what fits without a word.
+cp again.html kept.html
+for unbuffered in '' 1; do
+    code=0
+    (ulimit -f 64 && PYTHONUNBUFFERED=$unbuffered exec "$program" report -q -o html:kept.html m1) 2>err || code=$?
+    [ "$code" -eq 2 ] || fail "report to a full disk (PYTHONUNBUFFERED='$unbuffered'): exit code $code, expected 2"
+    if [ "$(wc -l <err)" -ne 1 ] || ! grep -q '^error: kept.html: cannot write: File too large' err; then fail 'report to a full disk: more, or less, than a sentence'; fi
+    cmp -s again.html kept.html || fail 'report to a full disk: the good page was replaced'
+    [ -e kept.html.partial ] && fail 'report to a full disk: half a page is left'
+done
+if [ -e /dev/full ]; then
+    code=0
+    "$program" report -o html m1 >/dev/full 2>err || code=$?
+    if [ "$code" -ne 2 ] || ! grep -q '^error: standard output: cannot write: No space' err; then fail "report > /dev/full: exit code $code, expected 2"; fi
+fi
+
+# Ctrl-C at a terminal reaches the renderer too, kill -INT the program alone: 130 without a traceback, and the good page stays.
+mkdir path
+python=$(command -v python3)
+cat >path/python3 <<END
+#!/bin/sh
+[ "\$1" = -c ] || exec "$python" -c 'import time; open("drawing", "w"); time.sleep(30)'
+END
+chmod +x path/python3
+for whom in program group; do
+    if [ $whom = group ] && ! command -v setsid >/dev/null; then
+        echo 'skipped: Ctrl-C for a process group: no setsid here'
+        continue
+    fi
+    rm -f drawing
+    case $whom in
+    group) PATH=$work/path:$PATH setsid "$program" report -o html:kept.html m1 2>err & ;;
+    *) PATH=$work/path:$PATH "$program" report -o html:kept.html m1 2>err & ;;
+    esac
+    child=$!
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        [ -e drawing ] && break
+        sleep 0.5
+    done
+    case $whom in
+    group) kill -s INT -- "-$child" ;;
+    *) kill -INT "$child" ;;
+    esac
+    code=0
+    wait "$child" || code=$?
+    [ "$code" -eq 130 ] || fail "report, Ctrl-C for the $whom: exit code $code, expected 130"
+    [ -s err ] && fail "report, Ctrl-C for the $whom: words on stderr"
+    cmp -s again.html kept.html || fail "report, Ctrl-C for the $whom: the good page was replaced"
+done
+
 "$program" report -o html:sparse.html sparse.jsonl 2>err || fail 'report of records that say little'
 status=0
 for page in whole builds committed; do

@@ -6,6 +6,7 @@ nothing of any network: its content security policy forbids it.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import sys
@@ -229,9 +230,24 @@ def make_whole(model):
     model["controls"] = [control for control in model["controls"] if control["ratio"]]
 
 
+def deliver(page, name):
+    """The whole page to standard output, or one sentence that names where it should have gone, and exit code 2. A write may take less than
+    it is given, and says why only at the next one."""
+    rest = memoryview(page.encode("utf-8"))
+    try:
+        while rest:
+            rest = rest[os.write(sys.stdout.fileno(), rest):]
+    except BrokenPipeError:  # the reader had enough
+        pass
+    except OSError as error:
+        print(f"error: {name}: cannot write: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--title", default="Attention kernels, measured")
+    parser.add_argument("--to", default="standard output", help="what standard output is, for messages")
     options = parser.parse_args()
     model = json.load(sys.stdin)
     make_whole(model)
@@ -253,7 +269,7 @@ def main():
         history=history(measured, model["runs"]),
         peers=peers(latest), css=markupsafe.Markup((HERE / "page.css").read_text(encoding="utf-8")),
         js=markupsafe.Markup((HERE / "page.js").read_text(encoding="utf-8")))
-    sys.stdout.buffer.write(page.encode("utf-8"))
+    deliver(page, options.to)
 
 
 main()
