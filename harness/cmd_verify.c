@@ -111,6 +111,10 @@ static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboa
         if (board->scores[k].runnable)
             loop.runnable[loop.kernels++] = k;
     loop.items = suite->count * loop.kernels;
+    for (size_t item = 0; item < loop.items; item++) {
+        Score *s = &board->scores[loop.runnable[item % loop.kernels]];
+        s->due += suite_concerns(&suite->at[item / loop.kernels], s->kernel);
+    }
     const IsolateJob job = {
         .items = loop.items,
         .group = loop.kernels,

@@ -73,6 +73,21 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
         fprintf(board->notes, "FAIL %s: more follow, which are counted but not printed\n", s->kernel->name);
 }
 
+/* Was the run stopped before the kernel was through? It has then passed nothing. */
+static bool unfinished(const Score *s)
+{
+    return total(s->ran) + s->skipped < s->due;
+}
+
+static void unfinished_cell(RenderTable *t, const Score *s)
+{
+    const size_t judged = total(s->ran) + s->skipped;
+    if (judged == 0)
+        render_cell(t, STYLE_DIM, "not reached");
+    else
+        render_cell(t, STYLE_WARN, "%s after %zu of %zu cases", cli_interrupted ? "interrupted" : "stopped", judged, s->due);
+}
+
 static void fraction(RenderTable *t, size_t passed, size_t ran)
 {
     if (ran)
@@ -101,6 +116,8 @@ static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
                                              : "control");
     if (failures(s))
         render_cell(t, STYLE_BAD, "FAIL");
+    else if (unfinished(s))
+        unfinished_cell(t, s);
     else if (!ran)
         render_cell(t, STYLE_DIM, "skip: %s", s->why);
     else if (s->skipped)
@@ -114,22 +131,27 @@ int scoreboard_finish(const Scoreboard *board)
     static const char *const headings[] = {"kernel", "needs", "cases", "exact", "special", "eta", "z", "guard", "bitwise", "verdict"};
     enum { COLUMNS = sizeof headings / sizeof *headings };
     RenderTable *t = render_table(COLUMNS);
-    size_t passed = 0, failed = 0, skipped = 0, crashed = 0;
+    size_t passed = 0, failed = 0, skipped = 0, crashed = 0, open = 0;
     for (size_t c = 0; c < COLUMNS; c++)
         render_column(t, c, headings[c], c >= 2 && c <= 6);
     for (size_t k = 0; k < board->count; k++) {
         const Score *s = &board->scores[k];
         kernel_row(t, board, s);
         failed += failures(s) > 0;
-        passed += failures(s) == 0 && total(s->ran) > 0;
-        skipped += failures(s) == 0 && total(s->ran) == 0;
+        const bool cut = failures(s) == 0 && unfinished(s);
+        open += cut;
+        passed += !cut && failures(s) == 0 && total(s->ran) > 0;
+        skipped += !cut && failures(s) == 0 && total(s->ran) == 0;
         crashed += s->caught[JUDGE_CRASH];
     }
     int code = EXIT_OK;
     if (!board->records || board->cli->format_file)
         code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
     render_table_free(t);
-    fprintf(board->notes, "%zu passed, %zu failed, %zu skipped\n", passed, failed, skipped);
+    fprintf(board->notes, "%zu passed, %zu failed, %zu skipped", passed, failed, skipped);
+    if (open)
+        fprintf(board->notes, ", %zu not finished", open);
+    fputc('\n', board->notes);
     return code != EXIT_OK ? code : crashed ? EXIT_CRASHED : failed ? EXIT_DISAGREE : passed ? EXIT_OK : EXIT_NOTHING;
 }
 
@@ -137,7 +159,7 @@ int scoreboard_finish_mutants(const Scoreboard *board)
 {
     RenderTable *t = render_table(4);
     static const char *const headings[] = {"mutant", "what is broken", "killed by", "verdict"};
-    size_t killed = 0, wrong = 0, controls = 0, failing = 0;
+    size_t killed = 0, wrong = 0, controls = 0, failing = 0, open = 0;
     for (size_t c = 0; c < 4; c++)
         render_column(t, c, headings[c], false);
     for (size_t k = 0; k < board->count; k++) {
@@ -148,14 +170,19 @@ int scoreboard_finish_mutants(const Scoreboard *board)
             if (s->caught[judge] && used < sizeof by)
                 used += (size_t)snprintf(by + used, sizeof by - used, "%s%s %zu", used ? ", " : "", verify_judge_name((VerifyJudge)judge),
                                          s->caught[judge]);
-        const bool base = s->kernel->summary[0] == '\0', right = (failures(s) == 0) == base && total(s->ran) > 0;
+        const bool cut = failures(s) == 0 && unfinished(s);
+        const bool base = s->kernel->summary[0] == '\0', right = (failures(s) == 0) == base && total(s->ran) > 0 && !cut;
         render_row(t);
         render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
         render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : s->kernel->summary);
         render_cell(t, STYLE_PLAIN, "%s", used ? by : "-");
-        render_cell(t, right ? STYLE_GOOD : STYLE_BAD, "%s", base ? (right ? "passes" : "FAILS") : right ? "killed" : "SURVIVED");
+        if (cut)
+            unfinished_cell(t, s);
+        else
+            render_cell(t, right ? STYLE_GOOD : STYLE_BAD, "%s", base ? (right ? "passes" : "FAILS") : right ? "killed" : "SURVIVED");
         controls += base;
-        failing += base && !right;
+        failing += base && !right && !cut;
+        open += cut;
         killed += !base && right;
         wrong += !right;
     }
@@ -163,7 +190,9 @@ int scoreboard_finish_mutants(const Scoreboard *board)
     if (!board->records || board->cli->format_file)
         code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
     render_table_free(t);
-    fprintf(board->notes, "%zu of %zu mutants killed, control %s\n", killed, board->count - controls,
-            failing ? "FAILS" : "passes");
+    fprintf(board->notes, "%zu of %zu mutants killed, control %s", killed, board->count - controls, failing ? "FAILS" : open ? "not known" : "passes");
+    if (open)
+        fprintf(board->notes, ", %zu not finished", open);
+    fputc('\n', board->notes);
     return code != EXIT_OK ? code : wrong ? EXIT_DISAGREE : EXIT_OK;
 }

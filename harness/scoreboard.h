@@ -11,6 +11,7 @@
 typedef struct Score {
     const AttnKernel *kernel;
     size_t passed[3], ran[3];    /* by JobKind                                  */
+    size_t due;                  /* jobs that were begun for it: all of them are judged, unless the run was stopped */
     size_t skipped;              /* jobs that the kernel does not take          */
     size_t caught[JUDGE_COUNT];  /* failures by the judge that saw them first   */
     double eta, z;               /* worst of the cases                          */

@@ -48,6 +48,24 @@ tail -n 1 "$file" | grep -q '"t":"end".*"exit":130' || fail 'Ctrl-C: the file do
 [ "$(cases "$file")" -lt 96 ] || fail 'Ctrl-C: came too late to test anything'
 readable || fail 'Ctrl-C: results cannot read the file'
 
+# Ctrl-C in verify: nothing that was not run through has passed, and what was not reached has not been skipped for a reason of its own. One
+# worker goes from case to case and on each from kernel to kernel, so no kernel is through before the last case.
+env --default-signal=INT "$program" verify --suite full -j 1 -k naive_f32,linear_f32 -o jsonl:verified >out 2>err &
+pid=$!
+tries=0
+until grep -q '"t":"verify"' verified.partial 2>/dev/null || [ $tries -ge 100 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -INT $pid
+wait $pid
+code=$?
+[ $code -eq 130 ] || fail "verify, Ctrl-C: exit code $code, expected 130"
+grep -q '^naive_f32 .* interrupted after [1-9][0-9]* of [0-9]* cases' out || fail 'verify, Ctrl-C: does not say how far naive_f32 came'
+grep -q '^linear_f32 .* not reached' out || fail 'verify, Ctrl-C: does not say that linear_f32 was not reached'
+grep -q '^0 passed, 0 failed, 0 skipped, [2-9] not finished$' out || fail 'verify, Ctrl-C: counts what was not finished'
+grep -q 'no case here is for it' out && fail 'verify, Ctrl-C: gives a reason that is none'
+
 # kill -9: no end, but every line that is there is whole; the reader says so.
 rm -rf results
 "$program" bench -k naive_f32,flash_f32 -s "$shapes" --budget 100ms >out 2>err &
