@@ -47,6 +47,7 @@ typedef struct RegressPair {
     size_t trials, flagged;
     bool measured, again;            /* has samples; was measured a second time        */
     bool crashed;                    /* in a launch                                    */
+    bool interrupted;                /* Ctrl-C came before it was decided: why[] says how far it was */
     bool controls;                   /* both hold                                      */
     Verdict first, verdict;          /* before and after the second measurement        */
     char why[300];                   /* why it is not measured or inconclusive         */
@@ -72,21 +73,22 @@ typedef struct Regress {
     InsnMethod method;
     char no_insn[300];       /* why nothing was counted                             */
     Waivers waivers;
-    bool controls_checked;
+    bool interrupted;        /* partial: what was decided before Ctrl-C, and what was not */
 } Regress;
 
 /* Open the packs and list what both can run. EXIT_OK, EXIT_NOTHING (with the reason printed), EXIT_USAGE. */
 int regress_open(Regress *regress, const RegressOptions *options, const Cli *cli);
-/* Verify, count, measure, judge. EXIT_OK: all was done; EXIT_INTERRUPTED; EXIT_NOTHING: a launch failed, and why is printed. */
+/* Verify, count, measure, judge. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written; EXIT_NOTHING:
+ * a launch failed, and why is printed. */
 int regress_run(Regress *regress, const Cli *cli);
 /* The exit code that the findings amount to. */
 int regress_code(const Regress *regress);
 void regress_close(Regress *regress);
 
-/* Shown and written. */
-void regress_print(const Regress *regress, const Cli *cli);
-bool regress_write_markdown(const Regress *regress, const char *path, char *error, size_t error_size);
-bool regress_write_junit(const Regress *regress, const char *path, char *error, size_t error_size);
+/* Shown and written. A failed write to `to` shows in ferror(to); false: error[] says what else failed. */
+void regress_print(const Regress *regress, const Cli *cli, FILE *to);
+void regress_write_markdown(const Regress *regress, FILE *to);
+void regress_write_junit(const Regress *regress, FILE *to);
 bool regress_write_records(const Regress *regress, FILE *to, int code, char *error, size_t error_size);
 
 #endif

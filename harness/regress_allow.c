@@ -120,12 +120,17 @@ void waivers_free(Waivers *list)
     *list = (Waivers){0};
 }
 
+bool waiver_names(const Waiver *w, const char *shape, const char *kernel)
+{
+    return fnmatch(w->shape, shape, 0) == 0 && fnmatch(w->kernel, kernel, 0) == 0;
+}
+
 const Waiver *waivers_find(const Waivers *list, const char *shape, const char *kernel, double ratio, int today, const Waiver **expired)
 {
     *expired = NULL;
     for (size_t i = 0; i < list->count; i++) {
         const Waiver *w = &list->at[i];
-        if (fnmatch(w->shape, shape, 0) != 0 || fnmatch(w->kernel, kernel, 0) != 0 || !(ratio <= 1 + w->most))
+        if (!waiver_names(w, shape, kernel) || !(ratio <= 1 + w->most))
             continue;
         if (w->until >= today)
             return w;

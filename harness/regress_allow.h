@@ -31,6 +31,9 @@ void waivers_free(Waivers *list);
 /* The waiver that covers a ratio (1.06: 6 % more) on the day `today` (yyyymmdd), or NULL. *expired: one that would have, or NULL. */
 const Waiver *waivers_find(const Waivers *list, const char *shape, const char *kernel, double ratio, int today, const Waiver **expired);
 
+/* Do its globs take in this case of this kernel? */
+bool waiver_names(const Waiver *waiver, const char *shape, const char *kernel);
+
 int waivers_today(void);
 
 #endif

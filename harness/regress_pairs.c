@@ -165,6 +165,22 @@ static int open_pack(Pack *pack, const char *option, const char *path)
     return EXIT_NOTHING;
 }
 
+/* A waiver that names nothing here covers nothing: mistyped, or of another suite. */
+static void note_idle_waivers(const Regress *r)
+{
+    for (size_t w = 0; w < r->waivers.count; w++) {
+        const Waiver *waiver = &r->waivers.at[w];
+        bool used = false;
+        for (size_t i = 0; i < r->pair_count && !used; i++)
+            used = waiver_names(waiver, r->pairs[i].pair.shape, r->pairs[i].pair.kernel);
+        for (size_t i = 0; i < r->count_count && !used; i++)
+            used = waiver_names(waiver, r->counts[i].pair.shape, r->counts[i].pair.kernel);
+        if (!used)
+            render_note("%s: the waiver of line %zu (%s %s) names nothing that is compared here", r->options->allow, waiver->line,
+                        waiver->shape, waiver->kernel);
+    }
+}
+
 int regress_open(Regress *r, const RegressOptions *options, const Cli *cli)
 {
     char error[1200];
@@ -183,7 +199,10 @@ int regress_open(Regress *r, const RegressOptions *options, const Cli *cli)
     if (!r->alike)
         render_note("base is built by %s %s, head by %s %s: instruction counts are shown and fail nothing", r->base.v1->compiler,
                     r->base.v1->flags, r->head.v1->compiler, r->head.v1->flags);
-    return list_pairs(r, cli);
+    code = list_pairs(r, cli);
+    if (code == EXIT_OK)
+        note_idle_waivers(r);
+    return code;
 }
 
 void regress_close(Regress *r)

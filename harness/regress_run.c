@@ -40,7 +40,10 @@ static void verify_all(Regress *r)
     for (size_t i = 0; i < r->pair_count && !cli_interrupted; i++) {
         RegressPair *p = &r->pairs[i];
         progress(i, r->pair_count, "verifying", &p->pair);
-        p->verify = verify(r, &p->pair);
+        const VerifyResult result = verify(r, &p->pair);
+        if (cli_interrupted && result.status != VERIFY_PASS) /* its child was stopped */
+            return;
+        p->verify = result;
         if (p->verify.status != VERIFY_PASS)
             snprintf(p->why, sizeof p->why, "the head %s: %s", p->verify.status == VERIFY_CRASH ? "crashes" : "is wrong", p->verify.why);
     }
@@ -132,7 +135,7 @@ static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
     free(pass.which);
     free(pass.pairs);
     render_progress_end();
-    if (cli_interrupted)
+    if (cli_interrupted && (!ok || pass.launch < launches))
         return EXIT_INTERRUPTED;
     if (!ok)
         render_error("a launch failed: %s", error);
@@ -220,6 +223,38 @@ static void waive(Regress *r)
     }
 }
 
+/* After Ctrl-C a verdict stands where it needed no second measurement; counted instructions stand always. Launches of a first measurement
+ * that was cut short decide nothing, for the threshold and the verdicts belong to all of them. `decided`: the first measurement was judged. */
+static int part_of(Regress *r, bool decided)
+{
+    r->interrupted = true;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        RegressPair *p = &r->pairs[i];
+        if (p->crashed || p->verify.status != VERIFY_PASS || (decided ? !p->again : p->why[0] != '\0'))
+            continue;
+        p->interrupted = true;
+        p->verdict = VERDICT_INCONCLUSIVE;
+        if (decided)
+            snprintf(p->why, sizeof p->why, "interrupted before it was confirmed; at first: %s", verdict_name(p->first));
+        else if (p->head.launches > 0)
+            snprintf(p->why, sizeof p->why, "interrupted after %zu of %zu launches", p->head.launches, r->options->launches);
+        else
+            snprintf(p->why, sizeof p->why, "interrupted before it was measured");
+        p->measured = decided;
+        judge_clear(&p->head);
+        judge_clear(&p->copy);
+        judge_clear(&p->planted);
+    }
+    for (size_t i = 0; i < r->count_count; i++)
+        if (!r->counts[i].counted && r->options->insn && r->method != INSN_NONE)
+            snprintf(r->counts[i].why, sizeof r->counts[i].why, "interrupted before it was counted");
+    if (r->options->insn && r->method == INSN_NONE && !r->no_insn[0])
+        snprintf(r->no_insn, sizeof r->no_insn, "interrupted");
+    if (decided)
+        waive(r);
+    return EXIT_INTERRUPTED;
+}
+
 int regress_run(Regress *r, const Cli *cli)
 {
     (void)cli;
@@ -228,13 +263,19 @@ int regress_run(Regress *r, const Cli *cli)
     if (o->insn && !cli_interrupted)
         count_all(r);
     render_progress_end();
-    if (cli_interrupted || !o->time)
-        return cli_interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+    if (cli_interrupted)
+        return part_of(r, false);
+    if (!o->time)
+        return EXIT_OK;
     int code = measure(r, false, 1, o->launches);
     bool judged = code == EXIT_OK && judge(r, false);
+    if (code == EXIT_INTERRUPTED)
+        return part_of(r, false);
     if (judged && o->confirm && doubtful(r) > 0) {
         code = measure(r, true, 1000, REGRESS_CONFIRM * o->launches);
         judged = code == EXIT_OK && judge(r, true);
+        if (code == EXIT_INTERRUPTED)
+            return part_of(r, true);
     }
     if (judged)
         waive(r);
@@ -248,6 +289,8 @@ int regress_run(Regress *r, const Cli *cli)
 int regress_code(const Regress *r)
 {
     bool slower = false, crashed = false, unknown = false, anything = false;
+    if (r->interrupted)
+        return EXIT_INTERRUPTED;
     for (size_t i = 0; i < r->pair_count; i++) {
         const RegressPair *p = &r->pairs[i];
         crashed |= p->crashed || p->verify.status == VERIFY_CRASH;

@@ -6,7 +6,6 @@
 
 #include "harness/regress.h"
 #include "harness/render.h"
-#include "harness/whole.h"
 
 enum { CASE, KERNEL, RATIO, CI, LAUNCHES, VERDICT, NOTE, COLUMNS };
 
@@ -28,7 +27,7 @@ static void summarise(const Regress *r, char *text, size_t size)
         counted += r->counts[i].counted;
         more += r->counts[i].fails;
     }
-    size_t n = 0;
+    size_t n = r->interrupted ? (size_t)snprintf(text, size, "partial: interrupted; ") : 0;
     if (r->options->time)
         n += (size_t)snprintf(text + n, size - n, "time: %zu slower, %zu faster, %zu same, %zu inconclusive", verdicts[VERDICT_SLOWER],
                               verdicts[VERDICT_FASTER], verdicts[VERDICT_SAME], verdicts[VERDICT_INCONCLUSIVE] + unmeasured);
@@ -64,12 +63,21 @@ static bool controls(const Regress *r, char *text, size_t size)
     return true;
 }
 
+/* 20261231 as 2026-12-31. */
+static const char *date(int yyyymmdd, char *text, size_t size)
+{
+    snprintf(text, size, "%04d-%02d-%02d", yyyymmdd / 10000, yyyymmdd / 100 % 100, yyyymmdd % 100);
+    return text;
+}
+
 static void waiver_note(RenderTable *table, const Waiver *waiver, const Waiver *expired, const char *otherwise)
 {
+    char day[40];
     if (waiver)
-        render_cell(table, STYLE_WARN, "waived until %d: %s", waiver->until, waiver->reason);
+        render_cell(table, STYLE_WARN, "waived until %s: %s", date(waiver->until, day, sizeof day), waiver->reason);
     else if (expired)
-        render_cell(table, STYLE_BAD, "the waiver of line %zu ended %d: %s", expired->line, expired->until, expired->reason);
+        render_cell(table, STYLE_BAD, "the waiver of line %zu ended %s: %s", expired->line, date(expired->until, day, sizeof day),
+                    expired->reason);
     else
         render_cell(table, STYLE_DIM, "%s", otherwise);
 }
@@ -86,14 +94,15 @@ static void add_pair(RenderTable *table, const RegressPair *p)
             render_cell(table, STYLE_DIM, "-");
         const bool bad = p->crashed || p->verify.status != VERIFY_PASS;
         const bool crash = p->crashed || p->verify.status == VERIFY_CRASH;
-        render_cell(table, bad ? STYLE_BAD : STYLE_WARN, "%s", crash ? "CRASH" : bad ? "WRONG" : "inconclusive");
+        render_cell(table, bad ? STYLE_BAD : STYLE_WARN, "%s", crash ? "CRASH" : bad ? "WRONG" : p->interrupted ? "interrupted" : "inconclusive");
         render_cell(table, STYLE_PLAIN, "%s", p->why[0] ? p->why : "not measured");
         return;
     }
     render_cell(table, STYLE_PLAIN, "%.3f", p->found.ratio.median);
     render_cell(table, STYLE_PLAIN, "[%.3f, %.3f]", p->found.ratio.lo, p->found.ratio.hi);
     render_cell(table, STYLE_PLAIN, "%zu/%zu", p->found.ratio.median >= 1 ? p->found.above : p->found.below, p->found.launches);
-    render_cell(table, styles[p->verdict], "%s", p->verdict == VERDICT_SLOWER ? "SLOWER" : verdict_name(p->verdict));
+    render_cell(table, styles[p->verdict], "%s",
+                p->interrupted ? "interrupted" : p->verdict == VERDICT_SLOWER ? "SLOWER" : verdict_name(p->verdict));
     if (p->verdict == VERDICT_INCONCLUSIVE && p->why[0])
         snprintf(note, sizeof note, "%s", p->why);
     else
@@ -143,7 +152,7 @@ static RenderTable *make_table(const Regress *r, bool all)
     return table;
 }
 
-void regress_print(const Regress *r, const Cli *cli)
+void regress_print(const Regress *r, const Cli *cli, FILE *to)
 {
     char text[1200];
     const bool plain = strcmp(cli->format, "table") == 0;
@@ -151,7 +160,7 @@ void regress_print(const Regress *r, const Cli *cli)
     if (plain && !cli->format_file && !cli->quiet)
         printf("base %s (%s, %s)\nhead %s (%s, %s)\n", r->options->base, r->base.v1->commit, r->base.v1->compiler, r->options->head,
                r->head.v1->commit, r->head.v1->compiler);
-    cli_print_table(cli, table);
+    cli_print_to(cli, table, to);
     render_table_free(table);
     if (!plain || cli->format_file)
         return;
@@ -161,22 +170,19 @@ void regress_print(const Regress *r, const Cli *cli)
     printf("%s\n", text);
 }
 
-bool regress_write_markdown(const Regress *r, const char *path, char *error, size_t error_size)
+void regress_write_markdown(const Regress *r, FILE *to)
 {
-    Whole whole;
     char text[1200];
-    if (!whole_open(&whole, path, error, error_size))
-        return false;
     static const char *const titles[] = {"nothing slower", "SLOWER", "", "inconclusive", "nothing compared", "a kernel crashed"};
     const int code = regress_code(r);
-    fprintf(whole.file, "### Kernels: %s\n\nBase `%s`, head `%s`, %s.\n\n", titles[code >= 0 && code <= 5 ? code : 4], r->base.v1->commit,
-            r->head.v1->commit, r->head.v1->compiler);
+    fprintf(to, "### Kernels: %s\n\nBase `%s`, head `%s`, %s.\n\n",
+            r->interrupted ? "interrupted, a part" : titles[code >= 0 && code <= 5 ? code : 4], r->base.v1->commit, r->head.v1->commit,
+            r->head.v1->compiler);
     RenderTable *table = make_table(r, false);
-    render_table_markdown(table, whole.file);
+    render_table_markdown(table, to);
     render_table_free(table);
     if (controls(r, text, sizeof text))
-        fprintf(whole.file, "\n%s.\n", text);
+        fprintf(to, "\n%s.\n", text);
     summarise(r, text, sizeof text);
-    fprintf(whole.file, "\n%s.\n", text);
-    return whole_close(&whole, true, error, error_size);
+    fprintf(to, "\n%s.\n", text);
 }

@@ -66,9 +66,13 @@ check 2 'until=2026-02-40' --base "$pack" --head "$pack" --allow "$work/allow"
 # The same pack twice: same, 0.
 few='-k blocked_f32,flash_f32 -s b1_h1_q32_k64_d32 --gate time'
 # shellcheck disable=SC2086  # options on purpose, here and below
-if decide 0 --base "$pack" --head "$pack" $few --junit "$work/j.xml" --md "$work/m.md" --jsonl "$work/r.jsonl"; then
+printf '* blocked_f32 +5%% until=9999-12-31 named\nb1_* flash_f33 +5%% until=9999-12-31 mistyped\n' >"$work/allow"
+# shellcheck disable=SC2086
+if decide 0 --base "$pack" --head "$pack" $few --allow "$work/allow" --junit "$work/j.xml" --md "$work/m.md" --jsonl "$work/r.jsonl"; then
     has out '2 same, 0 inconclusive'
     has out 'controls hold in 2 of 2'
+    has err 'note: .*allow: the waiver of line 2 (b1_\* flash_f33) names nothing that is compared here'
+    lacks err 'waiver of line 1 '
     has j.xml 'failures="0" skipped="0"'
     has m.md '### Kernels: nothing slower'
     [ "$(grep -c '"t":"regress".*"verdict":"same"' "$work/r.jsonl")" = 2 ] || fail "two records that say same"
@@ -97,7 +101,7 @@ if decide 1 --base "$pack" --head "$slowed" $few --junit "$work/j.xml" --md "$wo
 fi
 echo '* blocked_f32 +200% until=9999-12-31 known' >"$work/allow"
 # shellcheck disable=SC2086
-if decide 0 --base "$pack" --head "$slowed" $few --allow "$work/allow"; then has out 'waived until 99991231: known'; fi
+if decide 0 --base "$pack" --head "$slowed" $few --allow "$work/allow"; then has out 'waived until 9999-12-31: known'; fi
 
 # The gate without a clock; skipped where nothing counts instructions.
 only='-k blocked_f32 --gate insn'
@@ -111,10 +115,10 @@ else
     # shellcheck disable=SC2086
     check 0 ': 0 of [0-9]* cases fail' --base "$slowed" --head "$slowed" $only
     # shellcheck disable=SC2086
-    check 0 'waived until 99991231: known' --base "$pack" --head "$slowed" $only --allow "$work/allow"
+    check 0 'waived until 9999-12-31: known' --base "$pack" --head "$slowed" $only --allow "$work/allow"
     echo '* blocked_f32 +200% until=2020-12-31 known' >"$work/allow"
     # shellcheck disable=SC2086
-    check 1 'the waiver of line 1 ended 20201231' --base "$pack" --head "$slowed" $only --allow "$work/allow"
+    check 1 'the waiver of line 1 ended 2020-12-31' --base "$pack" --head "$slowed" $only --allow "$work/allow"
 fi
 
 # Each way to count, where it can be had: the same kernels count the same, and more is seen.
@@ -129,15 +133,33 @@ for counter in perf ptrace valgrind; do
     fi
 done
 
-# Ctrl-C: 130, and no child is left behind.
-"$program" regress --base "$pack" --head "$pack" -k blocked_f32 -s b1_h1_q32_k64_d32 --gate time --launches 40 \
-    >"$work/out" 2>"$work/err" </dev/null &
+# Ctrl-C: 130, and what was finished is kept, marked as a part: instructions were counted, and with 40 launches nothing was decided.
+rm -f "$work/r.jsonl" "$work/j.xml" "$work/m.md"
+"$program" regress --base "$pack" --head "$slowed" -k blocked_f32 -s b1_h1_q32_k64_d32 --launches 40 --jsonl "$work/r.jsonl" \
+    --junit "$work/j.xml" --md "$work/m.md" >"$work/out" 2>"$work/err" </dev/null &
 child=$!
-sleep 3
+sleep 5
 kill -INT "$child" # a background job of a script ignores it unless the program asks for it, as this one does
 got=0
 wait "$child" || got=$?
 [ "$got" -eq 130 ] || fail "Ctrl-C: exit code $got, expected 130"
+has out 'blocked_f32 .* interrupted .*interrupted \(after [0-9]* of 40 launches\|before it was measured\)'
+has out '^partial: interrupted; time: 0 slower'
+has m.md '### Kernels: interrupted, a part'
+has j.xml 'partial: interrupted'
+has r.jsonl '"t":"regress".*"verdict":"inconclusive".*"why":"interrupted'
+has r.jsonl '"t":"end".*"exit":130'
+grep -q 'instructions not counted' "$work/out" || has out 'blocked_f32 .* MORE'
+
+# An output that cannot be written is found before anything is measured, and no other is touched; two cannot share a file.
+echo old >"$work/m.md"
+check 2 'no/such/r.jsonl: cannot write' --base "$pack" --head "$pack" -k blocked_f32 --launches 40 --md "$work/m.md" --jsonl "$work/no/such/r.jsonl"
+[ "$(cat "$work/m.md")" = old ] || fail 'an output beside a bad one was replaced'
+check 2 'two outputs go to' --base "$pack" --head "$pack" -k blocked_f32 --md "$work/m.md" --junit "$work/m.md"
+if [ -e /dev/full ]; then
+    check 2 'No space left on device' --base "$pack" --head "$pack" -k blocked_f32 --gate insn --jsonl /dev/full --md "$work/m.md"
+    has m.md '### Kernels'
+fi
 
 # A machine tells what it can.
 "$program" selftest --quick --pack "$pack" >"$work/out" 2>"$work/err" </dev/null
