@@ -245,7 +245,9 @@ check 'regress: a commit may be named' has "$out" "regress --base $tree/build-re
 zoo regress old
 check 'regress: a commit without packs: 4' [ "$status" = 4 ]
 check 'regress: a commit without packs: why' has "$err" 'commit old has no kernel pack'
+: >"$calls"
 zoo regress nonsense
+check 'regress: no such commit: said before anything is built' lacks "$(cat "$calls")" ninja
 check 'regress: no such commit: 4' [ "$status" = 4 ]
 check 'regress: no such commit: why' has "$err" "there is no commit 'nonsense'"
 zoo regress --base a.so --head b.so
