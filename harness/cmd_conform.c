@@ -95,7 +95,7 @@ static bool find_cases(const char *directory, int depth, Paths *paths)
 
 /* ---- One case -------------------------------------------------------------------------------------------------------------------- */
 
-typedef enum Outcome { PASSED, FAILED, SKIPPED } Outcome;
+typedef enum Outcome { PASSED, FAILED, SKIPPED, UNREADABLE } Outcome; /* the last: no fault of a kernel; shown and counted as failed */
 
 /* The output of one kernel judged; false: why[] says what disagrees. */
 static bool run_kernel(const AttnKernel *kernel, size_t threads, const Folder *folder, FolderCall *call, double *worst, char *why, size_t size)
@@ -134,7 +134,7 @@ typedef struct Loop {
     size_t ran, wrong, crashed;
     double worst;
     char first[1400], refused[1400], converted[64];
-    size_t counts[3], crashes;
+    size_t counts[3], crashes, unreadable; /* unreadable: of those that failed */
     RenderTable *table;           /* NULL: lines as they come */
 } Loop;
 
@@ -153,12 +153,12 @@ static void load(Loop *loop, size_t index)
     folder_release(&loop->call);
     folder_free(&loop->folder);
     loop->loaded = index + 1;
-    loop->state = FAILED;
+    loop->state = UNREADABLE;
     if (!folder_read(loop->paths->at[index], &loop->folder, loop->said, sizeof loop->said))
         return;
-    if (folder_bind(&loop->folder, &loop->call, loop->said, sizeof loop->said) &&
-        folder_judge_present(&loop->folder, &loop->call, loop->said, sizeof loop->said))
-        loop->state = PASSED;
+    if (!folder_bind(&loop->folder, &loop->call, loop->said, sizeof loop->said))
+        return;
+    loop->state = folder_judge_present(&loop->folder, &loop->call, loop->said, sizeof loop->said) ? PASSED : FAILED;
 }
 
 static void work(void *context, size_t item, void *result)
@@ -198,6 +198,8 @@ static const char *base_of(const char *path)
 static void print_case(Loop *loop, const char *path, Outcome outcome, const char *say)
 {
     static const struct { const char *word; RenderStyle style; } looks[] = {{"pass", STYLE_GOOD}, {"FAIL", STYLE_BAD}, {"skip", STYLE_WARN}};
+    loop->unreadable += outcome == UNREADABLE;
+    outcome = outcome == UNREADABLE ? FAILED : outcome;
     loop->counts[outcome]++;
     if (loop->table) {
         render_row(loop->table);
@@ -287,6 +289,11 @@ static int run_cases(Loop *loop)
     }
     if (code != EXIT_OK)
         return code;
+    if (loop->unreadable > 0 && !(cli_interrupted && !whole)) {
+        render_error("%zu of %zu cases cannot be read, or hold what no case may; their lines say why", loop->unreadable,
+                     loop->paths->count);
+        return EXIT_USAGE;
+    }
     code = loop->crashes ? EXIT_CRASHED : loop->counts[FAILED] ? EXIT_DISAGREE : loop->counts[PASSED] ? EXIT_OK : EXIT_NOTHING;
     return cli_interrupted && !whole ? EXIT_INTERRUPTED : code;
 }
