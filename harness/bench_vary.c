@@ -371,7 +371,7 @@ static int code_of(const VaryRun *v)
 
 RenderTable *vary_table(const Vary *vary, bool with_case)
 {
-    static const char *const threads[] = {"kernel", "threads", "units", "median", "GFLOP/s", "speed-up", "±CI99", "efficiency", "slowest", "note"},
+    static const char *const threads[] = {"kernel", "threads", "work units", "median", "GFLOP/s", "speed-up", "±CI99", "efficiency", "slowest/mean", "note"},
                       *const data[] = {"kernel", "data", "median", "GFLOP/s", "of normal", "±CI99", "note"};
     const size_t columns = vary->by_threads ? sizeof threads / sizeof *threads : sizeof data / sizeof *data;
     RenderTable *table = render_table(columns + with_case);

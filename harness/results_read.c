@@ -325,10 +325,13 @@ static bool add_record(Results *results, json_t *record, const char *path, size_
         const json_t *kept = json_array_get(run->records, (size_t)number_of(before, "at"));
         ok = json_equal(kept, record);
         results->repeated += ok;
+        int named = (int)strlen(place); /* without the parts that this type of record has not */
+        while (named > 0 && place[named - 1] == ' ')
+            named--;
         if (!ok)
             snprintf(error, error_size,
-                     "%s:%zu: another '%s' of run %s than in %s:%lld; records are never edited, so one of the two is damaged", path, line,
-                     place, run->id, json_string_value(json_array_get(results->paths, (size_t)number_of(before, "file"))),
+                     "%s:%zu: another '%.*s' of run %s than in %s:%lld; records are never edited, so one of the two is damaged", path, line,
+                     named, place, run->id, json_string_value(json_array_get(results->paths, (size_t)number_of(before, "file"))),
                      number_of(before, "line"));
     } else {
         ok = json_array_append(run->records, record) == 0 &&

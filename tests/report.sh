@@ -215,6 +215,27 @@ for whom in program group; do
 done
 
 "$program" report -o html:sparse.html sparse.jsonl 2>err || fail 'report of records that say little'
+# A kernel looks the same in both rooflines, also where one of them lacks the kernel before it.
+python3=python3
+"$python3" -c 'import matplotlib' 2>/dev/null || python3=/usr/bin/python3
+"$python3" - "$source/harness/report" 2>err <<'END' || fail 'rooflines: a kernel changes its marker from one to the other'
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import matplotlib.axes
+import plots
+looks, plot = [], matplotlib.axes.Axes.plot
+def note(axes, *data, **how):
+    looks.append((how["label"], how["marker"], how["color"])) if "marker" in how else None
+    return plot(axes, *data, **how)
+matplotlib.axes.Axes.plot = note
+point = {"isa": "avx2", "flop": 2e6, "flops": 1e9, "bytes": 1e5, "exp": 1e4}
+points = [{**point, "kernel": "first", "exp": 0}, {**point, "kernel": "second"}]
+for which in "bytes", "exp":
+    plots.roofline(points, {"f32.avx2": 1e11, "bw.l1": 1e11, "exp.f32.avx2": 1e9}, which)
+assert len(looks) == 3 and len(set(looks)) == 2, looks
+END
+
 status=0
 for page in whole builds committed; do
     [ -z "$pictures" ] || mkdir -p "$pictures/$page"

@@ -108,6 +108,8 @@ cmp -s all.jsonl again.jsonl || fail 'merge of a merge changes it'
 sed 's/"med":[0-9.e-]*/"med":1/' one.jsonl >edited.jsonl
 check 2 "another 'bench c1 naive_f32' of run" results merge one.jsonl edited.jsonl -o jsonl:bad.jsonl
 [ ! -e bad.jsonl ] || fail 'merge of a contradiction leaves a file'
+sed '/"t":"host"/s/"mkey":"[^"]*"/"mkey":"elsewhere"/' one.jsonl >edited.jsonl
+check 2 "another 'host' of run" results merge one.jsonl edited.jsonl -o jsonl:bad.jsonl
 grep -v '"t":"case"' one.jsonl >caseless.jsonl
 check 2 'names case .c1., which is not there' results check caseless.jsonl
 sed '/"kernel":"fast2"/d' one.jsonl >fewer.jsonl

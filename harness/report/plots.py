@@ -117,7 +117,8 @@ def styles(points):
 
 def roofline(points, peaks, which):
     """Rate over intensity. which: "bytes" with the bandwidths of the caches as slopes, "exp" with the exponentials as slopes. peaks of the
-    machine, 1/s, for the number of threads that the points have."""
+    machine, 1/s, for the number of threads that the points have. A kernel looks the same in both pictures of the same points."""
+    look = styles(points)
     points = [p for p in points if p[which] and p["flop"] and p["flops"]]
     fma = sorted((rate, name.split(".")[1]) for name, rate in peaks.items() if name.startswith("f32.") and rate)
     if which == "bytes":
@@ -150,9 +151,10 @@ def roofline(points, peaks, which):
         axes.plot([start, high], [rate * 1e-9] * 2, color=color(name), linewidth=1.2, zorder=1)
         axes.annotate(f"{name} {rate * 1e-9:.0f}", (high, rate * 1e-9), color=color(name), fontsize=8, ha="right", va="bottom",
                       xytext=(0, 1), textcoords="offset points")
-    look = styles(points)
     for kernel, (shade, marker) in look.items():
         mine = [p for p in points if p["kernel"] == kernel]
+        if not mine:
+            continue
         axes.plot([p["flop"] / p[which] for p in mine], [p["flops"] * 1e-9 for p in mine], linestyle="none", marker=marker, markersize=4.5,
                   color=shade, alpha=0.85, label=kernel, zorder=3)
     axes.set_xscale("log")
