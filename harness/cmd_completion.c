@@ -16,24 +16,45 @@ static const char usage[] =
 
 /* Words after an option, the same in all three. */
 #define WORDS_OF_VALUES                                                                                                                      \
-    "        -k|--kernel|--kernels|--baseline) attnzoo list kernels -o csv 2>/dev/null | sed '1d;s/,.*//' ;;\n"                              \
-    "        -s|--shape|--shapes) attnzoo list presets -o csv 2>/dev/null | sed '1d;s/,.*//' ;;\n"                                           \
-    "        --color) printf '%s\\n' auto always never ;;\n"                                                                                 \
-    "        --progress) printf '%s\\n' auto off ;;\n"                                                                                       \
-    "        --driver) printf '%s\\n' inproc hyperfine ;;\n"                                                                                 \
-    "        --max-isa) printf '%s\\n' baseline sse4_1 avx2 avx512 amx neon ;;\n"                                                            \
-    "        -o|--output) printf '%s\\n' table md csv jsonl ;;\n"
+    "        -k|--kernel|--kernels|--baseline) attnzoo list kernels -o csv 2>/dev/null | sed '1d;s/,.*//' ;;\n"                            \
+    "        -s|--shape|--shapes) attnzoo list presets -o csv 2>/dev/null | sed '1d;s/,.*//' ;;\n"                                         \
+    "        --color) printf '%s\\n' auto always never ;;\n"                                                                               \
+    "        --progress) printf '%s\\n' auto off ;;\n"                                                                                     \
+    "        --driver) printf '%s\\n' inproc hyperfine ;;\n"                                                                               \
+    "        --max-isa) printf '%s\\n' baseline sse4_1 avx2 avx512 amx neon ;;\n"                                                          \
+    "        --rigor) printf '%s\\n' estimate quick measure patient exhaustive ;;\n"                                                       \
+    "        --gate) printf '%s\\n' time insn time,insn ;;\n"                                                                              \
+    "        --metric) printf '%s\\n' speedup vs time flops peak roof ;;\n"                                                                \
+    "        --micro) attnzoo bench --micro list -o csv 2>/dev/null | sed '1d;s/,.*//'; printf '%s\\n' all list ;;\n"                      \
+    "        --suite) case $1 in\n"                                                                                                        \
+    "            verify) printf '%s\\n' smoke full adversarial fuzz= ;;\n"                                                                 \
+    "            regress) printf '%s\\n' ci models ;;\n"                                                                                   \
+    "            *) printf '%s\\n' default speed prefill small decode ;;\n"                                                                \
+    "            esac ;;\n"                                                                                                                \
+    "        -o|--output) case $1 in\n"                                                                                                    \
+    "            report) printf '%s\\n' html md json ;;\n"                                                                                 \
+    "            results) printf '%s\\n' table md csv jsonl json hyperfine benchstat gha ;;\n"                                             \
+    "            compare) printf '%s\\n' table md csv jsonl json ;;\n"                                                                     \
+    "            *) printf '%s\\n' table md csv jsonl ;;\n"                                                                                \
+    "            esac ;;\n"
 
 #define WORDS                                                                                                                                \
-    "# Words that may stand after $2 ($1: the subcommand, if there is one yet; $3: what of the word is there).\n"                            \
-    "_attnzoo_words() {\n"                                                                                                                   \
+    "# Words that may stand after $2 ($1: the subcommand, if there is one yet; $3: what of the word is there).\n"                          \
+    "_attnzoo_words() {\n"                                                                                                                 \
     "    case $2 in\n" WORDS_OF_VALUES                                                                                                       \
-    "        *)\n"                                                                                                                           \
-    "            case $3 in\n"                                                                                                               \
-    "                -*) { attnzoo $1 --list-options; attnzoo --list-options; printf '%s\\n' --help; } 2>/dev/null | cut -f1 ;;\n"           \
-    "                *) [ -n \"$1\" ] || attnzoo --list-subcommands | cut -f1 ;;\n"                                                          \
-    "            esac ;;\n"                                                                                                                  \
-    "    esac\n"                                                                                                                             \
+    "        *)\n"                                                                                                                         \
+    "            case $3 in\n"                                                                                                             \
+    "                -*) { attnzoo $1 --list-options; attnzoo --list-options; printf '%s\\n' --help; } 2>/dev/null | cut -f1 ;;\n"         \
+    "                *) case $1 in\n"                                                                                                      \
+    "                    '') attnzoo --list-subcommands | cut -f1 ;;\n"                                                                    \
+    "                    \"$2\") case $1 in\n"                                                                                             \
+    "                        list) printf '%s\\n' kernels shapes presets dtypes mutants ;;\n"                                              \
+    "                        results) printf '%s\\n' list check merge export ;;\n"                                                         \
+    "                        completion) printf '%s\\n' bash zsh fish ;;\n"                                                                \
+    "                        esac ;;\n"                                                                                                    \
+    "                    esac ;;\n"                                                                                                        \
+    "            esac ;;\n"                                                                                                                \
+    "    esac\n"                                                                                                                           \
     "}\n"
 
 static const char bash[] =
@@ -87,11 +108,40 @@ static const char fish[] =
     "            printf '%s\\n' inproc hyperfine\n"
     "        case --max-isa\n"
     "            printf '%s\\n' baseline sse4_1 avx2 avx512 amx neon\n"
+    "        case --rigor\n"
+    "            printf '%s\\n' estimate quick measure patient exhaustive\n"
+    "        case --gate\n"
+    "            printf '%s\\n' time insn time,insn\n"
+    "        case --metric\n"
+    "            printf '%s\\n' speedup vs time flops peak roof\n"
+    "        case --micro\n"
+    "            attnzoo bench --micro list -o csv 2>/dev/null | sed '1d;s/,.*//'; printf '%s\\n' all list\n"
+    "        case --suite\n"
+    "            switch $command\n"
+    "                case verify\n"
+    "                    printf '%s\\n' smoke full adversarial fuzz=\n"
+    "                case regress\n"
+    "                    printf '%s\\n' ci models\n"
+    "                case '*'\n"
+    "                    printf '%s\\n' default speed prefill small decode\n"
+    "            end\n"
     "        case -o --output\n"
-    "            printf '%s\\n' table md csv jsonl\n"
+    "            switch $command\n"
+    "                case report\n"
+    "                    printf '%s\\n' html md json\n"
+    "                case results\n"
+    "                    printf '%s\\n' table md csv jsonl json hyperfine benchstat gha\n"
+    "                case compare\n"
+    "                    printf '%s\\n' table md csv jsonl json\n"
+    "                case '*'\n"
+    "                    printf '%s\\n' table md csv jsonl\n"
+    "            end\n"
     "        case '*'\n"
     "            begin; attnzoo $command --list-options; attnzoo --list-options; end 2>/dev/null | sed 's/\\t[^\\t]*\\t[^\\t]*\\t/\\t/'\n"
     "            printf '%s\\n' --help\n"
+    "            test \"$before\" = list -a \"$command\" = list; and printf '%s\\n' kernels shapes presets dtypes mutants\n"
+    "            test \"$before\" = results -a \"$command\" = results; and printf '%s\\n' list check merge export\n"
+    "            test \"$before\" = completion; and printf '%s\\n' bash zsh fish\n"
     "            test -n \"$command\"; or attnzoo --list-subcommands\n"
     "    end\n"
     "end\n"

@@ -34,6 +34,7 @@ same() { # same WHAT: the files expected and got
         diff expected got >&2
     fi
 }
+mkdir empty # fish offers files too
 attnzoo --help | sed -n '/^Global options/,$s/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p' >globals
 for shell in bash zsh fish; do
     command -v $shell >/dev/null || { echo "skipped: no $shell here"; continue; }
@@ -50,6 +51,28 @@ for shell in bash zsh fish; do
     attnzoo list kernels -o csv | sed '1d;s/,.*//' | grep '^flash' | sort -u >expected
     ask "$shell" attnzoo bench -q -k flash >got
     same "$shell: kernels"
+    # after SUBCOMMAND OPTION, or SUBCOMMAND alone: a word of each set, and one of another subcommand that must not be there
+    while read -r words from expect; do
+        # shellcheck disable=SC2046 # words on purpose
+        (cd empty && ask "$shell" attnzoo $(printf %s "$words" | tr , ' ') "$from") | grep -v '^-' | tr '\n' ' ' | sed 's/ $//' >got
+        printf %s "$expect" >expected
+        same "$shell: $words $from"
+    done <<'END'
+tune,--rigor q quick
+regress,--gate t time time,insn
+regress,--suite m models
+verify,--suite f full fuzz=
+bench,--suite sp speed
+bench,--micro me merge
+bench,--micro l list
+compare,--metric sp speedup
+report,-o h html
+results,-o g gha
+verify,-o m md
+list p presets
+results m merge
+completion z zsh
+END
 done
 for command in '' tcsh 'bash zsh'; do
     # shellcheck disable=SC2086
