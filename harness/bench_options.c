@@ -158,13 +158,14 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
         render_error("%s varies nothing; allowed: it without --scaling and lists of --dist", wanted->micro ? "--micro" : "--driver hyperfine");
         return EXIT_USAGE;
     }
+    if (wanted->bench.energy && (wanted->bench.hyperfine || wanted->varies || wanted->micro)) {
+        render_error("--energy counts joules of calls that are ranked in this process; allowed: --energy without %s",
+                     wanted->bench.hyperfine ? "--driver hyperfine" : wanted->micro ? "--micro" : "--scaling and lists of --dist");
+        return EXIT_USAGE;
+    }
     if (wanted->micro && (wanted->suite || wanted->shapes)) {
         render_error("--micro has shapes of its own; allowed: --micro without -s and --suite");
         return EXIT_USAGE;
-    }
-    if (wanted->micro && strcmp(wanted->micro, "list") == 0) {
-        micro_list();
-        return -1;
     }
     if (wanted->suite && wanted->shapes) {
         render_error("--suite and -s name the shapes twice; allowed: one of them");

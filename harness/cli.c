@@ -4,6 +4,7 @@
 #include "harness/cli.h"
 #include "dispatch/cpu.h"
 #include "harness/render.h"
+#include "harness/topology.h"
 #include "harness/whole.h"
 #include "harness/zoo.h"
 
@@ -205,12 +206,22 @@ int cli_read(Cli *cli, int *argc, char **argv)
         render_error("%s", attn_last_error());
         return EXIT_USAGE;
     }
+    const size_t cpus = cli->threads ? topology_cpus() : 0;
+    if (cpus > 0 && cli->threads > cpus) /* right for verify, which wants other interleavings; times of it say little */
+        render_note("--threads %zu: this process may use %zu hardware thread%s, so workers take turns", cli->threads, cpus,
+                    cpus == 1 ? "" : "s");
     return -1;
 }
 
 bool cli_writes(const Cli *cli, const char *command, const char *formats)
 {
     const size_t length = strlen(cli->format);
+    if (!*formats) {
+        if (strcmp(cli->format, "table") == 0 && !cli->format_file)
+            return true;
+        render_error("option '-o' is of no use to %s, which writes to stdout and knows one form; allowed: %s without -o", command, command);
+        return false;
+    }
     for (const char *at = formats; *at; at += strcspn(at, " "), at += strspn(at, " "))
         if (strcspn(at, " ") == length && strncmp(at, cli->format, length) == 0)
             return true;

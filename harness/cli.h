@@ -107,7 +107,7 @@ FILE *cli_output(const Cli *cli, struct Whole *whole);
 void cli_print_to(const Cli *cli, struct RenderTable *table, FILE *to);
 int cli_output_close(const Cli *cli, struct Whole *whole, int code);
 
-/* Is the format of -o one of `formats` (names separated by blanks)? false after printing an error. */
+/* Is the format of -o one of `formats` (names separated by blanks; "": none, and no file either)? false after printing an error. */
 bool cli_writes(const Cli *cli, const char *command, const char *formats);
 
 /* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */

@@ -222,7 +222,7 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
 {
     Peaks peaks;
     char pinned[96];
-    topology_pin(bench->threads, pinned, sizeof pinned);
+    const bool is_pinned = topology_pin(bench->threads, pinned, sizeof pinned);
 #ifndef __OPTIMIZE__
     render_note("this build is not optimised: its times say nothing about the kernels");
 #endif
@@ -233,7 +233,8 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
     }
     if (out->tables && !cli->quiet) {
         printf("%s  %s\n", out->machine.key, cpu->brand);
-        printf("%zu %s on %s; load %.1f; attnzoo %s, commit %s, %s\n", bench->threads, bench->threads == 1 ? "thread" : "threads", pinned,
+        printf("%zu %s%s%s; load %.1f; attnzoo %s, commit %s, %s\n", bench->threads, bench->threads == 1 ? "thread" : "threads",
+               is_pinned ? " on " : ", ", pinned,
                out->machine.loadavg, attn_version(), build_commit(), build_compiler());
     }
     json_t *host = machine_json(&out->machine, &peaks);
@@ -314,6 +315,31 @@ static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *wo
     return code;
 }
 
+/* Processes are those of `attnzoo run`, which is the library: yardsticks are not in it. Those that a glob takes in are dropped, those that
+ * are named are an error. */
+static bool drop_yardsticks(const BenchWanted *wanted, const AttnKernel **kernels, size_t *count)
+{
+    const AttnKernel *named = wanted->bench.baseline && zoo_is_yardstick(wanted->bench.baseline) ? wanted->bench.baseline : NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (!zoo_is_yardstick(kernels[i]))
+            kernels[kept++] = kernels[i];
+        else if (cli_selected(kernels[i]->name, wanted->kernels) == 2)
+            named = kernels[i];
+    *count = kept;
+    if (named)
+        render_error("%s is a yardstick, which only this process can run; allowed with --driver hyperfine: kernels of the library", named->name);
+    return !named;
+}
+
+/* "dispatch's choice" follows from a tune file where there is one; one that was refused would pass unnoticed. */
+static void note_refused_tune(const Cli *cli)
+{
+    const AttnTune *tune = cli->settings.tune;
+    if (tune && tune->state == ATTN_TUNE_REFUSED)
+        render_note("tune file %s is refused: %s; dispatch chooses by its estimates", tune->path, tune->why);
+}
+
 int cmd_bench(const Cli *cli, int argc, char **argv)
 {
     BenchWanted wanted = {.bench = {.budget = 8, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL,
@@ -321,6 +347,8 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     int code = bench_options_read(&wanted, argc, argv);
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;
+    if (wanted.micro && strcmp(wanted.micro, "list") == 0)
+        return micro_list(cli);
     if (wanted.varies && wanted.vary.by_threads) {
         if (cli->threads) {
             render_error("--scaling names the threads; allowed: --scaling without --threads");
@@ -333,7 +361,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     char error[1024];
     const bool room = kernels && work.kernels && work.pairs;
     size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
-    if (count == SIZE_MAX) {
+    if (count == SIZE_MAX || (wanted.bench.hyperfine && !drop_yardsticks(&wanted, kernels, &count))) {
         code = EXIT_USAGE;
     } else if (!wanted.micro && !linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
@@ -348,6 +376,8 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         if (!wanted.varies)
             add_baseline(cli, wanted.bench.baseline, kernels, &count);
         part_kernels(&work, kernels, count);
+        if (!wanted.micro)
+            note_refused_tune(cli);
         if (count == 0)
             render_error("nothing to measure: no kernel that was asked for runs on this CPU");
         code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted, &work);

@@ -1,7 +1,9 @@
 /* cmd_cpu.c - `attnzoo cpu`: what this machine is, as dispatch and bench see it, and on request how fast it is at best. */
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <getopt.h>
 
@@ -18,7 +20,8 @@ static const char usage[] = "usage: attnzoo cpu [--peaks] [--audit] [--json]\n"
                             "\n"
                             "  attnzoo cpu --audit                          is this machine quiet enough to measure on?\n"
                             "  attnzoo cpu --peaks --threads 4              roofs of four threads\n"
-                            "  attnzoo cpu --peaks --audit --json           all of it, for a program\n";
+                            "  attnzoo cpu --peaks --audit --json           all of it, for a program\n"
+                            "  attnzoo cpu --audit -o md:machine.md         as a table\n";
 static const CliOption options[] = {
     {256, "peaks", NULL, "measure the peaks (3 seconds), with --threads N on N threads"},
     {258, "audit", NULL, "what disturbs measurements here: load, clock, quota, steal ..., with hints"},
@@ -47,34 +50,50 @@ static const char *or_unknown(const char *text)
     return text[0] ? text : "unknown";
 }
 
-static void print_machine(const Machine *m)
+/* Where the facts go: lines for a person (table NULL), or rows of the one table that other forms than text are made of. */
+typedef struct Facts {
+    RenderTable *table;
+} Facts;
+
+static void fact(const Facts *to, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void fact(const Facts *to, const char *what, const char *format, ...)
+{
+    char text[1600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!to->table) {
+        line(what);
+        printf("%s\n", text);
+        return;
+    }
+    render_row(to->table);
+    render_cell(to->table, STYLE_PLAIN, "machine");
+    render_cell(to->table, STYLE_PLAIN, "%s", what);
+    render_cell(to->table, STYLE_PLAIN, "%s", text);
+    render_cell(to->table, STYLE_PLAIN, "%s", "");
+}
+
+static void tell_machine(const Facts *to, const Machine *m)
 {
     const AttnCpu *cpu = m->cpu;
     const Topology *t = &m->topology;
     char a[32], b[32], c[32], names[1024];
-    line("CPU");
-    printf("%s (family %u model %u stepping %u), %s%s%s\n", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), cpu->family, cpu->model,
-           cpu->stepping, cpu->arch, m->hypervisor[0] ? ", under " : "", m->hypervisor);
-    line("Machine");
-    printf("%s\n", m->key);
-    line("ISA");
-    printf("%s\n", attn_cpu_feature_names(cpu->features, names, sizeof names));
-    line("Cores");
-    printf("%zu core%s, %zu hardware thread%s to use", t->cores, t->cores == 1 ? "" : "s", t->cpus, t->cpus == 1 ? "" : "s");
-    if (t->sockets > 0)
-        printf(", %zu socket%s", t->sockets, t->sockets == 1 ? "" : "s");
-    printf(" (%s)\n", t->source);
-    line("Caches");
-    printf("L1d %s, L2 %s, last level %s, lines of %zu B\n", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b),
-           binary(t->llc, c, sizeof c), t->line);
-    line("Memory");
-    printf("%s, pages of %s, huge pages %s\n", binary(isnan(m->memory) ? 0 : (size_t)m->memory, a, sizeof a), binary(m->page, b, sizeof b),
-           or_unknown(m->thp));
-    line("System");
-    printf("%s, governor %s, turbo %s, load %.1f\n", or_unknown(m->kernel), or_unknown(m->governor),
-           m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", m->loadavg);
-    line("Build");
-    printf("attnzoo %s, commit %s, %s, %s\n", attn_version(), build_commit(), build_compiler(), build_flags());
+    fact(to, "CPU", "%s (family %u model %u stepping %u), %s%s%s", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), cpu->family,
+         cpu->model, cpu->stepping, cpu->arch, m->hypervisor[0] ? ", under " : "", m->hypervisor);
+    fact(to, "Machine", "%s", m->key);
+    fact(to, "ISA", "%s", attn_cpu_feature_names(cpu->features, names, sizeof names));
+    snprintf(a, sizeof a, t->sockets > 0 ? ", %zu socket%s" : "", t->sockets, t->sockets == 1 ? "" : "s");
+    fact(to, "Cores", "%zu core%s, %zu hardware thread%s to use%s (%s)", t->cores, t->cores == 1 ? "" : "s", t->cpus, t->cpus == 1 ? "" : "s",
+         a, t->source);
+    fact(to, "Caches", "L1d %s, L2 %s, last level %s, lines of %zu B", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b),
+         binary(t->llc, c, sizeof c), t->line);
+    fact(to, "Memory", "%s, pages of %s, huge pages %s", binary(isnan(m->memory) ? 0 : (size_t)m->memory, a, sizeof a),
+         binary(m->page, b, sizeof b), or_unknown(m->thp));
+    fact(to, "System", "%s, governor %s, turbo %s, load %.1f", or_unknown(m->kernel), or_unknown(m->governor),
+         m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", m->loadavg);
+    fact(to, "Build", "attnzoo %s, commit %s, %s, %s", attn_version(), build_commit(), build_compiler(), build_flags());
 }
 
 static void rate_cell(RenderTable *table, PeakKind kind, double rate)
@@ -83,18 +102,47 @@ static void rate_cell(RenderTable *table, PeakKind kind, double rate)
     render_cell(table, STYLE_PLAIN, "%.*f %s", kind == PEAK_EXP ? 2 : 1, rate * 1e-9, units[kind]);
 }
 
-static int print_peaks(const Cli *cli, const Peaks *peaks)
+static void add_peaks(RenderTable *table, const Peaks *peaks, bool among_others)
+{
+    for (size_t k = 0; k < peaks->count; k++) {
+        render_row(table);
+        if (among_others)
+            render_cell(table, STYLE_PLAIN, "peak");
+        render_cell(table, STYLE_PLAIN, "%s", peaks->at[k].name);
+        rate_cell(table, peaks->at[k].kind, peaks->at[k].rate);
+        rate_cell(table, peaks->at[k].kind, peaks->at[k].best);
+    }
+}
+
+static void print_peaks(const Peaks *peaks)
 {
     RenderTable *table = render_table(3);
     render_column(table, 0, "peak", false);
     render_column(table, 1, "median", true);
     render_column(table, 2, "best", true);
-    for (size_t k = 0; k < peaks->count; k++) {
+    add_peaks(table, peaks, false);
+    render_table_print(table, stdout);
+    render_table_free(table);
+}
+
+/* All that was asked for as one table, for -o: what kind of fact, its name, what was found, and a second word on it (the hint of an audit,
+ * the best run of a peak). */
+static int print_all(const Cli *cli, const Machine *machine, const Audit *audit, const Peaks *peaks)
+{
+    static const char *const headings[] = {"of", "name", "found", "more"};
+    RenderTable *table = render_table(4);
+    for (size_t i = 0; i < 4; i++)
+        render_column(table, i, headings[i], false);
+    tell_machine(&(Facts){.table = table}, machine);
+    for (size_t i = 0; audit && i < audit->count; i++) {
         render_row(table);
-        render_cell(table, STYLE_PLAIN, "%s", peaks->at[k].name);
-        rate_cell(table, peaks->at[k].kind, peaks->at[k].rate);
-        rate_cell(table, peaks->at[k].kind, peaks->at[k].best);
+        render_cell(table, STYLE_PLAIN, "audit");
+        render_cell(table, STYLE_PLAIN, "%s", audit->at[i].check);
+        render_cell(table, STYLE_PLAIN, "%s: %s", audit_state_name(audit->at[i].state), audit->at[i].found);
+        render_cell(table, STYLE_PLAIN, "%s", audit->at[i].hint);
     }
+    if (peaks)
+        add_peaks(table, peaks, true);
     const int code = cli_print_table(cli, table);
     render_table_free(table);
     return code;
@@ -140,6 +188,11 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         render_error("unexpected argument '%s'; cpu takes options only", argv[optind]);
         return EXIT_USAGE;
     }
+    const bool form = strcmp(cli->format, "table") != 0 || cli->format_file;
+    if (json && form) {
+        render_error("--json and -o name the form twice; allowed: one of them");
+        return EXIT_USAGE;
+    }
     Machine machine;
     Peaks peaks;
     char pinned[64] = "";
@@ -169,7 +222,9 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         json_decref(object);
         return EXIT_OK;
     }
-    print_machine(&machine);
+    if (form)
+        return print_all(cli, &machine, want_audit ? &audit : NULL, want_peaks ? &peaks : NULL);
+    tell_machine(&(Facts){0}, &machine);
     if (want_audit)
         print_audit(&audit);
     if (!want_peaks)
@@ -180,5 +235,6 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     printf("%.2f GHz, if a multiplication takes 3 cycles\n\n", peaks.ghz);
     render_text(STYLE_BOLD, "Peaks of %zu thread%s", threads, threads == 1 ? "" : "s");
     printf(" (%s)\n", pinned);
-    return print_peaks(cli, &peaks);
+    print_peaks(&peaks);
+    return EXIT_OK;
 }

@@ -17,7 +17,7 @@ static const char usage[] =
     "\n"
     "  attnzoo list                                    kernels, and which of them run here\n"
     "  attnzoo list -k 'flash_*' -o csv                some of them, for a spreadsheet\n"
-    "  attnzoo list -s llama3-8b/prefill@512 --why     who would run this shape, in order, and why the others would not\n"
+    "  attnzoo list --why llama3-8b/prefill@512        who would run this shape, in order, and why the others would not\n"
     "  attnzoo list presets                            shapes of real models\n"
     "  attnzoo list shapes                             how to spell any other shape\n";
 
@@ -25,7 +25,7 @@ enum { KEY_WHY = 256 };
 static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
     {'s', "shape", "SHAPES", "what dispatch does with these shapes"},
-    {KEY_WHY, "why", NULL, "with -s: show the kernels that were passed over, too"},
+    {KEY_WHY, "why", NULL, "with shapes, by -s or as a word: show the kernels that were passed over, too"},
 };
 
 static int finish(const Cli *cli, RenderTable *table)
@@ -286,13 +286,16 @@ int cmd_list(const Cli *cli, int argc, char **argv)
     if (optind < argc) {
         while (topic < 5 && strcmp(argv[optind], topics[topic]) != 0)
             topic++;
-        if (topic == 5) {
+        if (topic == 5 && why && !shapes) {
+            shapes = argv[optind];
+            topic = 0;
+        } else if (topic == 5) {
             cli_unknown("thing to list", argv[optind], topics, 5);
             return EXIT_USAGE;
         }
     }
     if ((why && !shapes) || ((shapes || patterns) && topic != 0)) {
-        render_error(why && !shapes ? "option '--why' needs a shape: -s SHAPE" : "options -k and -s go with the list of kernels only");
+        render_error(why && !shapes ? "option '--why' needs a shape: --why SHAPE" : "options -k and -s go with the list of kernels only");
         return EXIT_USAGE;
     }
     switch (topic) {

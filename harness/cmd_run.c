@@ -106,6 +106,27 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     return cli_interrupted && code == EXIT_OK ? EXIT_INTERRUPTED : code;
 }
 
+/* Does the library have a kernel of this name? false after printing what it has: yardsticks are known to bench and verify only. */
+static bool known(const char *name)
+{
+    const AttnKernel *kernel = zoo_find(name);
+    if (kernel && !zoo_is_yardstick(kernel))
+        return true;
+    if (strpbrk(name, "*?[,")) {
+        render_error("-k is '%s'; run takes the name of one kernel, or auto", name);
+    } else if (kernel) {
+        render_error("-k is '%s', a yardstick; run takes kernels of the library, and bench and verify take yardsticks too", name);
+    } else {
+        const char *names[256];
+        size_t count = 0;
+        for (size_t i = 0; i < zoo_count() && count < 256; i++)
+            if (!zoo_is_yardstick(zoo_at(i)))
+                names[count++] = zoo_at(i)->name;
+        cli_unknown("kernel", name, names, count);
+    }
+    return false;
+}
+
 int cmd_run(const Cli *cli, int argc, char **argv)
 {
     const char *kernel = "auto", *shape = NULL, *input = NULL, *dump = NULL, *value;
@@ -148,14 +169,8 @@ int cmd_run(const Cli *cli, int argc, char **argv)
     }
     AttnOptions wanted = cli->options;
     if (strcmp(kernel, "auto") != 0) {
-        const AttnKernel **list = calloc(zoo_count() + 1, sizeof *list);
-        const size_t count = list && !strpbrk(kernel, "*?[,") ? cli_select_kernels(cli, kernel, false, list) : 0;
-        free(list);
-        if (count != 1) {
-            if (count == 0)
-                render_error("-k is '%s'; run takes the name of one kernel, or auto", kernel);
+        if (!known(kernel))
             return EXIT_USAGE;
-        }
         wanted.kernel = kernel;
     }
     Operands operands = {0};

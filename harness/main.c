@@ -8,7 +8,7 @@ static const struct {
     const char *name;
     CliCommand run;
     const char *summary;
-    const char *formats; /* of -o, instead of the usual ones */
+    const char *formats; /* of -o, instead of the usual ones; "": it takes no -o */
 } commands[] = {
     {"cpu", cmd_cpu, "what this machine is and how fast it can be", NULL},
     {"list", cmd_list, "kernels, shapes, presets; who runs a shape, and why", NULL},
@@ -20,10 +20,10 @@ static const struct {
     {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
     {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json table"},
     {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
-    {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", NULL},
+    {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", ""},
     {"regress", cmd_regress, "two builds of the kernels side by side: faster, slower, same or not known", NULL},
     {"selftest", cmd_selftest, "what this machine can and cannot detect, in a minute", NULL},
-    {"completion", cmd_completion, "a script for bash, zsh or fish", NULL},
+    {"completion", cmd_completion, "a script for bash, zsh or fish", ""},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -34,7 +34,7 @@ static void print_help(void)
            "  attnzoo bench                                   every kernel that runs here, on shapes of real models\n"
            "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512\n"
            "  attnzoo verify --suite full                     is every kernel right?\n"
-           "  attnzoo list -s b1_h32g8_q1_k4096_d128 --why    who would run this shape, and why not the others\n"
+           "  attnzoo list --why b1_h32g8_q1_k4096_d128       who would run this shape, and why not the others\n"
            "  attnzoo SUBCOMMAND --help                       more, by example\n"
            "\n"
            "Subcommands\n", attn_version());

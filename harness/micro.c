@@ -55,10 +55,19 @@ bool micro_check(const char *list)
     return true;
 }
 
-void micro_list(void)
+int micro_list(const Cli *cli)
 {
-    for (size_t i = 0; i < micro_count; i++)
-        printf("%-10s %s\n", micros[i].name, micros[i].help);
+    RenderTable *table = render_table(2);
+    render_column(table, 0, "micro", false);
+    render_column(table, 1, "what it measures", false);
+    for (size_t i = 0; i < micro_count; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", micros[i].name);
+        render_cell(table, STYLE_PLAIN, "%s", micros[i].help);
+    }
+    const int code = cli_print_table(cli, table);
+    render_table_free(table);
+    return code;
 }
 
 int micro_bench(const char *list, const MicroContext *context)

@@ -76,7 +76,7 @@ bool micro_threads(const MicroContext *context, char *error, size_t error_size);
 extern const Micro micros[];
 extern const size_t micro_count;
 bool micro_check(const char *list);
-void micro_list(void);
+int micro_list(const Cli *cli);
 
 /* Run those that the list names. An exit code. */
 int micro_bench(const char *list, const MicroContext *context);

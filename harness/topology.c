@@ -190,9 +190,7 @@ static bool read_known(Topology *out)
     out->sockets = out->cores > 0 ? highest_package + 1 : 0;
     read_caches(out);
     out->source = "sysfs";
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        out->cpus = (size_t)CPU_COUNT(&set);
+    out->cpus = topology_cpus();
     return out->cores > 0;
 }
 
@@ -268,6 +266,16 @@ static bool bind_calling_thread(const int *cpu, size_t count)
 }
 #endif
 
+size_t topology_cpus(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 0;
+#else
+    return 0;
+#endif
+}
+
 static size_t pinned; /* cores that the process was put on */
 
 bool topology_pin(size_t threads, char *text, size_t size)
@@ -275,7 +283,7 @@ bool topology_pin(size_t threads, char *text, size_t size)
     int cpu[MAX_CORES];
     const size_t most = topology_cores(cpu, MAX_CORES);
     if (threads > most) {
-        snprintf(text, size, "not pinned: %zu threads, %zu cores", threads, most);
+        snprintf(text, size, "not pinned: %zu threads, %zu core%s", threads, most, most == 1 ? "" : "s");
         return false;
     }
     pinned = bind_calling_thread(cpu, threads) ? threads : 0;

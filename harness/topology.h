@@ -13,6 +13,9 @@ typedef struct Topology {
 
 void topology_read(Topology *topology);
 
+/* Hardware threads that this process may use now; 0: not known here. */
+size_t topology_cpus(void);
+
 /* One hardware thread of each physical core that this process may use (its affinity counts as it was at the first call), in order: never
  * two of one core. Returns how many, at most `most`. 0: not known here. */
 size_t topology_cores(int *cpu, size_t most);

@@ -81,6 +81,20 @@ done
 check 0 'sources of noise.*nothing was changed' cpu --audit
 check 0 '"check": "load"' cpu --audit --json
 check 2 'options only' cpu audit
+check 0 '^machine,Cores,' cpu -o csv
+check 0 '^{"of":"audit","name":"load",' cpu --audit -o jsonl
+check 0 '' cpu -o md:cpu.md
+grep -q '^| machine *| Build ' cpu.md || fail 'cpu -o md:FILE: no table in it'
+check 2 'name the form twice' cpu --json -o csv
+for command in 'completion bash' serve; do
+    for form in csv table:nowhere; do
+        # shellcheck disable=SC2086
+        check 2 "option '-o' is of no use to ${command%% *}" $command -o $form
+    done
+done
+check 0 'note: --threads 4096: this process may use [0-9]* hardware thread' list dtypes --threads 4096
+check 0 '' list dtypes --threads 1
+[ ! -s err ] || fail '--threads 1: a note where none is due'
 
 # list
 check 0 naive_f32 list
@@ -91,6 +105,14 @@ check 4 "no kernel matches 'zz\*'" list -k 'zz*'
 check 2 "thing to list 'kernel'; did you mean 'kernels'" list kernel
 check 2 'one thing at a time' list kernels presets
 check 2 'needs a shape' list --why
+check 0 'naive_f32.*chosen' list --why llama3-8b/decode@77 -k naive_f32
+check 2 "'b1_h1_q1'" list --why b1_h1_q1
+check 2 'one thing at a time' list --why b1_h1_q1_k1_d8 b1_h1_q2_k1_d8
+check 2 "unknown thing to list 'b1_h1_q1_k1_d8'" list b1_h1_q1_k1_d8
+check 2 "unknown kernel 'nope'; known: naive_f32, [a-z0-9_, ]*$" run -k nope -s b1_h1_q1_k1_d8
+grep -q blas err && fail 'run -k nope: names a yardstick, which it does not take'
+check 0 '' list kernels -o csv
+if grep -q '^blas_f32,' out; then check 2 "'blas_f32', a yardstick; run takes" run -k blas_f32 -s b1_h1_q1_k1_d8; fi
 check 0 'llama3-8b/prefill@512,b1_h32g8' list presets -o csv
 check 0 '^| part ' list shapes -o md
 check 0 '"dtype":"f32"' list dtypes -o jsonl
@@ -132,12 +154,21 @@ check 0 'cross_k<rows>' bench --help
 
 # Micro-benchmarks: their list, their tables in every format, and what does not go together.
 check 0 '^threads  *a parallel region' bench --micro list
+check 0 '^threads,' bench --micro list -o csv
+check 2 '--energy counts .* without --driver hyperfine' bench --no-results --driver hyperfine --energy
+check 2 '--energy counts .* without --micro' bench --no-results --micro run --energy
+# A tune file that was refused: dispatch's choice, which the table names, is then an estimate.
+echo nonsense >foreign.tune
+ATTNZOO_TUNE_FILE=foreign.tune check 0 'note: tune file foreign.tune is refused: ' bench --no-results -k naive_f32 -s b1_h1_q1_k1_d8 --budget 20ms
+check 0 'work units .*slowest/mean' bench --no-results --budget 20ms -k naive_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
 check 0 'attn_run *[a-z0-9]* .*in use; \(NOT \)*below 1.00' bench --no-results --budget 20ms --rounds 3 --micro run
 check 0 '"micro":"plan","title":"plan: .*"most":2e-5,"ok":' bench --no-results --budget 20ms --rounds 3 --micro merge,plan -o jsonl
 check 0 '^merge,16 parts,,' bench --no-results --budget 20ms --rounds 3 --micro merge -o csv
 check 2 "unknown micro-benchmark 'exq'; did you mean 'exp'? known: all, list, exp, " bench --no-results --micro run,exq
 check 2 "unknown micro-benchmark ''" bench --no-results --micro run,
 # Variants in one run: numbers of threads, kinds of data.
+check 0 '^[0-9]* threads, not pinned: [0-9]* threads, [0-9]* cores*; load' \
+    bench --no-results --budget 20ms --rounds 2 -k naive_f32 -s b1_h1_q1_k1_d8 --threads $(($(nproc) + 1))
 check 0 'flash_f32 *2 *1 ' bench --no-results --budget 50ms -k flash_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
 check 0 '"t":"vary".*"by":"data","shape":"b2_h1_q9_k9_d8","variant":"ragged",.*"speed":{"kernel":"normal"' \
     bench --no-results --budget 50ms -k flash_f32 -s b2_h1_q9_k9_d8 --dist ragged,peaky60 -o jsonl
@@ -239,32 +270,43 @@ whole && edit 's/"is_causal": 1/"softcap": 2.5/'
 check 0 '^1 passed, 0 failed, 0 skipped$' conform case
 check 0 'checksum' run --input case
 check 4 'skip.*no kernel takes it; additive_f32: ' conform case -k additive_f32
+# A case that cannot be read, or that no case may be, is a bad file (2), not a kernel that disagrees (1); its line and the count stand on stdout.
+damaged() {
+    checks=$((checks + 1))
+    word=$1
+    shift
+    "$program" "$@" >out 2>err </dev/null
+    got=$?
+    if [ $got -ne 2 ] || ! grep -q -- "$word" out || ! grep -q '^0 passed, 1 failed' out || ! grep -q '^error: 1 of 1 cases cannot be read' err; then
+        fail "attnzoo $*: exit code $got, expected 2, or no '$word'"
+    fi
+}
 whole && edit 's/"is_causal": 1/"softcap": 1e-30/'
-check 1 'FAIL.*problem.softcap is 1e-30; allowed: ' conform case
+damaged 'FAIL.*problem.softcap is 1e-30; allowed: ' conform case
 check 2 'problem.softcap is 1e-30; allowed: ' run --input case
 whole && edit 's/is_causal/is_casual/'
-check 1 "FAIL.*meta.json: attributes: unknown attribute 'is_casual'" conform case
+damaged "FAIL.*meta.json: attributes: unknown attribute 'is_casual'" conform case
 whole && edit 's/"float32"/"float31"/'
-check 1 "FAIL.*float31" conform case
+damaged "FAIL.*float31" conform case
 whole && edit 's/"op"/op/'
-check 1 'FAIL.*meta.json: not JSON' conform case
+damaged 'FAIL.*meta.json: not JSON' conform case
 whole && rm case/meta.json
-check 1 'FAIL.*meta.json: cannot open' conform case
+damaged 'FAIL.*meta.json: cannot open' conform case
 whole && rm case/in_1.npy
-check 1 'FAIL.*in_1.npy: cannot open' conform case
+damaged 'FAIL.*in_1.npy: cannot open' conform case
 whole && head -c 100 case/in_1.npy >case/new && mv case/new case/in_1.npy
-check 1 'FAIL.*in_1.npy: .*truncated' conform case
+damaged 'FAIL.*in_1.npy: .*truncated' conform case
 whole && printf x >>case/in_1.npy
-check 1 'FAIL.*in_1.npy: .*followed by' conform case
+damaged 'FAIL.*in_1.npy: .*followed by' conform case
 whole && array case/in_1.npy '<i4' '1, 2, 5, 4' 160
-check 1 'FAIL.*in_1.npy: descr' conform case
+damaged 'FAIL.*in_1.npy: descr' conform case
 whole && array case/in_1.npy '<f4' '99999999999, 99999999999, 5, 4' 160
-check 1 'FAIL.*in_1.npy: the product of shape overflows' conform case
+damaged 'FAIL.*in_1.npy: the product of shape overflows' conform case
 whole && { printf '\223NUMPY\002\000\377\377\377\377'; head -c 500 /dev/zero; } >case/in_1.npy
-check 1 'FAIL.*in_1.npy: header length is 4294967295' conform case
+damaged 'FAIL.*in_1.npy: header length is 4294967295' conform case
 if [ "$(id -u)" -ne 0 ]; then
     whole && chmod 0 case/in_1.npy
-    check 1 'FAIL.*in_1.npy: cannot open: Permission denied' conform case
+    damaged 'FAIL.*in_1.npy: cannot open: Permission denied' conform case
 else
     echo 'skipped: unreadable files, since root reads everything'
 fi

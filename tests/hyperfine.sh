@@ -27,6 +27,11 @@ refused() {
 }
 refused 2 "unknown driver 'hyprfine'; did you mean 'hyperfine'" --driver hyprfine
 refused 2 'takes attention' --driver hyperfine -s linear:8x8x8
+if "$program" list kernels -o csv | grep -q '^blas_f32,'; then
+    refused 2 'blas_f32 is a yardstick' --driver hyperfine -k blas_f32 -s b1_h1_q1_k1_d8
+    refused 2 'blas_f32 is a yardstick' --driver hyperfine --baseline blas_f32 -s b1_h1_q1_k1_d8
+    refused 4 'no kernel that was asked for' --driver hyperfine -k 'blas_*' -s b1_h1_q1_k1_d8
+fi
 search=$work
 refused 2 'hyperfine is not here' --driver hyperfine -s b1_h1_q1_k1_d8
 printf '#!/bin/sh\necho hyperfine 1.9.0\n' >hyperfine && chmod +x hyperfine
@@ -43,6 +48,11 @@ grep -q '^start-up [0-9.]* ' out || fail 'no start-up time'
 file=$(echo results/*/*.jsonl)
 [ "$(grep -c '"t":"process"' "$file")" -eq 1 ] || fail 'there should be one process record'
 grep -q '"t":"end".*"exit":0' "$file" || fail 'no end record'
+
+# By default the kernels of the library, and no yardstick that run would refuse.
+"$program" bench --driver hyperfine -s b1_h1_q4_k4_d8 --min-trial 10us --rounds 1 --budget 10ms --no-results >out 2>err
+grep -q '^naive_f32 ' out || fail 'bench --driver hyperfine, all kernels: none'
+grep -q 'blas\|ended with exit code' out && fail 'bench --driver hyperfine, all kernels: a yardstick is among them'
 
 # "agreement":{"med":M,"lo":L,"hi":H} of each kernel: the interval must reach into [0.98, 1.02].
 grep '"t":"process"' "$file" | sed 's/.*"kernel":"\([a-z0-9_]*\)","unit".*"agreement":{"med":\([^,]*\),"lo":\([^,]*\),"hi":\([^,]*\),.*/\1 \2 \3 \4/' >agreement
