@@ -19,6 +19,8 @@
 #include "dispatch/structs.h"
 #include "dispatch/threads.h"
 
+enum { SHORT_PANELS = 4 }; /* panels of a unit, at least, where units are cut shorter to be more */
+
 struct AttnPlan {
     AttnProblem problem;       /* checked copy                                              */
     const AttnKernel *kernel;  /* who computes                                              */
@@ -49,22 +51,31 @@ size_t attn_kernel_count(void)
     return attn_registry_count;
 }
 
+static size_t quotient_up(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
 /* Units of one problem: rows of a head in equal parts, each a whole number of panels and none longer than the kernel wants. Heads shorter
- * than a panel are stacked, so that the heads of a group share each key that is read. */
+ * than a panel are stacked, so that the heads of a group share each key that is read. Where the units would be few, they are cut shorter:
+ * eleven of them on two threads are 6 rounds for 5.5, a speed-up of 1.83. Whatever the number of threads, so that plans do not differ. */
 static void fix_units(AttnPlan *plan)
 {
     const AttnProblem *p = &plan->problem;
-    const size_t panel = plan->kernel->panel, longest = panel * plan->kernel->unit_panels;
+    const size_t panel = plan->kernel->panel, panels = plan->kernel->unit_panels;
     plan->group = p->q_heads / p->kv_heads;
     const bool stacked = p->q_len < panel;
     plan->stretch = stacked ? p->q_len * plan->group : p->q_len;
-    const size_t parts = plan->stretch ? (plan->stretch + longest - 1) / longest : 0;
-    if (parts > 0) {
-        const size_t rows = (plan->stretch + parts - 1) / parts;
-        plan->unit_rows = (rows + panel - 1) / panel * panel;
-        plan->stretch_units = (plan->stretch + plan->unit_rows - 1) / plan->unit_rows;
+    const size_t stretches = p->batch * p->kv_heads * (stacked ? 1 : plan->group);
+    if (plan->stretch > 0) {
+        const size_t fewest = quotient_up(plan->stretch, panel * panels);
+        const size_t most = quotient_up(plan->stretch, panel * (panels < SHORT_PANELS ? panels : SHORT_PANELS));
+        const size_t wanted = stretches > 0 ? quotient_up(ATTN_UNITS_WANTED, stretches) : 1;
+        const size_t parts = wanted < fewest ? fewest : wanted > most ? most : wanted;
+        plan->unit_rows = quotient_up(quotient_up(plan->stretch, parts), panel) * panel;
+        plan->stretch_units = quotient_up(plan->stretch, plan->unit_rows);
     }
-    plan->whole_units = p->batch * p->kv_heads * (stacked ? 1 : plan->group) * plan->stretch_units;
+    plan->whole_units = stretches * plan->stretch_units;
 }
 
 /* Bind kernel, units, workers and scratch. problem is already checked and the kernel accepted. */

@@ -8,8 +8,10 @@
 #include "dispatch/merge.h"
 #include "kernels/fpenv.h"
 
-/* Units that a problem is cut into at least, if its keys are many enough; keys of a part at least; rows that are worth a second pass. */
-enum { UNITS_WANTED = 32, CHUNK_LEAST = 512, ROWS_MOST = 64 };
+enum {
+    CHUNK_LEAST = 512, /* keys of a part at least                                  */
+    ROWS_MOST = 64     /* rows of a unit that are worth reading and merging parts  */
+};
 
 static size_t round_up(size_t n, size_t unit)
 {
@@ -37,11 +39,11 @@ bool attn_split_fix(AttnSplit *split, const AttnProblem *p, const AttnKernel *ke
 {
     *split = (AttnSplit){.parts = 1, .chunk = p->k_len};
     const size_t seen = keys_seen(p);
-    if (!kernel->splits || p->varlen || p->scores.dtype != ATTN_NONE || units == 0 || units >= UNITS_WANTED || rows > ROWS_MOST ||
+    if (!kernel->splits || p->varlen || p->scores.dtype != ATTN_NONE || units == 0 || units >= ATTN_UNITS_WANTED || rows > ROWS_MOST ||
         seen < 2 * CHUNK_LEAST)
         return true;
     /* Parts of what a row sees; a window may lie anywhere, so that other parts find nothing to do. */
-    size_t parts = (UNITS_WANTED + units - 1) / units;
+    size_t parts = (ATTN_UNITS_WANTED + units - 1) / units;
     if (parts > seen / CHUNK_LEAST)
         parts = seen / CHUNK_LEAST;
     size_t chunk = round_up((seen + parts - 1) / parts, 64);

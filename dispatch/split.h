@@ -6,7 +6,10 @@
 
 #include "kernels/kernel.h"
 
-enum { ATTN_PARTS_MOST = 32 };
+enum {
+    ATTN_UNITS_WANTED = 32, /* units of a problem, at least, where rows or keys can be cut that far: work for many threads */
+    ATTN_PARTS_MOST = 32    /* of the keys                                                                                 */
+};
 
 typedef struct AttnSplit {
     size_t parts, chunk; /* 1: the keys stay together; keys in a part, a multiple of 64 */

@@ -17,6 +17,7 @@ enum { PEAK_KINDS = 2, BALANCE_RUNS = 11, SLEEP_MICROSECONDS = 10000 };
 /* Bars: share of the ideal speed-up that prefill and decode shall reach, and of the speed on normal data that all data shall. */
 #define PREFILL_BAR 0.95
 #define DECODE_BAR 0.9
+enum { FEW_ROWS = 16 }; /* with so many query rows or fewer the time is that of reading keys and values */
 #define DATA_BAR 0.5
 
 /* One kernel, or one peak, under one variant. */
@@ -339,7 +340,7 @@ static double bar(const VaryRun *v, const VaryArm *arm)
     if (!v->vary->by_threads)
         return DATA_BAR;
     const Shape *shape = &v->what[0].shape;
-    if (shape->q_len == 1) {
+    if (shape->q_len <= FEW_ROWS) {
         const VaryArm *read = &v->arms[v->kernels + v->vary->count + arm->variant];
         return fmin(DECODE_BAR * ideal(arm), read->timed ? read->speed.median : INFINITY);
     }
