@@ -23,7 +23,7 @@ done
 sound "$work/fresh" || exit 1
 
 # wrong EDIT PATTERN: a sound file with one edit must be refused, with these words.
-file=$(find "$results" -name '*.jsonl' | sort | tail -n 1)
+file=$(find "$results" -name '*.jsonl' -exec grep -l '"t":"bench"' {} + | sort | tail -n 1)
 failures=0
 wrong() {
     sed "$1" "$file" >"$work/wrong.jsonl"
