@@ -84,7 +84,9 @@ static void tell_machine(const Facts *to, const Machine *m)
          cpu->model, cpu->stepping, cpu->arch, m->hypervisor[0] ? ", under " : "", m->hypervisor);
     fact(to, "Machine", "%s", m->key);
     fact(to, "ISA", "%s", attn_cpu_feature_names(cpu->features, names, sizeof names));
-    snprintf(a, sizeof a, t->sockets > 0 ? ", %zu socket%s" : "", t->sockets, t->sockets == 1 ? "" : "s");
+    a[0] = '\0';
+    if (t->sockets > 0)
+        snprintf(a, sizeof a, ", %zu socket%s", t->sockets, t->sockets == 1 ? "" : "s");
     fact(to, "Cores", "%zu core%s, %zu hardware thread%s to use%s (%s)", t->cores, t->cores == 1 ? "" : "s", t->cpus, t->cpus == 1 ? "" : "s",
          a, t->source);
     fact(to, "Caches", "L1d %s, L2 %s, last level %s, lines of %zu B", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b),
