@@ -96,7 +96,8 @@ void compare_print_tables(const Cli *cli, const Compare *compare, const CompareO
                 open |= cell->base && cell->base != cell->point && !bounded(cell->value);
             }
         }
-        if (t->rows > 1 && !(options->row.count == 1 && options->row.at[0] == KEY_KERNEL)) /* kernels have no mean: they are alternatives */
+        /* Kernels have no mean: they are alternatives. Nor have shares of a roof: each kernel was measured on shapes of its own. */
+        if (t->rows > 1 && options->metric != METRIC_ROOF && !(options->row.count == 1 && options->row.at[0] == KEY_KERNEL))
             show_mean(table, t, options->metric);
         cli_print_to(cli, table, to);
         render_table_free(table);

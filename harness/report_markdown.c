@@ -71,7 +71,7 @@ static void machines(const json_t *model, FILE *to)
 
 static void shares(const Cli *cli, const Points *points, FILE *to)
 {
-    const CompareOptions options = {.row = {{KEY_KERNEL}, 1}, .column = {{KEY_SHAPE}, 1}, .metric = METRIC_ROOF, .alpha = 0.01,
+    const CompareOptions options = {.row = {{KEY_SHAPE}, 1}, .column = {{KEY_KERNEL}, 1}, .metric = METRIC_ROOF, .alpha = 0.01,
                                     .table = {{KEY_MACHINE, KEY_OP, KEY_DTYPE, KEY_THREADS, KEY_CACHE, KEY_DIST}, 6}};
     Compare compare;
     char error[RESULTS_ERROR];

@@ -100,7 +100,7 @@ END
 "$program" report -o json m1 m2 >model.json 2>err || fail 'report -o json'
 grep -q 'm2/a.jsonl:13: the last line is cut off' err || fail 'report -o json: no word of the cut line'
 "$program" report -o md m1 m2 >page.md 2>err || fail 'report -o md'
-for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| fast512 .* 200.0 %' '^5 runs, 31 measurements. In 9 of 9'; do
+for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| naive_f32 | .*fast512 | *$' '| b1_h1_q64_k64_d64 .* 200.0 %' '^5 runs, 31 measurements. In 9 of 9'; do
     grep -q -- "$text" page.md || fail "report -o md: no '$text'"
 done
 grep -q 'Micro-benchmarks\|Builds against' page.md && fail 'report -o md: a section of records that are not there'
