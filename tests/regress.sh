@@ -181,6 +181,7 @@ lacks out 'blocked_f32 .* SLOWER'
 run --base "$pack" --head "$crashing" $few
 [ "$got" -eq 5 ] || fail "a crashing head: exit code $got, expected 5"
 has out 'blocked_f32 .* CRASH'
-has out ' flash_f32 .* same\| flash_f32 .* inconclusive'
+# The other one is judged all the same. Not always the same: in another link it lies elsewhere, which was worth 9 % once (clang 14).
+has out ' flash_f32 .* \[.* \(same\|inconclusive\|faster\|slower\)'
 
 exit $((failures > 0))
