@@ -48,7 +48,8 @@ static int measured(const char *data, const char *shape_text)
     Topology topology;
     char error[300];
     const AttnSettings settings = {.allowed = UINT64_MAX};
-    const BenchOptions options = {.budget = 8, .min_trial = 300e-6, .max_rounds = 40, .confidence = 0.99, .seed = 5, .threads = 1};
+    /* Slow arms take part in every fifth round or less; an interval at 99 % wants ten. */
+    const BenchOptions options = {.budget = 8, .min_trial = 300e-6, .max_rounds = 120, .confidence = 0.99, .seed = 5, .threads = 1};
     kernel.name = "slow_on_large";
     kernel.run = slow_on_large;
     topology_read(&topology);
@@ -63,9 +64,6 @@ static int measured(const char *data, const char *shape_text)
 Test(vary, data_that_cost_more_than_half_the_speed_are_found, .timeout = 120)
 {
     cr_expect_eq(measured("uniform", "b1_h1_q64_k64_d16"), EXIT_OK);
-    int found = EXIT_OK; /* "surely" wants more rounds than a machine at its limits leaves undisturbed; seen once in hundreds of runs */
-    for (int turn = 0; turn < 3 && found != EXIT_DISAGREE; turn++)
-        found = measured("large", "b1_h1_q64_k64_d16");
-    cr_expect_eq(found, EXIT_DISAGREE);
+    cr_expect_eq(measured("large", "b1_h1_q64_k64_d16"), EXIT_DISAGREE);
     cr_expect_eq(measured("ragged", "b2_h1_q64_k64_d16"), EXIT_OK, "less work in less time is the same speed");
 }
