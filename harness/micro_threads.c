@@ -165,11 +165,14 @@ bool micro_threads(const MicroContext *context, char *error, size_t error_size)
         return failed("more than 64 threads are not measured", error, error_size);
     Pool *pool = pool_open(threads);
     bool ok = pool || failed("the system starts no threads", error, error_size);
+    char cores[96];
+    topology_pin(threads, cores, sizeof cores); /* the rest of --micro has one core, on which a second worker would wait for the first */
     topology_pin_workers(threads);
     ok = ok && regions(context, threads, pool, error, error_size);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && ok && !cli_interrupted; i++)
         ok = runs(context, shapes[i], threads, pool, error, error_size);
     topology_free_caller();
     pool_close(pool);
+    topology_pin(context->options->threads, cores, sizeof cores);
     return ok;
 }
