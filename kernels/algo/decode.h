@@ -43,7 +43,7 @@ enum {
     TK = 2 * MR,                 /* keys in a score tile                                                              */
     LINE = 16,                   /* floats in a cache line                                                            */
     ROWS_MOST = 64,              /* rows of a unit                                                                    */
-    PIECE_BYTES = 12288,         /* of keys or values: how far ahead they are fetched, and what P V takes at a time    */
+    PIECE_BYTES = 12288,         /* of keys or values: how far ahead they are fetched, and what P V takes at a time   */
     BLOCK_PIECES = 64,           /* pieces of keys before their values follow, at most                                */
     SCORE_FLOATS = 16384,        /* room for a block's scores: they stay in L2                                        */
     WEIGH_FLOATS = 1024,         /* weights made at a time                                                            */
@@ -91,7 +91,7 @@ typedef struct Work {
     float natural;       /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1 */
     float to_log2;       /* what is left to multiply                                                       */
     Tile *tiles;
-    float *s;            /* [block / W][VL] scores, then weights                                           */
+    float *s;            /* [block / W][span] scores, then weights: lane r*W + i of row r and key i        */
     float *staged;       /* [block][VL] the same with a row in each lane                                   */
     float *add;          /* [STRIP][VL] mask or bias of a strip                                            */
     float *keys;         /* [TK][d] the last keys, where fewer than TK are left                            */
