@@ -53,7 +53,7 @@ readable || fail 'Ctrl-C: results cannot read the file'
 env --default-signal=INT "$program" verify --suite full -j 1 -k naive_f32,linear_f32 -o jsonl:verified >out 2>err &
 pid=$!
 tries=0
-until grep -q '"t":"verify"' verified.partial 2>/dev/null || [ $tries -ge 100 ]; do
+until grep -q '"t":"verify"' verified.*.partial 2>/dev/null || [ $tries -ge 100 ]; do
     sleep 0.1
     tries=$((tries + 1))
 done

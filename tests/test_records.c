@@ -1,5 +1,6 @@
 /* test_records.c - JSONL records: the fields of every line, whole lines only, full disks and closed doors. */
 #include <criterion/criterion.h>
+#include <glob.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "harness/machine.h"
 #include "harness/records.h"
+#include "harness/whole.h"
 
 static char folder[64];
 
@@ -187,4 +189,32 @@ Test(records, machine_facts_are_stable_and_written_once)
     snprintf(path, sizeof path, "%s/nowhere", folder);
     cr_assert_not(machine_write_once(&a, path, error, sizeof error));
     cr_assert(strstr(error, path), "%s", error);
+}
+
+/* Two runs at once write the same machine.json: each writes its own file, and one whole file is there in the end. */
+Test(records, two_writers_of_one_path)
+{
+    char path[128], error[256];
+    snprintf(path, sizeof path, "%s/machine.json", folder);
+    Whole first, second, third;
+    cr_assert(whole_open(&first, path, error, sizeof error), "%s", error);
+    cr_assert(whole_open(&second, path, error, sizeof error), "%s", error);
+    cr_assert(whole_open(&third, path, error, sizeof error), "%s", error);
+    fputs("the first\n", first.file);
+    fputs("2nd\n", second.file);
+    fputs("the third, which is given up\n", third.file);
+    cr_assert(whole_close(&second, true, error, sizeof error), "%s", error);
+    cr_assert(whole_close(&third, false, error, sizeof error), "%s", error);
+    cr_assert(whole_close(&first, true, error, sizeof error), "%s", error);
+    char text[64] = "";
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    cr_assert_eq(fread(text, 1, sizeof text - 1, file), 10u);
+    fclose(file);
+    cr_assert_str_eq(text, "the first\n");
+    glob_t all;
+    snprintf(path, sizeof path, "%s/*", folder);
+    cr_assert_eq(glob(path, 0, NULL, &all), 0);
+    cr_assert_eq(all.gl_pathc, 1u, "%s is left", all.gl_pathv[1]);
+    globfree(&all);
 }
