@@ -59,6 +59,15 @@ static void run_openmp(Job *job)
 }
 #endif
 
+bool attn_threads_own(void)
+{
+#ifdef ATTN_OPENMP
+    return true;
+#else
+    return false;
+#endif
+}
+
 size_t attn_threads_workers(const AttnSettings *settings)
 {
     size_t workers = 1;

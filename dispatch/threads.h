@@ -2,7 +2,12 @@
 #ifndef ATTN_THREADS_H
 #define ATTN_THREADS_H
 
+#include <stdbool.h>
+
 #include "dispatch/options.h"
+
+/* Whether the library brings threads (OpenMP). Where it does not, a job without a caller's loop runs on the calling thread. */
+bool attn_threads_own(void);
 
 /* The number of workers to plan for: settings->threads, else the runner's default. >= 1. */
 size_t attn_threads_workers(const AttnSettings *settings);

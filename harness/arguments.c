@@ -3,6 +3,7 @@
  * A subcommand gives its options as rows of CliOption; getopt_long, the help text and the message about an unknown option are all made
  * from those rows, so they cannot disagree. */
 #include "harness/cli.h"
+#include "dispatch/threads.h"
 #include "harness/render.h"
 
 #include <errno.h>
@@ -91,6 +92,19 @@ bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high,
         return false;
     }
     *number = value;
+    return true;
+}
+
+bool cli_threads(const char *what, const char *text, size_t *threads)
+{
+    uint64_t number;
+    if (!cli_number(what, text, 1, 4096, &number))
+        return false;
+    if (number > 1 && !attn_threads_own()) {
+        render_error("%s is '%s'; allowed: 1, as this build has no OpenMP and would run its workers one after the other", what, text);
+        return false;
+    }
+    *threads = (size_t)number;
     return true;
 }
 

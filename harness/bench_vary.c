@@ -61,16 +61,16 @@ bool vary_read_threads(Vary *vary, const char *text)
     vary->by_threads = true;
     for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         char word[32];
-        uint64_t number;
+        size_t number;
         snprintf(word, sizeof word, "%.*s", (int)strcspn(at, ","), at);
-        if (!cli_number("a number of --scaling", word, 1, 4096, &number))
+        if (!cli_threads("a number of --scaling", word, &number))
             return false;
         if (vary->count == VARY_MOST || (vary->count > 0 && number <= vary->threads[vary->count - 1])) {
             render_error("--scaling is '%s'; allowed: 2 to %d ascending numbers of threads, such as 1,2", text, VARY_MOST);
             return false;
         }
-        snprintf(vary->name[vary->count], sizeof *vary->name, "%zu", (size_t)number);
-        vary->threads[vary->count++] = (size_t)number;
+        snprintf(vary->name[vary->count], sizeof *vary->name, "%zu", number);
+        vary->threads[vary->count++] = number;
     }
     if (vary->count < 2)
         render_error("--scaling is '%s'; allowed: 2 to %d ascending numbers of threads, such as 1,2", text, VARY_MOST);

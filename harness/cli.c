@@ -3,6 +3,7 @@
  * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
 #include "harness/cli.h"
 #include "dispatch/cpu.h"
+#include "dispatch/threads.h"
 #include "harness/render.h"
 #include "harness/topology.h"
 #include "harness/whole.h"
@@ -88,6 +89,7 @@ static void print_build_info(void)
 #else
     printf("optimised  no (timings of this build say little)\n");
 #endif
+    printf("threads    %s\n", attn_threads_own() ? "OpenMP's" : "none but the calling one: no OpenMP");
     printf("machine    %s\n", attn_cpu_this()->arch);
     printf("kernels    %zu:", zoo_count());
     for (size_t i = 0; i < zoo_count(); i++)
@@ -105,7 +107,6 @@ typedef struct Looks {
 static int apply(Cli *cli, Looks *looks, int key, const char *value)
 {
     static const char *const colors[] = {"auto", "always", "never"}, *const progress[] = {"auto", "off"};
-    uint64_t number = 0;
     bool ok = true;
     switch (key) {
     case 'q': cli->quiet = true; break;
@@ -123,10 +124,7 @@ static int apply(Cli *cli, Looks *looks, int key, const char *value)
     case KEY_SEED: ok = cli_number("--seed", value, 0, UINT64_MAX, &cli->seed); break;
     case KEY_MAX_ISA: cli->max_isa = value; break;
     case KEY_DISABLE: cli->disable = value; break;
-    case KEY_THREADS:
-        ok = cli_number("--threads", value, 1, 4096, &number);
-        cli->threads = (size_t)number;
-        break;
+    case KEY_THREADS: ok = cli_threads("--threads", value, &cli->threads); break;
     case KEY_BUILD: print_build_info(); return EXIT_OK;
     default: printf("attnzoo %s\n", attn_version()); return EXIT_OK;
     }

@@ -79,6 +79,9 @@ void cli_list_option(const CliOption *option);
 /* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
 
+/* A number of threads, 1 to 4096. More than one is refused by a build that would run them one after the other. */
+bool cli_threads(const char *what, const char *text, size_t *threads);
+
 /* A time such as "300us", "1.5ms", "2m" (a bare number counts in `bare` seconds) in [low, high], which `allowed` says in words; a share
  * such as "1%" or "2.5", above 0 up to 100 %. false after printing an error. */
 bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds);

@@ -76,13 +76,18 @@ static void run_region(void *context, size_t iterations)
         attn_threads_run(arm->loop, arm->loop_context, arm->workers, arm->units, do_nothing, NULL);
 }
 
+static const char *library_runner(void)
+{
+    return attn_threads_own() ? "the library's own runner" : "the library, which has no runner in this build";
+}
+
 static bool regions(const MicroContext *context, size_t threads, Pool *pool, char *error, size_t error_size)
 {
     MicroTable t = {.micro = "threads", .unit = "region", .compare = MICRO_BEYOND};
     RegionArm arms[] = {{NULL, NULL, 1, threads}, {NULL, NULL, threads, threads}, {pool_loop, pool, threads, threads},
                         {fresh_loop, NULL, threads, threads}};
-    static const char *const names[] = {"this thread alone", "the library's own runner", "a caller's loop on threads that wait",
-                                        "a caller's loop that starts threads"};
+    const char *const names[] = {"this thread alone", library_runner(), "a caller's loop on threads that wait",
+                                 "a caller's loop that starts threads"};
     snprintf(t.title, sizeof t.title, "threads: a region of %zu workers and as many empty units; beyond that of this thread alone",
              threads);
     for (size_t i = 0; i < sizeof arms / sizeof *arms; i++) {
@@ -115,7 +120,7 @@ static bool runs(const MicroContext *context, const char *shape, size_t threads,
 {
     MicroTable t = {.micro = "threads", .unit = "flop", .by_rate = true, .compare = MICRO_SHARE};
     VerifyCase c = {.dist = DIST_NORMAL, .seed = context->options->seed, .fence = FENCE_NONE, .threads = threads};
-    static const char *const names[] = {"the library's own runner", "a caller's loop on threads that wait", "one thread"};
+    const char *const names[] = {library_runner(), "a caller's loop on threads that wait", "one thread"};
     const struct {
         size_t threads;
         AttnParallelFor loop;
@@ -171,7 +176,6 @@ bool micro_threads(const MicroContext *context, char *error, size_t error_size)
     ok = ok && regions(context, threads, pool, error, error_size);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && ok && !cli_interrupted; i++)
         ok = runs(context, shapes[i], threads, pool, error, error_size);
-    topology_free_caller();
     pool_close(pool);
     topology_pin(context->options->threads, cores, sizeof cores);
     return ok;

@@ -333,8 +333,10 @@ void topology_pin_workers(size_t threads)
     Gathering g = {.threads = threads, .cpu = cpu, .caller = pthread_self()};
     atomic_init(&g.arrived, 0);
     atomic_init(&g.next, 1);
-    if (threads > 1)
+    if (threads > 1 && attn_threads_own())
         attn_threads_run(NULL, NULL, threads, threads, gather, &g);
+    else if (threads > 1)
+        topology_pin_thread(cpu[0]);
 }
 
 void topology_free_caller(void)
