@@ -105,8 +105,10 @@ if decide 0 --base "$pack" --head "$slowed" $few --allow "$work/allow"; then has
 
 # The gate without a clock; skipped where nothing counts instructions.
 only='-k blocked_f32 --gate insn'
+from=$(date +%s)
 # shellcheck disable=SC2086
 run --base "$pack" --head "$slowed" $only
+counting=$(($(date +%s) - from + 1)) # seconds
 if grep -q 'instructions not counted' "$work/out"; then
     echo "skipped: instruction counts: $(sed -n 's/.*instructions not counted: //p' "$work/out")"
 else
@@ -135,10 +137,10 @@ done
 
 # Ctrl-C: 130, and what was finished is kept, marked as a part: instructions were counted, and with 40 launches nothing was decided.
 rm -f "$work/r.jsonl" "$work/j.xml" "$work/m.md"
-"$program" regress --base "$pack" --head "$slowed" -k blocked_f32 -s b1_h1_q32_k64_d32 --launches 40 --jsonl "$work/r.jsonl" \
+"$program" regress --base "$pack" --head "$slowed" -k blocked_f32 -s b1_h1_q32_k64_d32 --launches 40 --min-trial 2ms --jsonl "$work/r.jsonl" \
     --junit "$work/j.xml" --md "$work/m.md" >"$work/out" 2>"$work/err" </dev/null &
 child=$!
-sleep 5
+sleep $((counting + 4))
 kill -INT "$child" # a background job of a script ignores it unless the program asks for it, as this one does
 got=0
 wait "$child" || got=$?
