@@ -101,5 +101,5 @@ void attn_linear_run(const AttnKernel *kernel, const AttnLinear *linear, const f
         .unit_outputs = wide * kernel->panel,
         .across = (panels + wide - 1) / wide,
     };
-    attn_threads_run(loop, loop_context, workers, down * product.across, run_unit, &product);
+    attn_threads_run(loop, loop_context, workers, down * product.across, 1, run_unit, &product);
 }

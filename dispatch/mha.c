@@ -19,7 +19,7 @@ typedef struct Run {
 static void run_rows(const Run *run, size_t rows, void (*body)(void *, size_t, size_t))
 {
     const AttnMhaPlan *plan = run->plan;
-    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, rows, body, (void *)run);
+    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, rows, 1, body, (void *)run);
 }
 
 /* Rows of all batch entries through one projection: one product if the entries follow each other without a gap. */

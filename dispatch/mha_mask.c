@@ -17,8 +17,8 @@ typedef struct Masks {
 static void run(const Masks *masks, size_t batch, void (*body)(void *, size_t, size_t))
 {
     const AttnMhaPlan *plan = masks->plan;
-    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, batch * masks->heads * masks->rows, body,
-                     (void *)masks);
+    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, batch * masks->heads * masks->rows, 1,
+                     body, (void *)masks);
 }
 
 /* One row of the mask: unit = (b, h, i). */

@@ -269,7 +269,8 @@ typedef struct Run {
     char *workspace;
 } Run;
 
-/* Unit u of the plan: later rows first, because under a causal frontier they are the longer ones and shall not come last. */
+/* Unit u of the plan: those of a head together, and of them later rows first, because under a causal frontier they are the longer ones and
+ * shall not come last. */
 static void run_unit(void *context, size_t worker, size_t number)
 {
     const Run *run = context;
@@ -277,7 +278,7 @@ static void run_unit(void *context, size_t worker, size_t number)
     const AttnProblem *p = &plan->problem;
     const size_t keys = number % plan->split.parts, u = number / plan->split.parts;
     const size_t stretches = plan->whole_units / plan->stretch_units;
-    const size_t part = plan->stretch_units - 1 - u / stretches, stretch = u % stretches;
+    const size_t part = plan->stretch_units - 1 - u % plan->stretch_units, stretch = u / plan->stretch_units;
     const size_t per_kv_head = stretches / (p->batch * p->kv_heads);
     const size_t kv = stretch / per_kv_head, base = stretch % per_kv_head * plan->stretch;
     const size_t begin = part * plan->unit_rows, end = begin + plan->unit_rows;
@@ -308,8 +309,10 @@ static void run_parts(Run *run)
     run->partial = run->workspace + plan->workers * plan->worker_bytes;
     attn_split_open(&plan->split, &run->args, run->partial, parts);
     run->parts = parts;
-    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, run);
-    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->problem.batch * plan->problem.q_heads, merge_head, run);
+    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, plan->stretch_units * plan->split.parts,
+                     run_unit, run);
+    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->problem.batch * plan->problem.q_heads, 1,
+                     merge_head, run);
 }
 
 AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t workspace_size)
@@ -334,7 +337,7 @@ AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *work
     if (plan->split.parts > 1)
         run_parts(&run);
     else
-        attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, run_unit, &run);
+        attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, plan->stretch_units, run_unit, &run);
     return ATTN_OK;
 }
 

@@ -73,7 +73,7 @@ static void run_region(void *context, size_t iterations)
 {
     const RegionArm *arm = context;
     for (size_t n = 0; n < iterations; n++)
-        attn_threads_run(arm->loop, arm->loop_context, arm->workers, arm->units, do_nothing, NULL);
+        attn_threads_run(arm->loop, arm->loop_context, arm->workers, arm->units, 1, do_nothing, NULL);
 }
 
 static const char *library_runner(void)

@@ -309,7 +309,7 @@ bool topology_pin_thread(int cpu)
 /* Holds each worker in its unit until every worker has one, so that no thread takes two; then each goes to its core. */
 typedef struct Gathering {
     size_t threads;
-    atomic_size_t arrived, next; /* next core for a thread that is not the caller; the caller's is the first */
+    atomic_size_t arrived;
     const int *cpu;
     pthread_t caller;
 } Gathering;
@@ -317,12 +317,11 @@ typedef struct Gathering {
 static void gather(void *context, size_t worker, size_t unit)
 {
     Gathering *g = context;
-    (void)worker, (void)unit;
+    (void)worker;
     atomic_fetch_add(&g->arrived, 1);
     for (size_t turns = 0; atomic_load(&g->arrived) < g->threads && turns < 100000; turns++)
         usleep(10); /* a second at most: a runner may have fewer threads than were asked for */
-    const size_t at = pthread_equal(g->caller, pthread_self()) ? 0 : atomic_fetch_add(&g->next, 1) % g->threads;
-    topology_pin_thread(g->cpu[at]);
+    topology_pin_thread(g->cpu[pthread_equal(g->caller, pthread_self()) ? 0 : unit]); /* each begins with the unit of its number */
 }
 
 void topology_pin_workers(size_t threads)
@@ -332,9 +331,8 @@ void topology_pin_workers(size_t threads)
         return;
     Gathering g = {.threads = threads, .cpu = cpu, .caller = pthread_self()};
     atomic_init(&g.arrived, 0);
-    atomic_init(&g.next, 1);
     if (threads > 1 && attn_threads_own())
-        attn_threads_run(NULL, NULL, threads, threads, gather, &g);
+        attn_threads_run(NULL, NULL, threads, threads, 1, gather, &g);
     else if (threads > 1)
         topology_pin_thread(cpu[0]);
 }

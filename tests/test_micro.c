@@ -193,11 +193,11 @@ Test(micro, each_worker_has_a_core_of_its_own, .timeout = 20)
     topology_pin_workers(attn_threads_workers(&settings));
     Seen seen = {0};
 #ifdef _OPENMP
-    attn_threads_run(NULL, NULL, 2, 2, see, &seen);
+    attn_threads_run(NULL, NULL, 2, 2, 1, see, &seen);
 #else
     Pool *pool = pool_open(2);
     topology_pin_thread(cpu[0]);
-    attn_threads_run(pool_loop, pool, 2, 2, see, &seen);
+    attn_threads_run(pool_loop, pool, 2, 2, 1, see, &seen);
     pool_close(pool);
 #endif
     cr_expect_eq(seen.count, 2);

@@ -46,7 +46,7 @@ static void run_and_check(AttnParallelFor loop, void *loop_context, size_t worke
     memset(&tally, 0, sizeof tally);
     tally.workers = workers;
     tally.units = units;
-    attn_threads_run(loop, loop_context, workers, units, body, &tally);
+    attn_threads_run(loop, loop_context, workers, units, 1, body, &tally);
     cr_expect_eq(tally.clashes, 0, "%d clashes with %zu workers, %zu units", (int)tally.clashes, workers, units);
     cr_expect_eq(tally.now, 0, "bodies still at work after the return");
     for (size_t i = 0; i < units; i++)
@@ -171,7 +171,7 @@ static void third_call_loop(void *context, size_t n, Task task, void *argument)
 
 Test(threads, a_call_too_many_does_nothing, .timeout = 20)
 {
-    attn_threads_run(third_call_loop, NULL, 2, 100, held_body, NULL);
+    attn_threads_run(third_call_loop, NULL, 2, 100, 1, held_body, NULL);
     cr_expect_eq(inside, 100);
     cr_expect_eq(third_call_ran, 0);
 }
@@ -207,7 +207,7 @@ static void note_thread(void *context, size_t worker, size_t unit)
 static int units_elsewhere(size_t workers)
 {
     Where where = {.caller = pthread_self()};
-    attn_threads_run(NULL, NULL, workers, 50, note_thread, &where);
+    attn_threads_run(NULL, NULL, workers, 50, 1, note_thread, &where);
     return where.elsewhere;
 }
 
@@ -294,7 +294,7 @@ Test(threads, a_forked_child_does_not_hang, .timeout = 20)
         memset(&tally, 0, sizeof tally);
         tally.workers = 4;
         tally.units = 100;
-        attn_threads_run(NULL, NULL, 4, 100, body, &tally);
+        attn_threads_run(NULL, NULL, 4, 100, 1, body, &tally);
         int missed = tally.clashes;
         for (size_t i = 0; i < 100; i++)
             missed += tally.done[i] != 1;
