@@ -10,8 +10,9 @@
  *     bandwidth instead of 85 %). So does the order of use: 4 rows of queries on 4 keys side by side 84 %, key after key 94 % (d 64).
  *   - So does the distance: 1 KiB ahead 32 GB/s, 4 KiB 37, 8 KiB 40, 16 KiB 37.
  *   - As many reads are under way as the core can have, so time in which none is asked for is lost, however fast the rest. Hence large
- *     blocks (each change between keys and values is a gap: blocks of 32 keys 72 %, of 1024 94 %; one row, d 128), and weights a chunk
- *     at a time instead of all of a block (8 rows, d 64: 79 % -> 84 %).
+ *     blocks (each change between keys and values is a gap: blocks of 32 keys 72 %, of 1024 94 %; one row, d 128), and weights a piece
+ *     at a time instead of all of a block (8 rows, d 64: 79 % -> 84 %; AVX2, 4 rows: 3 % more than 1024 weights at a time). AVX2 gains
+ *     4 to 7 % with pieces of 16 KiB at 4 rows and d up to 128, and loses 5 % at d 256, where they leave too little of L1 for q and o.
  *
  * A tile is `height` rows, a power of two up to VL, in one or two vectors; the W lanes of a row hold parts of its sum over the head
  * dimension:
@@ -44,9 +45,9 @@ enum {
     LINE = 16,                   /* floats in a cache line                                                            */
     ROWS_MOST = 64,              /* rows of a unit                                                                    */
     PIECE_BYTES = 12288,         /* of keys or values: how far ahead they are fetched, and what P V takes at a time   */
+    LONG_PIECE_BYTES = 16384,    /* the same from 3 rows on, where a key has 512 bytes at most                        */
     BLOCK_PIECES = 64,           /* pieces of keys before their values follow, at most                                */
     SCORE_FLOATS = 16384,        /* room for a block's scores: they stay in L2                                        */
-    WEIGH_FLOATS = 1024,         /* weights made at a time                                                            */
     TALL = PQ * NV >= 16 ? 8 : 4 /* rows of a value tile; two vectors of columns each                                 */
 };
 
@@ -105,12 +106,20 @@ static size_t rows_needed(const AttnProblem *p)
     return rows < ROWS_MOST ? rows : ROWS_MOST;
 }
 
+/* Keys in a piece. */
+static size_t piece_of(const AttnProblem *p)
+{
+    const size_t width = (p->d > p->dv ? p->d : p->dv) * sizeof(float);
+    const size_t keys = (rows_needed(p) > 2 && width <= 512 ? LONG_PIECE_BYTES : PIECE_BYTES) / width;
+    return keys < TK ? TK : keys / TK * TK;
+}
+
 static size_t lay_out(const AttnProblem *p, void *base, Work *w)
 {
     AttnCarve carve = {.base = base};
-    const size_t tiles = (rows_needed(p) + VL - 1) / VL, keys = PIECE_BYTES / sizeof(float) / (p->d > p->dv ? p->d : p->dv);
+    const size_t tiles = (rows_needed(p) + VL - 1) / VL;
     w->ldo = (p->dv + VL - 1) / VL * VL;
-    w->piece = keys < TK ? TK : keys / TK * TK;
+    w->piece = piece_of(p);
     w->block = w->piece * BLOCK_PIECES;
     if (w->block > SCORE_FLOATS / VL)
         w->block = SCORE_FLOATS / VL / w->piece * w->piece;
@@ -435,7 +444,7 @@ ALWAYS_INLINE void raise_block(const int nq, const Work *w, Tile *tile, size_t n
         raise_maximum(w, tile, top);
 }
 
-/* w->s = 2^(to_log2 (s - m)) of keys [t, end) of the block, l added to. */
+/* w->s = 2^(to_log2 (s - m)) of keys [t, end) of the block, l added to. t is a multiple of the tile's width. */
 ALWAYS_INLINE void weigh(const int nq, const Work *w, Tile *tile, size_t t, size_t end)
 {
     const size_t width = (size_t)tile->width;
@@ -529,20 +538,16 @@ ALWAYS_INLINE void value_rows(const int width, const int span, const Work *w, co
 
 /* Keys [j, j + n) for one tile. keys, values: what to fetch while scores and values are computed.
  *
- * Weights are made a chunk at a time, shortly before the values that they weigh: while they are made nothing is fetched, and after long
+ * Weights are made a piece at a time, shortly before the values that they weigh: while they are made nothing is fetched, and after long
  * the memory would stand still. */
 ALWAYS_INLINE void tile_block(const int width, const int nq, const Work *w, Tile *tile, size_t j, size_t n, Ahead *keys, Ahead *values)
 {
-    const size_t chunk = WEIGH_FLOATS / (size_t)(nq * VL / width) / w->piece * w->piece;
     score_block(width, nq, w, tile, j, n, keys);
     stage_block(w, tile, j, n);
     raise_block(nq, w, tile, n);
-    for (size_t from = 0, to, ready = 0; from < n; from = to) {
+    for (size_t from = 0, to; from < n; from = to) {
         to = n - from < w->piece ? n : from + w->piece;
-        if (ready < to) {
-            ready = from + chunk < to ? to : n - from < chunk ? n : from + chunk;
-            weigh(nq, w, tile, from, ready);
-        }
+        weigh(nq, w, tile, from, to);
         for (size_t t = from; t < to;) {
             const unsigned char *dead = memchr(w->live + t, 0, to - t);
             const size_t end = dead ? (size_t)(dead - w->live) : to;
