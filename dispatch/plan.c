@@ -269,12 +269,10 @@ typedef struct Run {
     char *workspace;
 } Run;
 
-/* Unit u of the plan: those of a head together, and of them later rows first, because under a causal frontier they are the longer ones and
- * shall not come last. */
-static void run_unit(void *context, size_t worker, size_t number)
+/* Unit `number` of the plan: those of a head together, and of them later rows first, because under a causal frontier they are the longer
+ * ones and shall not come last. */
+static AttnSpan unit_of(const AttnPlan *plan, size_t number)
 {
-    const Run *run = context;
-    const AttnPlan *plan = run->plan;
     const AttnProblem *p = &plan->problem;
     const size_t keys = number % plan->split.parts, u = number / plan->split.parts;
     const size_t stretches = plan->whole_units / plan->stretch_units;
@@ -282,7 +280,7 @@ static void run_unit(void *context, size_t worker, size_t number)
     const size_t per_kv_head = stretches / (p->batch * p->kv_heads);
     const size_t kv = stretch / per_kv_head, base = stretch % per_kv_head * plan->stretch;
     const size_t begin = part * plan->unit_rows, end = begin + plan->unit_rows;
-    const AttnSpan unit = {
+    return (AttnSpan){
         .b = kv / p->kv_heads,
         .kv_head = kv % p->kv_heads,
         .row0 = base + begin,
@@ -290,7 +288,22 @@ static void run_unit(void *context, size_t worker, size_t number)
         .key0 = keys * plan->split.chunk,
         .key1 = keys + 1 == plan->split.parts ? p->k_len : (keys + 1) * plan->split.chunk,
     };
-    plan->kernel->run(run->parts ? &run->parts[keys] : &run->args, unit, run->workspace + worker * plan->worker_bytes);
+}
+
+static void run_unit(void *context, size_t worker, size_t number)
+{
+    const Run *run = context;
+    const AttnPlan *plan = run->plan;
+    const size_t parts = plan->split.parts;
+    AttnSpan unit = unit_of(plan, number);
+    if (parts == 1 && number + 1 < plan->units) {
+        const AttnSpan next = unit_of(plan, number + 1);
+        unit.next.b = next.b;
+        unit.next.kv_head = next.kv_head;
+        unit.next.row0 = next.row0;
+        unit.next.row1 = next.row1;
+    }
+    plan->kernel->run(run->parts ? &run->parts[number % parts] : &run->args, unit, run->workspace + worker * plan->worker_bytes);
 }
 
 /* Head h of batch entry b, number b * q_heads + h: the parts of its keys become one result. */

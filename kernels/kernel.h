@@ -111,6 +111,8 @@ typedef struct AttnSpan {
     size_t b, kv_head;
     size_t row0, row1;
     size_t key0, key1;
+    struct { size_t b, kv_head, row0, row1; } next; /* what the same thread probably computes next, all its keys: a kernel may ask for its
+                                                       operands early. row0 == row1: nothing                                        */
 } AttnSpan;
 
 /* The other kind of kernel: y = x W^T + b, a matrix product with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear

@@ -8,6 +8,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
 #include "dispatch/registry.h"
+#include "kernels/kernel.h"
 
 enum { B = 2, H = 6, G = 2, SQ = 61, SK = 87, D = 20, DV = 12 };
 
@@ -315,4 +316,56 @@ Test(plan, empty_problems)
             attn_plan_destroy(plan);
         }
     }
+}
+
+/* ---- Units ------------------------------------------------------------------------------------------------------------------------ */
+
+static AttnSpan spans[64];
+static size_t noted;
+
+static void note_span(const AttnArgs *a, AttnSpan unit, void *scratch)
+{
+    (void)a, (void)scratch;
+    spans[noted++] = unit;
+}
+
+static size_t no_scratch(const AttnProblem *p)
+{
+    (void)p;
+    return 0;
+}
+
+static double no_cost(const AttnProblem *p)
+{
+    (void)p;
+    return 0.0;
+}
+
+/* Units of a head follow each other, its last rows first; each knows which one follows it. */
+Test(plan, units_know_what_follows)
+{
+    enum { HEADS = 3, ROWS = 40, PANEL = 8 };
+    static float x[2 * HEADS * ROWS], o[2 * HEADS * ROWS];
+    const AttnKernel kernel = {.name = "noter", .dtypes = ATTN_F32_TENSORS, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .panel = PANEL,
+                               .unit_panels = 2, .scratch = no_scratch, .cost = no_cost, .run = note_span};
+    const AttnProblem p = attn_problem(2, HEADS, HEADS, ROWS, ROWS, 1, 1);
+    const AttnTensors t = attn_tensors(x, x, x, o);
+    static _Alignas(64) char workspace[4096];
+    AttnPlan *plan;
+    cr_assert_eq(attn_plan_create_with(&kernel, &p, 1, NULL, NULL, &plan), ATTN_OK, "%s", attn_last_error());
+    cr_assert_eq(attn_run(plan, &t, workspace, sizeof workspace), ATTN_OK, "%s", attn_last_error());
+    cr_assert_eq(noted, attn_plan_units(plan));
+    cr_assert_geq(noted, 2 * HEADS * 3u);
+    const size_t a_head = noted / (2 * HEADS);
+    for (size_t i = 0; i < noted; i++) {
+        const AttnSpan *unit = &spans[i], *after = &spans[i + 1];
+        cr_expect_eq(unit->b * HEADS + unit->kv_head, i / a_head);
+        cr_expect_eq(unit->row1, i % a_head == 0 ? ROWS : spans[i - 1].row0);
+        if (i + 1 < noted)
+            cr_expect(unit->next.b == after->b && unit->next.kv_head == after->kv_head && unit->next.row0 == after->row0 &&
+                      unit->next.row1 == after->row1, "unit %zu", i);
+        else
+            cr_expect_eq(unit->next.row0, unit->next.row1);
+    }
+    attn_plan_destroy(plan);
 }

@@ -187,6 +187,34 @@ Test(threads, one_worker_or_unit_needs_no_loop)
     cr_expect_eq(calls, 1);
 }
 
+/* A thread begins with the range of its index, cut between groups of units, and then helps: here it does the others' work as well. */
+static size_t order[10], ordered;
+
+static void note_order(void *context, size_t worker, size_t unit)
+{
+    (void)context, (void)worker;
+    order[ordered++] = unit;
+}
+
+static void last_index_loop(void *context, size_t n, Task task, void *argument)
+{
+    (void)context;
+    task(argument, n - 1);
+}
+
+Test(threads, a_thread_begins_with_its_own_range)
+{
+    static const struct { size_t together, begin; } cases[] = {{1, 5}, {3, 6}, {4, 4}, {10, 0}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        ordered = 0;
+        attn_threads_run(last_index_loop, NULL, 2, 10, cases[c].together, note_order, NULL);
+        cr_assert_eq(ordered, 10);
+        for (size_t i = 0; i < 10; i++)
+            cr_expect_eq(order[i], (cases[c].begin + i) % 10, "unit %zu as number %zu where %zu belong together", order[i], i,
+                         cases[c].together);
+    }
+}
+
 /* ---- OpenMP ---------------------------------------------------------------------------------------------------------------------- */
 
 #ifdef _OPENMP

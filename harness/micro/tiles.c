@@ -54,7 +54,7 @@ ALWAYS_INLINE void score_block(const int mr, const int nq, const int exponential
     const size_t lanes = (size_t)(nq * VL);
     for (size_t t = 0; t + (size_t)mr <= x->keys; t += (size_t)mr) {
         vf acc[HIGH_TILE][NQ];
-        tile_scores(mr, nq, nq, x->q, x->k + t * x->d, (ptrdiff_t)x->d, x->d, zero, acc);
+        tile_scores(mr, nq, nq, x->q, x->k + t * x->d, (ptrdiff_t)x->d, x->d, zero, NULL, acc);
         const Exp2 *constants = exp2_constants();
         UNROLL for (int r = 0; r < mr; r++)
             UNROLL for (int c = 0; c < nq; c++)

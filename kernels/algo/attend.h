@@ -175,6 +175,41 @@ static size_t even_panel(size_t rows)
     return (vectors + panels - 1) / panels * VL;
 }
 
+enum { ASK_LINES = (MR + 1) / 2 }; /* by then MR keys have been asked for when MR were scored */
+
+/* Keys [j, end) and their values, which the unit reads for the first time: asked for a little before their use. */
+static Asking ask_keys(const Work *w, size_t j, size_t end)
+{
+    const AttnProblem *p = w->a->p;
+    const Keys keys = keys_from(w, j), values = values_from(w, j);
+    const size_t ahead = end - j < AHEAD ? end - j : AHEAD;
+    return (Asking){{stretch_of_rows(keys.row + (ptrdiff_t)ahead * keys.stride, keys.stride, end - j - ahead, p->d),
+                     stretch_of_rows(values.row, values.stride, end - j, p->dv)},
+                    ASK_LINES};
+}
+
+/* q and o of what the thread computes next, over n keys of all panels but one. On 8 times 12 heads of 128 rows and keys, d 64, operands in
+ * L3, it takes 5 % less time with AVX2 and 4 % with AVX-512 than without and with keys asked for between tiles; three quarters of the gain
+ * are q's. With the next unit's keys as well: no less. */
+static Asking ask_next(const Work *w, const AttnSpan *unit, size_t panels, size_t n)
+{
+    const AttnArgs *a = w->a;
+    const AttnProblem *p = a->p;
+    if (unit->next.row0 == unit->next.row1 || panels < 2)
+        return (Asking){.lines = 0};
+    const AttnSequence seq = attn_sequence(a, unit->next.b);
+    const size_t h = unit->next.kv_head * a->group + unit->next.row0 / p->q_len, row = unit->next.row0 % p->q_len;
+    size_t rows = unit->next.row1 - unit->next.row0;
+    rows = row >= seq.q_len ? 0 : rows < seq.q_len - row ? rows : seq.q_len - row; /* of one head: heads are short where they are stacked */
+    Asking next = {{stretch_of_rows(attn_q_row(a, &seq, h, row), p->q.row, rows, p->d),
+                    stretch_of_rows(attn_o_row(a, &seq, h, row), p->o.row, rows, p->dv)},
+                   0};
+    const size_t steps = (panels - 1) * ((n + MR - 1) / MR) * ((p->d + ASK_COLUMNS - 1) / ASK_COLUMNS);
+    const size_t lines = (stretch_lines(&next.of[0]) + steps - 1) / steps;
+    next.lines = lines < ASK_LINES ? lines : ASK_LINES;
+    return next;
+}
+
 static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
     const AttnFpState fp = attn_fp_enter();
@@ -191,14 +226,25 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
         lo = lanes->min_lo < lo ? lanes->min_lo : lo;
         hi = lanes->max_hi > hi ? lanes->max_hi : hi;
     }
+    Asking keys, next = {.lines = 0};
+    if (w.far && lo < hi)
+        next = ask_next(&w, &unit, panels, hi - lo < w.key_block ? hi - lo : w.key_block);
     for (size_t j0 = lo, j1; j0 < hi; j0 = j1) {
         j1 = segment_end(&w, j0, j0 + w.key_block);
+        bool first = true;
         for (size_t i = 0; i < panels; i++) {
             Panel *panel = &w.panels[i];
             const size_t j = j0 > panel->lanes.min_lo ? j0 : panel->lanes.min_lo, end = j1 < panel->lanes.max_hi ? j1 : panel->lanes.max_hi;
             if (j >= end)
                 continue;
-            w.cold = w.far && i == 0;
+            w.asking = NULL;
+            if (w.far && first) {
+                keys = ask_keys(&w, j, end);
+                w.asking = &keys;
+            } else if (next.lines > 0 && j1 >= hi) {
+                w.asking = &next;
+            }
+            first = false;
             weigh(&w, panel, j, end);
             add_values(&w, panel, j, end - j);
         }

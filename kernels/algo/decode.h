@@ -36,6 +36,7 @@
 #include "kernels/kernel.h"
 #include "kernels/scratch.h"
 
+#include "kernels/algo/ahead.h"
 #include "kernels/algo/exp.h"
 #include "kernels/algo/tile.h"
 #include "kernels/algo/rows.h"
@@ -149,14 +150,6 @@ static size_t decode_scratch(const AttnProblem *p)
 
 /* ---- Fetching ahead -------------------------------------------------------------------------------------------------------------- */
 
-/* Rows that will be read soon, as lines in the order of memory. Rows without gaps between them count as one. */
-typedef struct Stretch {
-    const char *at;        /* the next line                            */
-    size_t left, per_row;  /* lines left of this row; lines of a row   */
-    size_t rows;           /* rows after this one                      */
-    ptrdiff_t jump;        /* bytes from the end of a row to the next  */
-} Stretch;
-
 typedef struct Ahead {
     Stretch now, then;
 } Ahead;
@@ -193,19 +186,10 @@ static Stretch stretch_of(const Work *w, bool values, size_t j, size_t end)
     const AttnProblem *p = w->a->p;
     const bool old = j < p->past_len;
     const AttnLayout *l = values ? (old ? &p->v_past : &p->v) : (old ? &p->k_past : &p->k);
-    const size_t bytes = (values ? p->dv : p->d) * sizeof(float);
-    Stretch s = {0};
     if (j >= end)
-        return s;
-    s.at = (const char *)(values ? attn_v_row(w->a, &w->seq, w->unit.kv_head, j) : attn_k_row(w->a, &w->seq, w->unit.kv_head, j));
-    if (l->row * (ptrdiff_t)sizeof(float) == (ptrdiff_t)bytes) {
-        s.left = (bytes * (end - j) + 63) / 64;
-        return s;
-    }
-    s.left = s.per_row = (bytes + 63) / 64;
-    s.rows = end - j - 1;
-    s.jump = l->row * (ptrdiff_t)sizeof(float) - (ptrdiff_t)(64 * s.per_row);
-    return s;
+        return (Stretch){0};
+    const float *first = values ? attn_v_row(w->a, &w->seq, w->unit.kv_head, j) : attn_k_row(w->a, &w->seq, w->unit.kv_head, j);
+    return stretch_of_rows(first, l->row, end - j, values ? p->dv : p->d);
 }
 
 /* While one half of block [j, end) is worked on: the rest of that half, then the first piece of what follows. The half of the keys is

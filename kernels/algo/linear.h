@@ -39,7 +39,7 @@ ALWAYS_INLINE void linear_tile(const int mr, const float *x, ptrdiff_t x_row, co
                                float *to, ptrdiff_t to_row)
 {
     vf acc[HIGH_TILE][NQ];
-    tile_scores(mr, NQ, NQ, w, x, x_row, inputs, from, acc);
+    tile_scores(mr, NQ, NQ, w, x, x_row, inputs, from, NULL, acc);
     if (add)
         UNROLL for (int r = 0; r < mr; r++)
             UNROLL for (int i = 0; i < NQ; i++)

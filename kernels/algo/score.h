@@ -18,8 +18,8 @@
 #include "kernels/algo/rows.h"
 
 /* How a tile of scores is made, and the keys in one of nq vectors. */
-#define DOT_TILE(mr, nq, pitch, q, w, k, stride, d, from, acc) tile_scores(mr, nq, pitch, q, k, stride, d, from, acc)
-#define ADDITIVE_TILE(mr, nq, pitch, q, w, k, stride, d, from, acc) tile_additive(mr, nq, pitch, q, w, k, stride, d, from, acc)
+#define DOT_TILE(mr, nq, pitch, q, w, k, stride, d, from, asking, acc) tile_scores(mr, nq, pitch, q, k, stride, d, from, asking, acc)
+#define ADDITIVE_TILE(mr, nq, pitch, q, w, k, stride, d, from, asking, acc) tile_additive(mr, nq, pitch, q, w, k, stride, d, from, acc)
 #ifndef SCORE_TILE
 #define SCORE_TILE DOT_TILE
 #define TILE_KEYS(nq) KEYS_OF(nq)
@@ -39,8 +39,7 @@
 
 enum {
     CHAIN = 256, /* terms that are summed one after another before they join a longer sum */
-    AHEAD = 8,   /* keys that are asked for at a time: 16 and 24 hide less of a miss      */
-    LINE = 16    /* floats in a cache line of 64 bytes                                    */
+    AHEAD = 16   /* how many keys before their use those are asked for that come from far */
 };
 #define SWIFT_LIMIT 0x1p20f
 #define OUT_OF_LINE static __attribute__((noinline))
@@ -65,7 +64,7 @@ typedef struct Work {
     AttnSequence seq;
     size_t kv_head, key0, key1, ldo, key_block;
     bool far;            /* operands probably come from beyond L2                                            */
-    bool cold;           /* far, and the unit reads the keys at hand for the first time                      */
+    Asking *asking;      /* what to ask for while these keys are scored; NULL: nothing                       */
     float unit;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
     float to_log2;       /* what is left to multiply: unit * to_log2 = log2(e)                               */
     Panel *panels;
@@ -95,26 +94,19 @@ static inline Keys values_from(const Work *w, size_t j)
     return values;
 }
 
-/* Ask for n rows of `width` numbers. */
-static inline void fetch_rows(const float *row, ptrdiff_t stride, size_t n, size_t width)
-{
-    for (size_t t = 0; t < n; t++, row += stride)
-        for (size_t c = 0; c < width; c += LINE)
-            __builtin_prefetch(row + c);
-}
-
 /* ---- Tiles ----------------------------------------------------------------------------------------------------------------------- */
 
 /* What becomes of a tile's sums: they are stored; 2^x of them is stored and summed into panel->sum; the same with keys hidden that a lane
- * does not see; the same after the largest of each lane became its m. */
-enum { RAW, WEIGHTS, BOUNDED, FIRST };
+ * does not see; the same after the largest of each lane became its m. ASKING: as WEIGHTS, and asks meanwhile. */
+enum { RAW, WEIGHTS, ASKING, BOUNDED, FIRST };
 
 /* One tile of mr keys and nq vectors of the panel's lanes from lane `at` on to s[mr][pitch*VL], which stands at that lane too. */
 ALWAYS_INLINE void score_tile(const int kind, const int mr, const int nq, const int pitch, const Work *w, Panel *panel, size_t at,
                               Keys keys, const float *from, float *s)
 {
     vf acc[HIGH_TILE][NQ];
-    SCORE_TILE(mr, nq, pitch, panel->q + at, panel->w + at, keys.row, keys.stride, w->a->p->d, from, acc);
+    SCORE_TILE(mr, nq, pitch, panel->q + at, panel->w + at, keys.row, keys.stride, w->a->p->d, from,
+               kind == ASKING ? w->asking : NULL, acc);
     const Lanes *lanes = &panel->lanes;
     if (kind == FIRST)
         UNROLL for (int x = 0; x < nq; x++) {
@@ -197,6 +189,16 @@ OUT_OF_LINE void score_weights(const Work *w, Panel *panel, Keys keys, size_t n,
     case 1: score_keys(WEIGHTS, 1, 1, w, panel, 0, keys, n, panel->minus_m, s); break;
     case 2: score_keys(WEIGHTS, 2, 2, w, panel, 0, keys, n, panel->minus_m, s); break;
     default: score_keys(WEIGHTS, 3, 3, w, panel, 0, keys, n, panel->minus_m, s); break;
+    }
+}
+
+/* The same, asking for what w->asking holds. */
+OUT_OF_LINE void score_asking(const Work *w, Panel *panel, Keys keys, size_t n, float *s)
+{
+    switch (panel->nq) {
+    case 1: score_keys(ASKING, 1, 1, w, panel, 0, keys, n, panel->minus_m, s); break;
+    case 2: score_keys(ASKING, 2, 2, w, panel, 0, keys, n, panel->minus_m, s); break;
+    default: score_keys(ASKING, 3, 3, w, panel, 0, keys, n, panel->minus_m, s); break;
     }
 }
 
@@ -303,14 +305,10 @@ static size_t swift_some(const Work *w, Panel *panel, size_t j, size_t end, floa
     if (!lanes_partial(lanes, j, 1)) {
         n = lanes->min_hi - j < n ? lanes->min_hi - j : n;
         if (!EXP2_IS_CALL) {
-            if (w->cold) {
-                const Keys values = values_from(w, j);
-                const size_t next = n < 2 * AHEAD ? n < AHEAD ? 0 : n - AHEAD : AHEAD;
-                n = n < AHEAD ? n : AHEAD;
-                fetch_rows(keys.row + AHEAD * keys.stride, keys.stride, next, w->a->p->d);
-                fetch_rows(values.row, values.stride, n, w->a->p->dv);
-            }
-            score_weights(w, panel, keys, n, s);
+            if (w->asking)
+                score_asking(w, panel, keys, n, s);
+            else
+                score_weights(w, panel, keys, n, s);
             return n;
         }
         n = n < STRIP ? n : STRIP;

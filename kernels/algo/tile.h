@@ -19,6 +19,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+#include "kernels/algo/ahead.h"
 #include "kernels/algo/tanh.h"
 
 /* Vectors of queries in a panel, and rows in a value tile, at most; harness/micro/tiles.c has other numbers, to compare tiles. */
@@ -32,24 +33,52 @@ enum { NQ = PANEL_VECTORS, HIGH_VALUES = VALUE_ROWS };
 #define HIGH_TILE (2 * MR)
 #define KEYS_OF(nq) ((nq) == NQ ? MR : (nq) == 2 ? 3 * MR / 2 : HIGH_TILE)
 
-/* acc[r][x] = from[x] + sum_c k[r][c] q[c][x]. q: d rows of nq vectors, `pitch` vectors apart; k: mr rows, `stride` apart; from: [nq*VL],
- * NULL: 0. */
-ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, const float *q, const float *k, ptrdiff_t stride, size_t d,
-                               const float *from, vf acc[HIGH_TILE][NQ])
+/* What is asked for while score tiles are computed: two stretches side by side, `lines` of each every ASK_COLUMNS columns. */
+typedef struct Asking {
+    Stretch of[2];
+    size_t lines;
+} Asking;
+enum { ASK_COLUMNS = 8 };
+
+ALWAYS_INLINE void ask(Asking *asking)
 {
-    UNROLL for (int x = 0; x < nq; x++)
-        UNROLL for (int r = 0; r < mr; r++)
-            acc[r][x] = from ? vf_load(from + x * VL) : vf_set1(0.0f);
-    for (size_t c = 0; c < d; c++) {
+    for (int n = 0; n < 2; n++)
+        for (size_t i = asking->lines; i > 0 && asking->of[n].left > 0; i--)
+            stretch_ask(&asking->of[n]);
+}
+
+/* Columns [c, end) of a score tile; *q moves on. */
+ALWAYS_INLINE void tile_columns(const int mr, const int nq, const int pitch, const float **q, const float *k, ptrdiff_t stride, size_t c,
+                                size_t end, vf acc[HIGH_TILE][NQ])
+{
+    for (; c < end; c++) {
         vf column[NQ];
         UNROLL for (int x = 0; x < nq; x++)
-            column[x] = vf_load(q + x * VL);
+            column[x] = vf_load(*q + x * VL);
         UNROLL for (int r = 0; r < mr; r++) {
             const vf key = vf_set1(k[r * stride + (ptrdiff_t)c]);
             UNROLL for (int x = 0; x < nq; x++)
                 acc[r][x] = vf_fma(key, column[x], acc[r][x]);
         }
-        q += pitch * VL;
+        *q += pitch * VL;
+    }
+}
+
+/* acc[r][x] = from[x] + sum_c k[r][c] q[c][x]. q: d rows of nq vectors, `pitch` vectors apart; k: mr rows, `stride` apart; from: [nq*VL],
+ * NULL: 0; asking: NULL as a constant, or what to ask for meanwhile. */
+ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, const float *q, const float *k, ptrdiff_t stride, size_t d,
+                               const float *from, Asking *asking, vf acc[HIGH_TILE][NQ])
+{
+    UNROLL for (int x = 0; x < nq; x++)
+        UNROLL for (int r = 0; r < mr; r++)
+            acc[r][x] = from ? vf_load(from + x * VL) : vf_set1(0.0f);
+    if (!asking) {
+        tile_columns(mr, nq, pitch, &q, k, stride, 0, d, acc);
+        return;
+    }
+    for (size_t c = 0; c < d; c += ASK_COLUMNS) {
+        ask(asking);
+        tile_columns(mr, nq, pitch, &q, k, stride, c, d - c < ASK_COLUMNS ? d : c + ASK_COLUMNS, acc);
     }
 }
 
