@@ -331,8 +331,9 @@ static double ideal(const VaryArm *arm)
     return (double)arm->threads / (double)first_of(arm)->threads;
 }
 
-/* The speed that this arm shall reach relative to its first variant; NaN: none. Decode may be bound by what the cores read together, and
- * fewer units than two a worker cannot be shared out evenly. */
+/* The speed that this arm shall reach relative to its first variant; NaN: none. Decode may be bound by what the cores read together, prefill
+ * by multiply-adds where the cores are two threads of one, as virtual ones are at times; and fewer units than two a worker cannot be shared
+ * out evenly. */
 static double bar(const VaryRun *v, const VaryArm *arm)
 {
     if (!arm->kernel || arm->variant == 0 || !arm->timed)
@@ -340,11 +341,11 @@ static double bar(const VaryRun *v, const VaryArm *arm)
     if (!v->vary->by_threads)
         return DATA_BAR;
     const Shape *shape = &v->what[0].shape;
-    if (shape->q_len <= FEW_ROWS) {
-        const VaryArm *read = &v->arms[v->kernels + v->vary->count + arm->variant];
-        return fmin(DECODE_BAR * ideal(arm), read->timed ? read->speed.median : INFINITY);
-    }
-    return attn_plan_units(arm->plan) >= 2 * arm->threads ? PREFILL_BAR * ideal(arm) : NAN;
+    const bool reads = shape->q_len <= FEW_ROWS;
+    if (!reads && attn_plan_units(arm->plan) < 2 * arm->threads)
+        return NAN;
+    const VaryArm *peak = &v->arms[v->kernels + (reads ? v->vary->count : 0) + arm->variant];
+    return fmin((reads ? DECODE_BAR : PREFILL_BAR) * ideal(arm), peak->timed ? peak->speed.median : INFINITY);
 }
 
 /* Below the bar for sure: the whole interval is. */
