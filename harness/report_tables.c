@@ -103,7 +103,7 @@ void report_markdown_micro(const json_t *model, FILE *to)
     if (json_array_size(rows) == 0)
         return;
     fputs("\n### Micro-benchmarks\n\nThe latest of each table and machine. Rows of a table were measured in the same rounds; its title "
-          "says what they are compared with.\n",
+          "says what they are compared with.\n\n<details>\n<summary>All tables</summary>\n", /* many, and of interest to few */
           to);
     json_array_foreach(rows, i, row) {
         if (!is_true(row, "latest"))
@@ -118,6 +118,7 @@ void report_markdown_micro(const json_t *model, FILE *to)
         before = row;
     }
     end(table, to);
+    fputs("\n</details>\n", to);
 }
 
 /* ---- Two builds against each other ------------------------------------------------------------------------------------------------- */
