@@ -252,7 +252,8 @@ static inline AttnTensors attn_tensors(const void *q, const void *k, const void 
 /* ---- Options --------------------------------------------------------------------------------------------------------------------- */
 
 /* A caller's own parallel loop: call task(argument, i) exactly once for each i in [0, n), in any order, on any threads, and return when
- * all have returned. Running them one after another is allowed. */
+ * all have returned. Running them one after another is allowed. The same i on the same thread in every run finds its data in that core's
+ * caches. */
 typedef void (*AttnParallelFor)(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
 /* All zero (or a NULL pointer in place of the struct) means: choose for me. Environment variables fill what is left at zero:
