@@ -183,7 +183,7 @@ lacks out 'blocked_f32 .* SLOWER'
 run --base "$pack" --head "$crashing" $few
 [ "$got" -eq 5 ] || fail "a crashing head: exit code $got, expected 5"
 has out 'blocked_f32 .* CRASH'
-# The other one is judged all the same. Not always the same: in another link it lies elsewhere, which was worth 9 % once (clang 14).
+# The other one is judged all the same. (Not always "same": caches hold two links differently.)
 has out ' flash_f32 .* \[.* \(same\|inconclusive\|faster\|slower\)'
 
 exit $((failures > 0))
