@@ -11,6 +11,7 @@
 
 #include "dispatch/plan.h"
 #include "dispatch/threads.h"
+#include "tests/stand_in.h"
 
 enum { MOST_UNITS = 5000, MOST_WORKERS = 64 };
 
@@ -270,25 +271,12 @@ static void note_unit(const AttnArgs *a, AttnSpan unit, void *scratch)
         atomic_fetch_add(&on_other_threads, 1);
 }
 
-static size_t no_scratch(const AttnProblem *p)
-{
-    (void)p;
-    return 0;
-}
-
-static double no_cost(const AttnProblem *p)
-{
-    (void)p;
-    return 0.0;
-}
-
 Test(threads, a_run_inside_a_region_takes_no_more_threads)
 {
     enum { HEADS = 16, ROWS = 8 };
     static float q[HEADS * ROWS], k[HEADS * ROWS], v[HEADS * ROWS], o[2][HEADS * ROWS];
     static _Alignas(64) char workspace[2][4096];
-    const AttnKernel kernel = {.name = "noter", .dtypes = ATTN_F32_TENSORS, .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT, .panel = ROWS,
-                               .unit_panels = 1, .scratch = no_scratch, .cost = no_cost, .run = note_unit};
+    const AttnKernel kernel = stand_in(ROWS, 1, note_unit);
     const AttnProblem p = attn_problem(1, HEADS, HEADS, ROWS, ROWS, 1, 1);
     AttnPlan *plan;
     const AttnStatus bound = attn_plan_create_with(&kernel, &p, 4, NULL, NULL, &plan);
