@@ -3,14 +3,13 @@
  * A case comes from anyone, so each field is checked for type, range and agreement with the others before a kernel sees it, and each
  * complaint names file and field. Attributes that are not known are refused: ignoring one would prove something else than what was asked. */
 #include "harness/folder.h"
+#include "harness/input.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { MAX_META = 1 << 20, MAX_PATH = 4096 };
 
@@ -370,18 +369,12 @@ bool folder_read(const char *directory, Folder *folder, char *error, size_t erro
 {
     Reader reader = {.directory = directory, .folder = folder, .error = error, .error_size = error_size};
     char path[MAX_PATH];
-    struct stat status;
-    json_error_t problem;
     *folder = (Folder){0};
     if (snprintf(path, sizeof path, "%s/meta.json", directory) >= (int)sizeof path)
         return fail(&reader, "the path is too long");
-    if (stat(path, &status) != 0)
-        return fail(&reader, "cannot open: %s", strerror(errno));
-    if (!S_ISREG(status.st_mode) || status.st_size > MAX_META)
-        return fail(&reader, "not a regular file of at most %d bytes", MAX_META);
-    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
+    json_t *root = input_json(path, MAX_META, error, error_size);
     if (!root)
-        return fail(&reader, "not JSON: line %d: %s", problem.line, problem.text);
+        return false;
     const bool ok = read_root(&reader, root);
     json_decref(root);
     if (!ok) {

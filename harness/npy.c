@@ -4,6 +4,7 @@
  * is trusted: the header is at most 64 KiB, the product of the shape is checked against overflow and against the size of the file before
  * memory is asked for, and a byte too few or too many is an error. Elements are little endian, as this program's machines are. */
 #include "harness/npy.h"
+#include "harness/input.h"
 #include "harness/whole.h"
 
 #include <ctype.h>
@@ -237,14 +238,12 @@ bool npy_read(const char *path, Npy *npy, char *error, size_t error_size)
 {
     struct stat status;
     *npy = (Npy){0};
-    FILE *file = fopen(path, "rb");
+    FILE *file = input_open(path, error, error_size);
     if (!file)
-        return fail(error, error_size, "%s: cannot open: %s", path, strerror(errno));
-    bool ok;
-    if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode))
-        ok = fail(error, error_size, "%s: not a regular file", path);
-    else
-        ok = read_open(file, (uint64_t)status.st_size, path, npy, error, error_size);
+        return false;
+    const bool ok = fstat(fileno(file), &status) == 0
+                        ? read_open(file, (uint64_t)status.st_size, path, npy, error, error_size)
+                        : fail(error, error_size, "%s: cannot read its size: %s", path, strerror(errno));
     fclose(file);
     if (!ok)
         *npy = (Npy){0};

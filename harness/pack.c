@@ -1,8 +1,10 @@
 /* pack.c - dlopen behind pack.h. A library is refused before any function of it is called unless its one symbol is there, and before any
  * kernel is touched unless ABI and size fit. (Its constructors run on loading: a pack is code, to be trusted like the program.) */
 #include "harness/pack.h"
+#include "harness/input.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,21 +13,24 @@
 
 #include "dispatch/cpu.h"
 
-/* Hash of a file and, if `to` is not NULL, a copy of it. */
-static bool read_through(const char *path, FILE *to, char *hash, size_t size)
+/* Hash of a file and, if `to` is not NULL, a copy of it; false: error[] says what failed. */
+static bool read_through(const char *path, FILE *to, char *hash, size_t size, char *error, size_t error_size)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = input_open(path, error, error_size);
+    if (!file)
+        return false;
     uint64_t h = 14695981039346656037u; /* FNV-1a */
     unsigned char block[8192];
-    bool ok = file != NULL;
+    bool ok = true;
     for (size_t n; ok && (n = fread(block, 1, sizeof block, file)) > 0;) {
         for (size_t i = 0; i < n; i++)
             h = (h ^ block[i]) * 1099511628211u;
         ok = !to || fwrite(block, 1, n, to) == n;
     }
     ok = ok && !ferror(file) && (!to || fflush(to) == 0);
-    if (file)
-        fclose(file);
+    if (!ok)
+        snprintf(error, error_size, "%s cannot be %s: %s", path, ferror(file) || !to ? "read" : "copied", strerror(errno));
+    fclose(file);
     snprintf(hash, size, "%016" PRIx64, h);
     return ok;
 }
@@ -50,9 +55,9 @@ static void *load_copy(const char *path, char *hash, size_t hash_size, char *err
     const int fd = mkstemp(name);
     FILE *to = fd >= 0 ? fdopen(fd, "wb") : NULL;
     void *handle = NULL;
-    if (!to || !read_through(path, to, hash, hash_size))
-        snprintf(error, error_size, "%s cannot be copied to %s", path, name);
-    else
+    if (!to)
+        snprintf(error, error_size, "%s cannot be copied to %s: %s", path, name, strerror(errno));
+    else if (read_through(path, to, hash, hash_size, error, error_size))
         handle = load(name, error, error_size);
     if (to)
         fclose(to);
@@ -88,10 +93,8 @@ bool pack_open(Pack *pack, const char *path, bool copy, char *error, size_t erro
     }
     if (copy)
         pack->handle = load_copy(pack->path, pack->hash, sizeof pack->hash, error, error_size);
-    else if (read_through(pack->path, NULL, pack->hash, sizeof pack->hash))
+    else if (read_through(pack->path, NULL, pack->hash, sizeof pack->hash, error, error_size))
         pack->handle = load(pack->path, error, error_size);
-    else
-        snprintf(error, error_size, "%s cannot be read", pack->path);
     if (!pack->handle)
         return false;
     AttnPackEntry *entry = NULL;

@@ -1,6 +1,8 @@
 /* regress_allow.c - reads and applies waivers (regress_allow.h). The whole file counts or none of it. */
 #include "harness/regress_allow.h"
 
+#include "harness/input.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -80,15 +82,13 @@ static bool append(Waivers *list, const Waiver *w)
 
 bool waivers_read(Waivers *list, const char *path, char *error, size_t error_size)
 {
-    FILE *file = fopen(path, "r");
+    FILE *file = input_open(path, error, error_size);
     char line[MOST_LINE], buffer[400];
     size_t number = 0;
     const char *wrong = NULL;
     *list = (Waivers){0};
-    if (!file) {
-        snprintf(error, error_size, "cannot read the waivers %s: %s", path, strerror(errno));
+    if (!file)
         return false;
-    }
     while (!wrong && fgets(line, sizeof line, file)) {
         number++;
         const size_t length = strcspn(line, "\r\n");
@@ -96,10 +96,11 @@ bool waivers_read(Waivers *list, const char *path, char *error, size_t error_siz
         if (!line[length] && !feof(file))
             wrong = "is too long, or holds a zero byte";
         line[length] = '\0';
-        const char *first = line + strspn(line, " \t");
+        char *text = line + (number == 1 ? input_mark(line, length) : 0);
+        const char *first = text + strspn(text, " \t");
         if (wrong || !*first || *first == '#')
             continue;
-        wrong = read_line(line, &w, buffer, sizeof buffer);
+        wrong = read_line(text, &w, buffer, sizeof buffer);
         if (!wrong && !append(list, &w))
             wrong = "is one too many for the memory there is";
     }

@@ -2,6 +2,7 @@
  * 2048 by itself); a table says which fields must be there and what they may hold, so that later code need not ask. Memory is that of the
  * parsed records; a line is read into one buffer that never grows beyond RESULTS_LINE_LIMIT. */
 #include "harness/results_read.h"
+#include "harness/input.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- What a record must hold ------------------------------------------------------------------------------------------------------ */
 
@@ -377,6 +379,14 @@ static int next_line(FILE *file, char **buffer, size_t *room, size_t *length, bo
     return *length > 0;
 }
 
+static bool is_blank(const char *text, size_t length)
+{
+    size_t i = 0;
+    while (i < length && strchr(" \t\r", text[i]) && text[i])
+        i++;
+    return i == length;
+}
+
 static bool read_stream(Results *results, FILE *file, const char *path, size_t source, char *error, size_t error_size)
 {
     char *buffer = NULL;
@@ -385,11 +395,12 @@ static bool read_stream(Results *results, FILE *file, const char *path, size_t s
     int got = 0;
     while (ok && (got = next_line(file, &buffer, &room, &length, &ended)) > 0) {
         line++;
-        if (length == 0 || strspn(buffer, " \t\r") >= length)
+        const size_t mark = line == 1 ? input_mark(buffer, length) : 0;
+        if (is_blank(buffer + mark, length - mark))
             continue;
         json_error_t why;
         char fault[RESULTS_ERROR / 2];
-        json_t *record = json_loadb(buffer, length, JSON_REJECT_DUPLICATES, &why);
+        json_t *record = json_loadb(buffer + mark, length - mark, JSON_REJECT_DUPLICATES, &why);
         if (!record && !ended) {
             add_note(results, "%s:%zu: the last line is cut off and left out; its run is partial", path, line);
             break;
@@ -423,15 +434,13 @@ static bool read_stream(Results *results, FILE *file, const char *path, size_t s
 /* What a person wrote about the machine; its absence or damage costs a label, never a number. */
 static void read_machine(Results *results, const char *path)
 {
-    char name[4096];
+    char name[4096], error[RESULTS_ERROR];
     const char *slash = strrchr(path, '/');
-    json_error_t why;
     if (snprintf(name, sizeof name, "%.*smachine.json", slash ? (int)(slash + 1 - path) : 0, path) >= (int)sizeof name)
         return;
-    struct stat status;
-    if (stat(name, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > 1 << 20)
+    if (access(name, F_OK) != 0)
         return;
-    json_t *machine = json_load_file(name, JSON_REJECT_DUPLICATES, &why);
+    json_t *machine = input_json(name, 1 << 20, error, sizeof error);
     const char *key = json_string_value(json_object_get(machine, "mkey"));
     if (key && holds(json_object_get(machine, "mkey"), NAME))
         json_object_set(results->machines, key, machine);
@@ -479,11 +488,9 @@ static bool read_path(Results *results, const char *path, size_t source, int dep
             free(entries);
         return ok;
     }
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        snprintf(error, error_size, "%s: cannot read: %s", path, strerror(errno));
+    FILE *file = input_open(path, error, error_size);
+    if (!file)
         return false;
-    }
     if (json_array_append_new(results->paths, json_string(path)) != 0) {
         snprintf(error, error_size, "%s: its name is no UTF-8 text", path);
         fclose(file);

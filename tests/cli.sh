@@ -312,6 +312,14 @@ whole && array case/in_1.npy '<f4' '99999999999, 99999999999, 5, 4' 160
 damaged 'FAIL.*in_1.npy: the product of shape overflows' conform case
 whole && { printf '\223NUMPY\002\000\377\377\377\377'; head -c 500 /dev/zero; } >case/in_1.npy
 damaged 'FAIL.*in_1.npy: header length is 4294967295' conform case
+# A FIFO has no writer here, so a reader that waits for one never ends.
+whole && rm case/in_1.npy && mkfifo case/in_1.npy
+damaged 'FAIL.*in_1.npy: is a FIFO, not a regular file' conform case
+check 2 'in_1.npy: is a FIFO, not a regular file' run --input case
+rm case/in_1.npy
+whole && rm case/meta.json && mkfifo case/meta.json
+damaged 'FAIL.*meta.json: is a FIFO, not a regular file' conform case
+rm case/meta.json
 if [ "$(id -u)" -ne 0 ]; then
     whole && chmod 0 case/in_1.npy
     damaged 'FAIL.*in_1.npy: cannot open: Permission denied' conform case

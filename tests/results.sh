@@ -117,8 +117,25 @@ check 2 'its end counts 6 bench records, but there are 4' results check fewer.js
 echo '{"t":"host","v":9,"run":"x"}' >future.jsonl
 check 2 'future.jsonl:1: is a record of version 9' results check future.jsonl
 check 0 'left out from here on: future.jsonl:1' results check future.jsonl one.jsonl --keep-going
-check 4 'holds no records' results list /dev/null
+: >nothing.jsonl
+check 4 'holds no records' results list nothing.jsonl
 check 2 "unknown action 'lst'; did you mean 'list'" results lst
+# a path in the place of the action is listed: a file, a folder, standard input; what is not there is a path if only a path looks like that
+check 0 'm2  *aaaaaaaa  *gcc 12.2.0  *2  *6 .*whole' results one.jsonl two.jsonl
+mkdir folder && cp two.jsonl folder/
+check 0 'm2  *aaaaaaaa .*whole' results folder
+check 0 'm2  *aaaaaaaa .*whole' results folder/
+check 2 'no/such: cannot read: No such file' results no/such
+"$program" results - <two.jsonl >out 2>err && grep -q 'aaaaaaaa' out || fail 'results - : records from standard input'
+# what is no file: a FIFO has no writer here, so a reader that waits for one never ends
+mkfifo folder/pipe.jsonl
+for command in results compare report 'results check'; do
+    # shellcheck disable=SC2086
+    check 2 'folder/pipe.jsonl: is a FIFO, not a regular file' $command folder
+    # shellcheck disable=SC2086
+    check 2 'folder/pipe.jsonl: is a FIFO, not a regular file' $command folder/pipe.jsonl
+done
+check 2 '/dev/null: is a character device, not a regular file' results /dev/null
 check 2 'filter goes with' results merge one.jsonl --filter op:sdpa
 check 2 "results merge does not write 'csv'" results merge one.jsonl -o csv
 

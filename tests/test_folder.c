@@ -190,7 +190,17 @@ Test(folder, names_what_is_wrong_with_meta)
     unlink(file_in("meta.json"));
     refused("cannot open");
     cr_assert(mkdir(file_in("meta.json"), 0700) == 0);
-    refused("regular file");
+    refused("is a folder, not a regular file");
+    cr_assert(rmdir(file_in("meta.json")) == 0 && mkfifo(file_in("meta.json"), 0600) == 0);
+    refused("is a FIFO, not a regular file");
+}
+
+Test(folder, a_byte_order_mark_is_no_part_of_the_text)
+{
+    put_plain();
+    put_changed("{", "\xEF\xBB\xBF{");
+    Folder f = read_good();
+    folder_free(&f);
 }
 
 Test(folder, survives_deep_and_huge_json)

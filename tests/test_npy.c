@@ -143,8 +143,11 @@ Test(npy, refuses_bad_files)
     unlink(path);
     refused("cannot open");
     cr_assert(mkdir(path, 0700) == 0);
-    refused("regular file");
+    refused("is a folder, not a regular file");
     rmdir(path);
+    cr_assert(mkfifo(path, 0600) == 0);
+    refused("is a FIFO, not a regular file"); /* and it does not wait for a writer */
+    unlink(path);
 }
 
 Test(npy, writes_what_it_reads)

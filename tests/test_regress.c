@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/data.h"
@@ -152,6 +153,33 @@ Test(regress, waivers)
     waivers_free(&list);
 }
 
+Test(regress, waivers_of_an_editor_that_writes_a_byte_order_mark)
+{
+    Waivers list;
+    char error[600];
+    const Waiver *expired;
+    cr_assert(read_text(&list, "\xEF\xBB\xBF" "b1_* flash_* +8% until=2026-06-30 first line\n", error, sizeof error), "%s", error);
+    cr_assert(waivers_find(&list, "b1_h1_q1_k1_d1", "flash_f32", 1.08, 20260630, &expired), "the first line waives nothing");
+    waivers_free(&list);
+    cr_assert(read_text(&list, "\xEF\xBB\xBF# a comment\n", error, sizeof error), "%s", error);
+    cr_assert_eq(list.count, 0);
+}
+
+Test(regress, waivers_that_are_no_file)
+{
+    Waivers list;
+    char error[600], name[] = "/tmp/regress-allow-XXXXXX";
+    cr_assert(mkdtemp(name));
+    cr_assert(!waivers_read(&list, name, error, sizeof error));
+    cr_assert(strstr(error, name) && strstr(error, "is a folder, not a regular file"), "%s", error);
+    cr_assert(rmdir(name) == 0 && mkfifo(name, 0600) == 0);
+    cr_assert(!waivers_read(&list, name, error, sizeof error), "and it does not wait for a writer");
+    cr_assert(strstr(error, "is a FIFO, not a regular file"), "%s", error);
+    Pack pack;
+    cr_assert(!pack_open(&pack, name, false, error, sizeof error) && strstr(error, "is a FIFO"), "%s", error);
+    unlink(name);
+}
+
 Test(regress, bad_waivers)
 {
     static const struct { const char *text, *word; } bad[] = {
@@ -218,7 +246,7 @@ Test(regress, a_pack_and_its_copy)
 Test(regress, what_is_no_pack)
 {
     static const struct { const char *path, *word; } bad[] = {
-        {PACK_FUTURE, "ABI 2"}, {PACK_SHORT, "16 bytes of functions"}, {"/no/such/pack.so", "cannot be read"},
+        {PACK_FUTURE, "ABI 2"}, {PACK_SHORT, "16 bytes of functions"}, {"/no/such/pack.so", "cannot open: No such file"},
         {"/proc/self/exe", "cannot be loaded"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

@@ -209,8 +209,24 @@ Test(results, folders_are_read_in_order_and_labels_of_machines_with_them)
     cr_assert_eq(results.count, 2);
     cr_assert_str_eq(results.runs[0].id, RUN_A);
     cr_assert_str_eq(results_text(json_object_get(results.machines, "m"), "label"), "the one under the desk");
+    snprintf(name, sizeof name, "%s/m/c.jsonl", folder);
+    cr_assert_eq(mkfifo(name, 0600), 0);
+    cr_assert_not(results_read(&results, name, 0, error, sizeof error), "and it does not wait for a writer");
+    cr_assert(strstr(error, "/m/c.jsonl: is a FIFO, not a regular file"), "%s", error);
+    cr_assert_not(results_read(&results, folder, 0, error, sizeof error));
+    cr_assert(strstr(error, "/m/c.jsonl: is a FIFO, not a regular file"), "%s", error);
+    cr_assert(unlink(name) == 0 && mkdir(name, 0777) == 0);
+    cr_assert(results_read(&results, folder, 0, error, sizeof error), "a folder of that name is a folder: %s", error);
     cr_assert_not(results_read(&results, "no/such/place", 0, error, sizeof error));
     cr_assert(strstr(error, "no/such/place: cannot read: No such file"), "%s", error);
+}
+
+Test(results, a_byte_order_mark_is_no_part_of_the_first_record)
+{
+    cr_assert(read_text("\xEF\xBB\xBF" WHOLE_RUN(RUN_A, "m")), "%s", error);
+    cr_assert_eq(results.records, 4);
+    cr_assert(read_text("\xEF\xBB\xBF\n" WHOLE_RUN(RUN_B, "m")), "%s", error);
+    cr_assert_not(read_text("\n\xEF\xBB\xBF" WHOLE_RUN(RUN_B, "m")), "in the middle it is none");
 }
 
 Test(results, points_carry_their_keys_and_filters_choose_by_them)

@@ -389,6 +389,18 @@ static void write_own(void)
     write_file(text, seal(lines));
 }
 
+/* The same behind the byte order mark of an editor. */
+static void write_marked(void)
+{
+    char all[2100];
+    FILE *file = fopen(path, "rb");
+    cr_assert_not_null(file);
+    const size_t length = fread(all + 3, 1, sizeof all - 3, file);
+    fclose(file);
+    memcpy(all, "\xEF\xBB\xBF", 3);
+    write_file(all, length + 3);
+}
+
 static void expect_state(AttnTuneState state, const char *word)
 {
     AttnTune *tune = attn_tune_load(path);
@@ -409,6 +421,9 @@ Test(tune_load, what_is_no_file_is_no_accident)
     cr_assert_eq(rmdir(path), 0);
     write_own();
     expect_state(ATTN_TUNE_LOADED, "");
+    write_marked();
+    expect_state(ATTN_TUNE_LOADED, "");
+    write_own();
     cr_assert_eq(truncate(path, ATTN_TUNE_MOST_BYTES + 1), 0);
     expect_state(ATTN_TUNE_REFUSED, "larger than 1 MiB");
     snprintf(path + strlen(path), sizeof path - strlen(path), "/x");
