@@ -9,13 +9,14 @@
 typedef struct Whole {
     FILE *file;          /* write here                                                       */
     const char *path;    /* the name in the end                                              */
-    char *partial;       /* the name until then; NULL: written in place (a device, a pipe)   */
+    char *target;        /* the file that the name leads to                                  */
+    char *partial;       /* its name until then; NULL: written in place (a device, a pipe)   */
 } Whole;
 
 /* false: error[] names the file and the reason; nothing is left to close. `path` must live until whole_close. */
 bool whole_open(Whole *whole, const char *path, char *error, size_t error_size);
 
-/* Flush, close, rename. With keep false, or if anything written so far failed, what was written is removed. */
+/* Flush to the disk, rename, close. With keep false, or if anything written so far failed, what was written is removed. */
 bool whole_close(Whole *whole, bool keep, char *error, size_t error_size);
 
 /* Make a folder and those above it (mkdir -p); `path` is not empty, and as it was afterwards. false: errno says why. */

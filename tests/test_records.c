@@ -3,10 +3,12 @@
 #include <glob.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness/machine.h"
@@ -217,4 +219,88 @@ Test(records, two_writers_of_one_path)
     cr_assert_eq(glob(path, 0, NULL, &all), 0);
     cr_assert_eq(all.gl_pathc, 1u, "%s is left", all.gl_pathv[1]);
     globfree(&all);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    char error[256];
+    Whole whole;
+    cr_assert(whole_open(&whole, path, error, sizeof error), "%s", error);
+    fputs(text, whole.file);
+    cr_assert(whole_close(&whole, true, error, sizeof error), "%s", error);
+}
+
+static void expect_text(const char *path, const char *text)
+{
+    char is[64] = "";
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s", path);
+    is[fread(is, 1, sizeof is - 1, file)] = '\0';
+    fclose(file);
+    cr_assert_str_eq(is, text);
+}
+
+static size_t files_like(const char *end)
+{
+    char pattern[128];
+    glob_t all;
+    snprintf(pattern, sizeof pattern, "%s/*%s", folder, end);
+    const size_t count = glob(pattern, 0, NULL, &all) == 0 ? all.gl_pathc : 0;
+    globfree(&all);
+    return count;
+}
+
+Test(records, a_link_stays_a_link_and_its_file_keeps_its_rights)
+{
+    char link[96], middle[96], real[96];
+    struct stat status;
+    snprintf(link, sizeof link, "%s/link", folder);
+    snprintf(middle, sizeof middle, "%s/middle", folder);
+    snprintf(real, sizeof real, "%s/real", folder);
+    write_text(real, "old");
+    cr_assert_eq(chmod(real, 0640), 0);
+    cr_assert_eq(symlink("middle", link), 0);
+    cr_assert_eq(symlink("real", middle), 0);
+    write_text(link, "new");
+    cr_assert(lstat(link, &status) == 0 && S_ISLNK(status.st_mode), "the link was replaced");
+    cr_assert(lstat(middle, &status) == 0 && S_ISLNK(status.st_mode));
+    expect_text(real, "new");
+    cr_assert_eq(stat(real, &status), 0);
+    cr_assert_eq(status.st_mode & 07777, 0640u, "0%o", status.st_mode & 07777);
+    cr_assert_eq(unlink(real), 0);
+    write_text(link, "of a link to nothing");
+    expect_text(real, "of a link to nothing");
+    cr_assert(unlink(middle) == 0 && symlink("link", middle) == 0);
+    char error[256];
+    Whole whole;
+    cr_assert_not(whole_open(&whole, link, error, sizeof error), "links in a circle");
+    cr_assert(strstr(error, "link: cannot write: Too many levels of symbolic links"), "%s", error);
+}
+
+/* A writer that was killed leaves its part; the next one clears it away, and leaves that of a writer at work alone. */
+Test(records, parts_of_dead_writers_are_removed)
+{
+    char path[96], error[256];
+    snprintf(path, sizeof path, "%s/out", folder);
+    const pid_t child = fork();
+    cr_assert(child >= 0);
+    if (child == 0) {
+        Whole lost;
+        if (whole_open(&lost, path, error, sizeof error))
+            raise(SIGKILL);
+        _exit(1);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status));
+    cr_assert_eq(files_like(".partial"), 1u);
+    Whole working;
+    cr_assert(whole_open(&working, path, error, sizeof error), "%s", error);
+    cr_assert_eq(files_like(".partial"), 1u, "the dead one's part is still there");
+    write_text(path, "second");
+    cr_assert_eq(files_like(".partial"), 1u, "the part of a writer at work was taken away");
+    fputs("first", working.file);
+    cr_assert(whole_close(&working, true, error, sizeof error), "%s", error);
+    expect_text(path, "first");
+    cr_assert_eq(files_like(""), 1u);
 }
