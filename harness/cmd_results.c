@@ -6,11 +6,13 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
     "attnzoo results [list|check|merge|export] [FILE|FOLDER]... - records of bench: what there is, and in other formats\n"
     "\n"
     "  attnzoo results                                    the runs in results/\n"
+    "  attnzoo results theirs/ new.jsonl                  those in a folder and a file; a file that is called as an action is ./list\n"
     "  attnzoo results check old/ new.jsonl               every line read; exit code 2 and the place if one is damaged\n"
     "  attnzoo results merge results/ theirs/ -o jsonl:all.jsonl     each record once; the same place with other numbers is an error\n"
     "  attnzoo results export -o hyperfine:times.json     also benchstat, gha (github-action-benchmark), csv, jsonl\n"
@@ -145,6 +147,12 @@ static int export(const Cli *cli, const Loaded *loaded)
     return cli_output_close(cli, &whole, EXIT_OK);
 }
 
+/* Does an argument in the place of an action name records? What is there does, and what only a path can be. */
+static bool is_path(const char *word)
+{
+    return strcmp(word, "-") == 0 || strchr(word, '/') || access(word, F_OK) == 0;
+}
+
 int cmd_results(const Cli *cli, int argc, char **argv)
 {
     static const char *const actions[] = {"list", "check", "merge", "export"};
@@ -163,11 +171,14 @@ int cmd_results(const Cli *cli, int argc, char **argv)
     if (optind < argc) {
         while (action < 4 && strcmp(argv[optind], actions[action]) != 0)
             action++;
-        if (action == 4) {
+        if (action < 4) {
+            optind++;
+        } else if (is_path(argv[optind])) {
+            action = 0;
+        } else {
             cli_unknown("action", argv[optind], actions, 4);
             return EXIT_USAGE;
         }
-        optind++;
     }
     Cli as = *cli;
     if (action >= 2 && strcmp(as.format, "table") == 0 && !as.format_file)
