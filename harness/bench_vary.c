@@ -441,11 +441,13 @@ static void add_row(RenderTable *table, const VaryRun *v, const VaryArm *arm, bo
 
 static void show(const VaryRun *v, const VaryOutputs *out)
 {
-    RenderTable *table = out->all ? out->all : vary_table(v->vary, false);
-    for (size_t i = 0; i < v->count; i++)
-        add_row(table, v, &v->arms[i], out->all != NULL);
-    if (out->all)
+    for (size_t i = 0; i < v->count && out->all; i++)
+        add_row(out->all, v, &v->arms[i], true);
+    if (out->silent)
         return;
+    RenderTable *table = vary_table(v->vary, false);
+    for (size_t i = 0; i < v->count; i++)
+        add_row(table, v, &v->arms[i], false);
     printf("\n");
     render_text(STYLE_BOLD, "f32:%s", v->shape);
     printf("  by %s; %zu rounds in %.1f s; %zu of %zu trials disturbed (kept)\n", v->vary->by_threads ? "threads" : "data", v->run.rounds,
@@ -567,7 +569,7 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
             compare(v);
         topology_free_caller();
         code = code_of(v);
-        if (ok && !out->silent && (v->run.rounds > 0 || !cli_interrupted))
+        if (ok && (v->run.rounds > 0 || !cli_interrupted))
             show(v, out);
         if (ok && (v->run.rounds > 0 || !cli_interrupted))
             record(v, out->records);

@@ -1,12 +1,12 @@
-/* cli.c - what all subcommands share: global options, choice of kernels, output files, signals, the last flush.
+/* cli.c - what all subcommands share: global options, choice of kernels, signals, the last flush.
  *
  * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
 #include "harness/cli.h"
 #include "dispatch/cpu.h"
 #include "dispatch/threads.h"
+#include "harness/outputs.h"
 #include "harness/render.h"
 #include "harness/topology.h"
-#include "harness/whole.h"
 #include "harness/zoo.h"
 
 #include <errno.h>
@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 volatile int cli_interrupted;
+static bool stdout_closed;
+static CliOutputs outputs; /* of the Cli that was read last, for the end of the program */
+static volatile sig_atomic_t pipe_closed; /* by the reader of stdout, who had enough */
 
 enum { MAX_WORD = 64 };
 
@@ -28,7 +31,7 @@ const CliOption cli_globals[] = {
     {'v', "verbose", NULL, "say more"},
     {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
     {KEY_PROGRESS, "progress", "WHEN", "auto (default): a bar on stderr if it is a terminal; off"},
-    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl, and what a subcommand has beside these; to FILE"},
+    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl, and what a subcommand has beside these; to FILE. Again for more"},
     {KEY_RESULTS, "results", "DIR", "where records are appended; default results"},
     {KEY_NO_RESULTS, "no-results", NULL, "keep no records"},
     {KEY_SEED, "seed", "N", "seed of all random numbers; default 0x5eed"},
@@ -67,13 +70,12 @@ static bool set_format(Cli *cli, const char *text)
     snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
     if (!one_of("output format", name, formats, sizeof formats / sizeof *formats, &index))
         return false;
-    cli->format = formats[index];
-    cli->format_file = text[length] == ':' ? text + length + 1 : NULL;
-    if (cli->format_file && !*cli->format_file) {
+    const char *path = text[length] == ':' ? text + length + 1 : NULL;
+    if (path && !*path) {
         render_error("option '-o %s' names no file after the colon", text);
         return false;
     }
-    return true;
+    return outputs_add(cli->outputs, formats[index], path);
 }
 
 static void print_build_info(void)
@@ -159,7 +161,8 @@ int cli_read(Cli *cli, int *argc, char **argv)
     Looks looks = {0};
     const char *given[sizeof cli_globals / sizeof *cli_globals] = {0};
     int kept = 1, code = -1;
-    *cli = (Cli){.seed = 0x5eed, .format = "table"};
+    outputs = (CliOutputs){0};
+    *cli = (Cli){.seed = 0x5eed, .outputs = &outputs};
     for (int i = 1; i < *argc && code < 0; i++) {
         const char *value;
         if (strcmp(argv[i], "--") == 0) {
@@ -182,7 +185,8 @@ int cli_read(Cli *cli, int *argc, char **argv)
             code = EXIT_USAGE;
         } else {
             value = option->value && !value ? argv[++i] : value;
-            code = cli_once(option, &given[option - cli_globals], value) ? apply(cli, &looks, option->key, value) : EXIT_USAGE;
+            const bool once = option->key == 'o' || cli_once(option, &given[option - cli_globals], value);
+            code = once ? apply(cli, &looks, option->key, value) : EXIT_USAGE;
         }
     }
     if (code >= 0)
@@ -211,20 +215,30 @@ int cli_read(Cli *cli, int *argc, char **argv)
     return -1;
 }
 
+/* Is `word` one of `words`, which blanks separate? */
+static bool is_among(const char *word, const char *words)
+{
+    const size_t length = strlen(word);
+    for (const char *at = words; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == length && strncmp(at, word, length) == 0)
+            return true;
+    return false;
+}
+
 bool cli_writes(const Cli *cli, const char *command, const char *formats)
 {
-    const size_t length = strlen(cli->format);
+    if (!cli->outputs->given)
+        return true;
     if (!*formats) {
-        if (strcmp(cli->format, "table") == 0 && !cli->format_file)
-            return true;
         render_error("option '-o' is of no use to %s, which writes to stdout and knows one form; allowed: %s without -o", command, command);
         return false;
     }
-    for (const char *at = formats; *at; at += strcspn(at, " "), at += strspn(at, " "))
-        if (strcspn(at, " ") == length && strncmp(at, cli->format, length) == 0)
-            return true;
-    render_error("%s does not write '%s'; it writes %s", command, cli->format, formats);
-    return false;
+    for (size_t i = 0; i < cli->outputs->count; i++)
+        if (!is_among(cli->outputs->at[i].format, formats)) {
+            render_error("%s does not write '%s'; it writes %s", command, cli->outputs->at[i].format, formats);
+            return false;
+        }
+    return true;
 }
 
 /* ---- Kernels --------------------------------------------------------------------------------------------------------------------- */
@@ -290,52 +304,11 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
     return count;
 }
 
-/* ---- Output, signals, the end ---------------------------------------------------------------------------------------------------- */
-
-void cli_print_to(const Cli *cli, RenderTable *table, FILE *to)
-{
-    if (strcmp(cli->format, "md") == 0)
-        render_table_markdown(table, to);
-    else if (strcmp(cli->format, "csv") == 0)
-        render_table_csv(table, to);
-    else if (strcmp(cli->format, "jsonl") == 0)
-        render_table_jsonl(table, to);
-    else
-        render_table_print(table, to);
-}
-
-FILE *cli_output(const Cli *cli, Whole *whole)
-{
-    char error[300];
-    *whole = (Whole){.file = stdout};
-    if (!cli->format_file || whole_open(whole, cli->format_file, error, sizeof error))
-        return whole->file;
-    render_error("%s", error);
-    return NULL;
-}
-
-int cli_output_close(const Cli *cli, Whole *whole, int code)
-{
-    char error[300];
-    if (!cli->format_file || whole_close(whole, code == EXIT_OK, error, sizeof error))
-        return code;
-    render_error("%s", error);
-    return EXIT_USAGE;
-}
-
-int cli_print_table(const Cli *cli, RenderTable *table)
-{
-    Whole whole;
-    FILE *to = cli_output(cli, &whole);
-    if (!to)
-        return EXIT_USAGE;
-    cli_print_to(cli, table, to);
-    return cli_output_close(cli, &whole, EXIT_OK);
-}
+/* ---- Signals, the end ------------------------------------------------------------------------------------------------------------ */
 
 static void interrupt(int number)
 {
-    (void)number;
+    pipe_closed = pipe_closed || number == SIGPIPE;
     cli_interrupted = 1;
 }
 
@@ -344,18 +317,25 @@ void cli_start(void)
     /* SA_RESETHAND: the first Ctrl-C asks, the second kills. No SA_RESTART, so that a blocking read ends too. */
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
+    /* A reader of stdout that had enough ends a run in order, with its records and their end, instead of killing it. */
+    action.sa_flags = 0;
+    sigaction(SIGPIPE, &action, NULL);
+    /* A file that is opened later must not get the number of a closed stdout or stderr. What takes stdout's place cannot be written to, so
+     * that what would be lost is an error. */
     for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
-            (void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY); /* the lowest free number, which is fd */
+        if (fcntl(fd, F_GETFD) < 0) {
+            stdout_closed = stdout_closed || fd == STDOUT_FILENO;
+            (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free number, which is fd */
+        }
 }
 
 int cli_finish(int code)
 {
     render_progress_end();
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    code = outputs_close(&outputs, code);
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || pipe_closed)
         return code;
-    if (errno == EPIPE) /* the reader had enough */
-        return code;
-    render_error("cannot write to stdout: %s", strerror(errno));
+    render_error("cannot write to stdout: %s", stdout_closed ? "it is closed" : errno ? strerror(errno) : "an earlier write failed");
     return code == EXIT_OK ? EXIT_USAGE : code;
 }

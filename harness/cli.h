@@ -9,6 +9,8 @@
 #include "harness/exit.h"
 #include "harness/shape.h"
 
+typedef struct CliOutputs CliOutputs;
+
 /* Global options, parsed by main before the subcommand and accepted after it too. */
 typedef struct Cli {
     bool quiet, verbose;
@@ -17,8 +19,7 @@ typedef struct Cli {
     const char *max_isa;      /* --max-isa                                                      */
     const char *disable;      /* --disable                                                      */
     size_t threads;           /* --threads N; 0: not given                                      */
-    const char *format;       /* -o FMT[:FILE]; default table; cli_writes says who writes which */
-    const char *format_file;  /* NULL: stdout                                                   */
+    CliOutputs *outputs;      /* -o FMT[:FILE]; cli_writes says who writes which (outputs.h)  */
     AttnOptions options;      /* the above as library options                                   */
     AttnSettings settings;    /* … and resolved                                                 */
 } Cli;
@@ -99,18 +100,7 @@ typedef struct CliSuite {
 bool cli_suite(const CliSuite *suites, size_t count, const char *text, const char **shapes);
 void cli_suites_print(const CliSuite *suites, size_t count);
 
-/* Print a table in the format of -o, to its file (whole or not at all) or stdout. EXIT_OK, or EXIT_USAGE after printing an error. */
-struct RenderTable;
-int cli_print_table(const Cli *cli, struct RenderTable *table);
-
-/* The same in parts, for output of more than one table. cli_output: stdout or the file of -o, NULL after printing an error.
- * cli_output_close: the file appears under its name if code is EXIT_OK; returns code, or EXIT_USAGE after printing an error. */
-struct Whole;
-FILE *cli_output(const Cli *cli, struct Whole *whole);
-void cli_print_to(const Cli *cli, struct RenderTable *table, FILE *to);
-int cli_output_close(const Cli *cli, struct Whole *whole, int code);
-
-/* Is the format of -o one of `formats` (names separated by blanks; "": none, and no file either)? false after printing an error. */
+/* Is each form of -o one of `formats` (names separated by blanks; "": none, and no file either)? false after printing an error. */
 bool cli_writes(const Cli *cli, const char *command, const char *formats);
 
 /* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */
@@ -120,7 +110,7 @@ void cli_print_global_options(void);
 /* Catch Ctrl-C; make sure that files opened later do not land on a closed stdout. */
 void cli_start(void);
 
-/* What main returns: flushes stdout and turns a failed write into an error. */
+/* What main returns: closes the files of -o, flushes stdout, and turns a failed write into an error. */
 int cli_finish(int code);
 
 /* Set when Ctrl-C was pressed; long loops look at it, finish the record at hand and return EXIT_INTERRUPTED. */

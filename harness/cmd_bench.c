@@ -11,7 +11,7 @@
 #include "harness/driver/processes.h"
 #include "harness/machine.h"
 #include "harness/micro.h"
-#include "harness/whole.h"
+#include "harness/outputs.h"
 #include "harness/zoo.h"
 
 /* The worst that a case had to say. */
@@ -37,31 +37,21 @@ static int worse(int a, int b)
 /* Everything that one run of bench writes to. */
 typedef struct Outputs {
     Records *records;
-    Whole copy;         /* -o jsonl:FILE */
-    bool has_copy;
-    bool tables;        /* a table for each case as it comes                    */
-    RenderTable *all;   /* else one over all cases: markdown, csv, or to a file */
+    CliOutput *copy;    /* -o jsonl: a copy of the records                 */
+    bool kept;          /* all records are                                 */
+    bool tables;        /* on stdout, one for each case as it comes        */
+    RenderTable *all;   /* one over all cases: markdown, csv, or to a file */
     Machine machine;
 } Outputs;
 
 static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted)
 {
     char error[512];
-    FILE *extra = NULL;
-    const bool jsonl = strcmp(cli->format, "jsonl") == 0;
     memset(out, 0, sizeof *out);
     machine_read(&out->machine);
-    out->tables = strcmp(cli->format, "table") == 0 && !cli->format_file;
-    if (jsonl && cli->format_file) {
-        out->has_copy = whole_open(&out->copy, cli->format_file, error, sizeof error);
-        if (!out->has_copy) {
-            render_error("%s", error);
-            return false;
-        }
-    }
-    if (jsonl)
-        extra = out->has_copy ? out->copy.file : stdout;
-    out->records = records_open(cli->results, out->machine.key, extra, error, sizeof error);
+    out->tables = outputs_on_stdout(cli);
+    out->copy = outputs_find(cli, "jsonl");
+    out->records = records_open(cli->results, out->machine.key, out->copy ? out->copy->file : NULL, error, sizeof error);
     if (out->records && cli->results && !machine_write_once(&out->machine, cli->results, error, sizeof error)) {
         char unused[512];
         records_close(out->records, EXIT_USAGE, unused, sizeof unused);
@@ -69,11 +59,9 @@ static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted
     }
     if (!out->records) {
         render_error("%s", error);
-        if (out->has_copy)
-            whole_close(&out->copy, false, error, sizeof error);
         return false;
     }
-    if (!out->tables && !jsonl)
+    if (outputs_gather(cli))
         out->all = wanted->micro             ? micro_table_of_all()
                    : wanted->varies          ? vary_table(&wanted->vary, true)
                    : wanted->bench.hyperfine ? process_table(true)
@@ -81,24 +69,28 @@ static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted
     return true;
 }
 
+/* Records go to the copy as they come, tables to stdout; what gathers all goes to the others. */
+static int write_output(void *context, const CliOutput *out)
+{
+    const Outputs *outputs = context;
+    const bool as_it_comes = out == outputs->copy || (strcmp(out->format, "table") == 0 && !out->path);
+    if (!as_it_comes)
+        render_table_as(outputs->all, out->format, out->file);
+    return out == outputs->copy && !outputs->kept ? EXIT_USAGE : EXIT_OK;
+}
+
 static int close_outputs(Outputs *out, const Cli *cli, int code)
 {
     char error[1200], path[1100];
     snprintf(path, sizeof path, "%s", records_path(out->records));
-    if (out->all) {
-        code = worse(code, cli_print_table(cli, out->all));
-        render_table_free(out->all);
-    }
-    const bool kept = records_close(out->records, code, error, sizeof error);
-    if (!kept) {
+    out->kept = records_close(out->records, code, error, sizeof error);
+    if (!out->kept) {
         render_error("%s", error);
         code = worse(code, EXIT_USAGE);
     }
-    if (out->has_copy && !whole_close(&out->copy, kept, error, sizeof error)) {
-        render_error("%s", error);
-        code = worse(code, EXIT_USAGE);
-    }
-    if (kept && path[0] && out->tables && !cli->quiet)
+    outputs_write(cli, write_output, out);
+    render_table_free(out->all);
+    if (out->kept && path[0] && out->tables && !cli->quiet)
         printf("\nrecords: %s\n", path);
     return code;
 }
@@ -278,7 +270,7 @@ static size_t own_kernels(const Work *work)
 /* Shapes of attention under the variants of --scaling or --dist. */
 static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
 {
-    const VaryOutputs to = {.records = out->records, .all = out->all, .silent = !out->tables && !out->all};
+    const VaryOutputs to = {.records = out->records, .all = out->all, .silent = !out->tables};
     const size_t own = own_kernels(work);
     int code = EXIT_NOTHING;
     for (size_t i = 0; i < work->attention.count && !cli_interrupted; i++) {

@@ -10,7 +10,7 @@ static const char usage[] =
     "attnzoo compare [FILE|FOLDER]... - kernels, machines, commits side by side, from records of bench\n"
     "\n"
     "  attnzoo compare                                       kernels by shape, from results/\n"
-    "  attnzoo compare before.jsonl after.jsonl              two runs; unpaired, so marked ~\n"
+    "  attnzoo compare before.jsonl after.jsonl              two runs, the second in per cent of the first; unpaired, so marked ~\n"
     "  attnzoo compare --metric roof --col machine           how well each machine is used\n"
     "  attnzoo compare --row shape,kernel --col commit --metric peak --filter 'kernel:flash_* op:sdpa'\n"
     "  attnzoo compare --winners                             the fastest kernel of each shape and machine\n"
@@ -20,10 +20,10 @@ static const char usage[] =
 enum { KEY_ROW = 256, KEY_COL, KEY_TABLE, KEY_METRIC, KEY_BASELINE, KEY_WINNERS, KEY_PORTABILITY };
 static const CliOption options[] = {
     {KEY_ROW, "row", "KEYS", "what makes a row; default shape,dtype,threads,cache,dist, and kernel where that is no column"},
-    {KEY_COL, "col", "KEYS", "what makes a column; default kernel, or file where several are given"},
+    {KEY_COL, "col", "KEYS", "what makes a column; default kernel, or file where several are given; in their order"},
     {KEY_TABLE, "table", "KEYS", "what makes a table; default op,machine, less what --row and --col have"},
-    {KEY_METRIC, "metric", "NAME", "speedup (default), vs, time, flops, peak, roof"},
-    {KEY_BASELINE, "baseline", "COL", "column that speed-ups are over; default naive_f32, else the first"},
+    {KEY_METRIC, "metric", "NAME", "speedup (default), change (default where no column is a kernel), vs, time, flops, peak, roof"},
+    {KEY_BASELINE, "baseline", "COL", "column that speed-ups and changes are over; default naive_f32, else the first"},
     RESULTS_OPTION_FILTER,
     RESULTS_OPTION_KEEP_GOING,
     {KEY_WINNERS, "winners", NULL, "the fastest kernel of each shape and machine"},
@@ -33,7 +33,7 @@ enum { OPTIONS = sizeof options / sizeof *options };
 
 typedef struct Request {
     CompareOptions options;
-    bool row, column, table; /* given */
+    bool row, column, table, metric; /* given */
     const char *filter;
     bool keep_going, winners, portability;
 } Request;
@@ -60,7 +60,7 @@ static int parse(int argc, char **argv, Request *request)
         case KEY_ROW: request->row = ok = compare_keys_parse(&request->options.row, "--row", value, error, sizeof error); break;
         case KEY_COL: request->column = ok = compare_keys_parse(&request->options.column, "--col", value, error, sizeof error); break;
         case KEY_TABLE: request->table = ok = compare_keys_parse(&request->options.table, "--table", value, error, sizeof error); break;
-        case KEY_METRIC: ok = parse_metric(value, &request->options.metric); break;
+        case KEY_METRIC: request->metric = ok = parse_metric(value, &request->options.metric); break;
         case KEY_BASELINE: request->options.baseline = value; break;
         case 'f': request->filter = value; break;
         case 'g': request->keep_going = true; break;
@@ -78,8 +78,8 @@ static int parse(int argc, char **argv, Request *request)
         render_error("--winners and --portability are two tables; one at a time");
         ok = false;
     }
-    if (ok && request->options.baseline && request->options.metric != METRIC_SPEEDUP) {
-        render_error("--baseline goes with --metric speedup; '%s' has none", compare_metric_names[request->options.metric]);
+    if (ok && request->options.baseline && !compare_is_relative(request->options.metric)) {
+        render_error("--baseline goes with --metric speedup and change; '%s' has none", compare_metric_names[request->options.metric]);
         ok = false;
     }
     return ok ? -1 : EXIT_USAGE;
@@ -99,6 +99,8 @@ static void set_defaults(Request *request, size_t operands)
     CompareOptions *o = &request->options;
     if (!request->column)
         o->column = (CompareKeys){{!request->row && operands > 1 ? KEY_FILE : KEY_KERNEL}, 1};
+    if (!request->metric && !has(&o->column, KEY_KERNEL)) /* the same kernel twice: small differences, which are read in per cent */
+        o->metric = METRIC_CHANGE;
     for (size_t i = 0; !request->row && i < sizeof rows / sizeof *rows; i++)
         if (!has(&o->column, rows[i]))
             o->row.at[o->row.count++] = rows[i];

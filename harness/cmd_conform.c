@@ -8,7 +8,7 @@
 #include "harness/cli.h"
 #include "harness/folder.h"
 #include "harness/isolate.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 #include "harness/zoo.h"
 
 #include <dirent.h>
@@ -201,13 +201,12 @@ static void print_case(Loop *loop, const char *path, Outcome outcome, const char
     loop->unreadable += outcome == UNREADABLE;
     outcome = outcome == UNREADABLE ? FAILED : outcome;
     loop->counts[outcome]++;
-    if (loop->table) {
-        render_row(loop->table);
-        render_cell(loop->table, STYLE_PLAIN, "%s", looks[outcome].word);
-        render_cell(loop->table, STYLE_PLAIN, "%s", base_of(path));
-        render_cell(loop->table, STYLE_PLAIN, "%s", say);
+    render_row(loop->table);
+    render_cell(loop->table, STYLE_PLAIN, "%s", looks[outcome].word);
+    render_cell(loop->table, STYLE_PLAIN, "%s", base_of(path));
+    render_cell(loop->table, STYLE_PLAIN, "%s", say);
+    if (!outputs_on_stdout(loop->cli))
         return;
-    }
     render_text(looks[outcome].style, "%s", looks[outcome].word);
     printf("  %-*s  %s\n", (int)loop->width, base_of(path), say);
     fflush(stdout);
@@ -270,18 +269,17 @@ static int run_cases(Loop *loop)
         .items = loop->paths->count * loop->kernel_count, .group = loop->kernel_count, .workers = 1, .result_size = sizeof(Answer),
         .timeout = 120, .context = loop, .work = work, .done = done, .stop = &cli_interrupted,
     };
-    if (strcmp(cli->format, "table") != 0 || cli->format_file) {
-        loop->table = render_table(3);
-        for (size_t i = 0; i < 3; i++)
-            render_column(loop->table, i, headings[i], false);
-    }
+    loop->table = render_table(3);
+    for (size_t i = 0; i < 3; i++)
+        render_column(loop->table, i, headings[i], false);
     for (size_t i = 0; i < loop->paths->count; i++) {
         const size_t width = strlen(base_of(loop->paths->at[i]));
         loop->width = width > loop->width ? width : loop->width;
     }
     const bool whole = isolate_run(&job, &error);
-    int code = loop->table ? cli_print_table(cli, loop->table) : EXIT_OK;
-    fprintf(loop->table ? stderr : stdout, "%zu passed, %zu failed, %zu skipped\n", loop->counts[PASSED], loop->counts[FAILED], loop->counts[SKIPPED]);
+    int code = outputs_table_elsewhere(cli, loop->table);
+    fprintf(outputs_on_stdout(cli) ? stdout : stderr, "%zu passed, %zu failed, %zu skipped\n",
+            loop->counts[PASSED], loop->counts[FAILED], loop->counts[SKIPPED]);
     render_table_free(loop->table);
     if (error) {
         render_error("cannot go on: %s", error);

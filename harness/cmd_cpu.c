@@ -10,7 +10,7 @@
 #include "harness/audit.h"
 #include "harness/cli.h"
 #include "harness/machine.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 
 #define PEAK_SECONDS 3.0
 
@@ -72,7 +72,6 @@ static void fact(const Facts *to, const char *what, const char *format, ...)
     render_cell(to->table, STYLE_PLAIN, "machine");
     render_cell(to->table, STYLE_PLAIN, "%s", what);
     render_cell(to->table, STYLE_PLAIN, "%s", text);
-    render_cell(to->table, STYLE_PLAIN, "%s", "");
 }
 
 static void tell_machine(const Facts *to, const Machine *m)
@@ -98,22 +97,11 @@ static void tell_machine(const Facts *to, const Machine *m)
     fact(to, "Build", "attnzoo %s, commit %s, %s, %s", attn_version(), build_commit(), build_compiler(), build_flags());
 }
 
+static const char *const rate_units[] = {[PEAK_FMA] = "GFLOP/s", [PEAK_EXP] = "Gexp/s", [PEAK_READ] = "GB/s", [PEAK_DOT] = "Gop/s"};
+
 static void rate_cell(RenderTable *table, PeakKind kind, double rate)
 {
-    static const char *const units[] = {[PEAK_FMA] = "GFLOP/s", [PEAK_EXP] = "Gexp/s", [PEAK_READ] = "GB/s", [PEAK_DOT] = "Gop/s"};
-    render_cell(table, STYLE_PLAIN, "%.*f %s", kind == PEAK_EXP ? 2 : 1, rate * 1e-9, units[kind]);
-}
-
-static void add_peaks(RenderTable *table, const Peaks *peaks, bool among_others)
-{
-    for (size_t k = 0; k < peaks->count; k++) {
-        render_row(table);
-        if (among_others)
-            render_cell(table, STYLE_PLAIN, "peak");
-        render_cell(table, STYLE_PLAIN, "%s", peaks->at[k].name);
-        rate_cell(table, peaks->at[k].kind, peaks->at[k].rate);
-        rate_cell(table, peaks->at[k].kind, peaks->at[k].best);
-    }
+    render_cell(table, STYLE_PLAIN, "%.*f %s", kind == PEAK_EXP ? 2 : 1, rate * 1e-9, rate_units[kind]);
 }
 
 static void print_peaks(const Peaks *peaks)
@@ -122,19 +110,25 @@ static void print_peaks(const Peaks *peaks)
     render_column(table, 0, "peak", false);
     render_column(table, 1, "median", true);
     render_column(table, 2, "best", true);
-    add_peaks(table, peaks, false);
+    for (size_t k = 0; k < peaks->count; k++) {
+        render_row(table);
+        render_cell(table, STYLE_PLAIN, "%s", peaks->at[k].name);
+        rate_cell(table, peaks->at[k].kind, peaks->at[k].rate);
+        rate_cell(table, peaks->at[k].kind, peaks->at[k].best);
+    }
     render_table_print(table, stdout);
     render_table_free(table);
 }
 
-/* All that was asked for as one table, for -o: what kind of fact, its name, what was found, and a second word on it (the hint of an audit,
- * the best run of a peak). */
-static int print_all(const Cli *cli, const Machine *machine, const Audit *audit, const Peaks *peaks)
+/* All that was asked for as one table, for -o: what kind of fact, its name, what was found and the hint of an audit, and of peaks the
+ * median and best rate with their unit. */
+static void print_all(const Cli *cli, const Machine *machine, const Audit *audit, const Peaks *peaks)
 {
-    static const char *const headings[] = {"of", "name", "found", "more"};
-    RenderTable *table = render_table(4);
-    for (size_t i = 0; i < 4; i++)
-        render_column(table, i, headings[i], false);
+    static const RenderColumn columns[] = {{"of", "of", RENDER_TEXT},          {"name", "name", RENDER_TEXT},
+                                           {"found", "found", RENDER_TEXT},    {"more", "more", RENDER_TEXT},
+                                           {"median", "median", RENDER_NUMBER}, {"best", "best", RENDER_NUMBER},
+                                           {"unit", "unit", RENDER_TEXT}};
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     tell_machine(&(Facts){.table = table}, machine);
     for (size_t i = 0; audit && i < audit->count; i++) {
         render_row(table);
@@ -143,11 +137,19 @@ static int print_all(const Cli *cli, const Machine *machine, const Audit *audit,
         render_cell(table, STYLE_PLAIN, "%s: %s", audit_state_name(audit->at[i].state), audit->at[i].found);
         render_cell(table, STYLE_PLAIN, "%s", audit->at[i].hint);
     }
-    if (peaks)
-        add_peaks(table, peaks, true);
-    const int code = cli_print_table(cli, table);
+    for (size_t k = 0; peaks && k < peaks->count; k++) {
+        const int digits = peaks->at[k].kind == PEAK_EXP ? 2 : 1;
+        render_row(table);
+        render_cell(table, STYLE_PLAIN, "peak");
+        render_cell(table, STYLE_PLAIN, "%s", peaks->at[k].name);
+        render_missing(table);
+        render_missing(table);
+        render_value(table, STYLE_PLAIN, peaks->at[k].rate * 1e-9, "%.*f", digits, peaks->at[k].rate * 1e-9);
+        render_value(table, STYLE_PLAIN, peaks->at[k].best * 1e-9, "%.*f", digits, peaks->at[k].best * 1e-9);
+        render_cell(table, STYLE_PLAIN, "%s", rate_units[peaks->at[k].kind]);
+    }
+    outputs_table_elsewhere(cli, table);
     render_table_free(table);
-    return code;
 }
 
 static void print_audit(const Audit *audit)
@@ -190,8 +192,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         render_error("unexpected argument '%s'; cpu takes options only", argv[optind]);
         return EXIT_USAGE;
     }
-    const bool form = strcmp(cli->format, "table") != 0 || cli->format_file;
-    if (json && form) {
+    if (json && !outputs_plain(cli)) {
         render_error("--json and -o name the form twice; allowed: one of them");
         return EXIT_USAGE;
     }
@@ -224,8 +225,9 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         json_decref(object);
         return EXIT_OK;
     }
-    if (form)
-        return print_all(cli, &machine, want_audit ? &audit : NULL, want_peaks ? &peaks : NULL);
+    print_all(cli, &machine, want_audit ? &audit : NULL, want_peaks ? &peaks : NULL);
+    if (!outputs_on_stdout(cli))
+        return EXIT_OK;
     tell_machine(&(Facts){0}, &machine);
     if (want_audit)
         print_audit(&audit);

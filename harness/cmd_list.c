@@ -1,11 +1,10 @@
 /* cmd_list.c - attnzoo list: what is in the zoo, and what dispatch would do with a shape. */
 #include "dispatch/cpu.h"
 #include "dispatch/threads.h"
-#include "harness/cli.h"
 #include "harness/linear_mutants.h"
 #include "harness/mha_case.h"
 #include "harness/mutants.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 #include "harness/zoo.h"
 
 #include <fnmatch.h>
@@ -30,7 +29,7 @@ static const CliOption options[] = {
 
 static int finish(const Cli *cli, RenderTable *table)
 {
-    const int code = cli_print_table(cli, table);
+    const int code = outputs_table(cli, table);
     render_table_free(table);
     return code;
 }

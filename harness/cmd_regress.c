@@ -3,13 +3,12 @@
 #include <string.h>
 
 #include "harness/regress.h"
-#include "harness/render.h"
-#include "harness/whole.h"
+#include "harness/outputs.h"
 
-/* Where findings go. All of them are opened before anything is measured: a path that cannot be written costs no minutes. */
-enum { MAIN, RECORDS, MARKDOWN, JUNIT, OUTPUTS };
+/* Where findings go beside -o. All of them are opened before anything is measured: a path that cannot be written costs no minutes. */
+enum { RECORDS, MARKDOWN, JUNIT, OUTPUTS };
 typedef struct Outputs {
-    Whole at[OUTPUTS]; /* no file: not asked for; -o without a file: stdout, without a path */
+    Whole at[OUTPUTS]; /* no file: not asked for */
 } Outputs;
 
 /* Close without keeping anything. */
@@ -17,55 +16,76 @@ static void drop_outputs(Outputs *out)
 {
     char unused[600];
     for (size_t i = 0; i < OUTPUTS; i++)
-        if (out->at[i].path)
+        if (out->at[i].file)
             whole_close(&out->at[i], false, unused, sizeof unused);
 }
 
 static bool open_outputs(Outputs *out, const Cli *cli, const RegressOptions *o)
 {
-    const char *const paths[OUTPUTS] = {[MAIN] = cli->format_file, [RECORDS] = o->jsonl, [MARKDOWN] = o->md, [JUNIT] = o->junit};
+    const char *const paths[OUTPUTS] = {[RECORDS] = o->jsonl, [MARKDOWN] = o->md, [JUNIT] = o->junit};
     char error[600];
-    *out = (Outputs){.at[MAIN].file = stdout};
+    *out = (Outputs){0};
     for (size_t i = 0; i < OUTPUTS; i++) {
+        bool twice = paths[i] && outputs_names(cli, paths[i]);
         for (size_t before = 0; paths[i] && before < i; before++)
-            if (paths[before] && strcmp(paths[before], paths[i]) == 0) {
-                render_error("two outputs go to %s; allowed: a file for each of -o, --jsonl, --md and --junit", paths[i]);
-                drop_outputs(out);
-                return false;
-            }
-        if (paths[i] && !whole_open(&out->at[i], paths[i], error, sizeof error)) {
+            twice = twice || (paths[before] && strcmp(paths[before], paths[i]) == 0);
+        if (twice)
+            render_error("two outputs go to %s; allowed: a file for each of -o, --jsonl, --md and --junit", paths[i]);
+        else if (paths[i] && !whole_open(&out->at[i], paths[i], error, sizeof error))
             render_error("%s", error);
-            out->at[i] = (Whole){0};
-            drop_outputs(out);
-            return false;
-        }
+        else
+            continue;
+        drop_outputs(out);
+        return false;
     }
     return true;
+}
+
+typedef struct Findings {
+    const Regress *regress;
+    const Cli *cli;
+    int code;
+} Findings;
+
+static bool write_records(const Findings *f, FILE *to)
+{
+    char error[600];
+    const bool ok = regress_write_records(f->regress, to, f->code, error, sizeof error);
+    if (!ok)
+        render_error("%s", error);
+    return ok;
+}
+
+static int write_output(void *context, const CliOutput *out)
+{
+    const Findings *f = context;
+    if (strcmp(out->format, "jsonl") == 0)
+        return write_records(f, out->file) ? EXIT_OK : EXIT_USAGE;
+    regress_print(f->regress, f->cli, out);
+    return EXIT_OK;
 }
 
 /* Everything that was asked for, each on its own; the code, or EXIT_USAGE where something could not be written. */
 static int write_all(const Regress *r, const Cli *cli, Outputs *out, int code)
 {
-    const bool jsonl = strcmp(cli->format, "jsonl") == 0;
-    bool all = true;
+    Findings findings = {r, cli, code};
+    bool all = outputs_write(cli, write_output, &findings) == EXIT_OK;
     for (size_t i = 0; i < OUTPUTS; i++) {
         Whole *whole = &out->at[i];
-        char error[600], unused[600];
+        char error[600];
         bool ok = true;
         if (!whole->file)
             continue;
-        if (i == RECORDS || (i == MAIN && jsonl))
-            ok = regress_write_records(r, whole->file, code, error, sizeof error);
-        else if (i == MAIN)
-            regress_print(r, cli, whole->file);
+        if (i == RECORDS)
+            ok = write_records(&findings, whole->file);
         else if (i == MARKDOWN)
             regress_write_markdown(r, whole->file);
         else
             regress_write_junit(r, whole->file);
-        if (whole->path)
-            ok = whole_close(whole, ok, ok ? error : unused, sizeof error) && ok;
-        if (!ok)
+        if (!whole_close(whole, ok, error, sizeof error) && ok) {
             render_error("%s", error);
+            ok = false;
+        }
         all = all && ok;
     }
     return all ? code : EXIT_USAGE;

@@ -1,8 +1,7 @@
 /* cmd_report.c - attnzoo report: gathers the records here and has harness/report/render.py draw the page. The page's makers, Matplotlib and
  * Jinja2, are Python's; Markdown and JSON need neither. */
-#include "harness/render.h"
+#include "harness/outputs.h"
 #include "harness/report_model.h"
-#include "harness/whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,17 +148,24 @@ static int draw(const char *title, const Loaded *loaded, FILE *to, const char *n
     return code;
 }
 
-static int write_as(const Cli *cli, const char *title, const Loaded *loaded, FILE *to)
+typedef struct Report {
+    const char *title;
+    const Loaded *loaded;
+} Report;
+
+static int write_output(void *context, const CliOutput *out)
 {
-    if (strcmp(cli->format, "md") == 0)
-        return report_markdown(cli, loaded, to);
-    if (strcmp(cli->format, "html") == 0)
-        return draw(title, loaded, to, cli->format_file ? cli->format_file : "standard output");
-    json_t *model = report_model(loaded);
-    const bool written = model && json_dumpf(model, to, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', to) != EOF;
+    const Report *report = context;
+    if (strcmp(out->format, "md") == 0)
+        return report_markdown(report->loaded, out->file);
+    if (strcmp(out->format, "html") == 0)
+        return draw(report->title, report->loaded, out->file, out->path ? out->path : "standard output");
+    json_t *model = report_model(report->loaded);
+    const bool written = model && json_dumpf(model, out->file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 &&
+                         fputc('\n', out->file) != EOF;
     json_decref(model);
     if (!model)
-        render_error("out of memory for %zu records", loaded->results.records);
+        render_error("out of memory for %zu records", report->loaded->results.records);
     return written ? EXIT_OK : EXIT_USAGE;
 }
 
@@ -176,27 +182,23 @@ int cmd_report(const Cli *cli, int argc, char **argv)
         default: return EXIT_USAGE;
         }
     }
-    Cli as = *cli;
-    if (strcmp(as.format, "table") == 0) { /* nothing was asked for: the page, in a file */
-        as.format = "html";
-        as.format_file = as.format_file ? as.format_file : "report.html";
-    }
+    if (!outputs_default(cli, "html", "report.html")) /* nothing was asked for: the page, in a file */
+        return EXIT_USAGE;
     Loaded loaded;
-    Whole whole;
-    int code = results_load(&as, argc, argv, optind, filter, keep_going, &loaded);
+    Report report = {title, &loaded};
+    int code = results_load(cli, argc, argv, optind, filter, keep_going, &loaded);
     if (code == EXIT_OK && loaded.points.count == 0 && (filter || report_measured(&loaded) == 0)) {
         render_error("there is no measurement to show");
         code = EXIT_NOTHING;
     }
-    FILE *to = code == EXIT_OK ? cli_output(&as, &whole) : NULL;
-    if (to) {
-        code = write_as(&as, title, &loaded, to);
-        code = cli_output_close(&as, &whole, cli_interrupted ? EXIT_INTERRUPTED : code);
-        if (code == EXIT_OK && as.format_file && !as.quiet)
-            fprintf(stderr, "%s: %zu measurements of %zu runs\n", as.format_file, report_measured(&loaded), loaded.results.count);
-    } else if (code == EXIT_OK) {
-        code = EXIT_USAGE;
-    }
+    if (code == EXIT_OK)
+        code = outputs_write(cli, write_output, &report);
+    if (cli_interrupted && code == EXIT_OK)
+        code = EXIT_INTERRUPTED;
+    code = outputs_close(cli->outputs, code);
+    for (size_t i = 0; code == EXIT_OK && !cli->quiet && i < cli->outputs->count; i++)
+        if (cli->outputs->at[i].path)
+            fprintf(stderr, "%s: %zu measurements of %zu runs\n", cli->outputs->at[i].path, report_measured(&loaded), loaded.results.count);
     results_unload(&loaded);
     return code;
 }

@@ -1,8 +1,7 @@
 /* cmd_results.c - attnzoo results: what the records hold, whether they are sound, several collections as one, other tools' formats. */
-#include "harness/render.h"
+#include "harness/outputs.h"
 #include "harness/results_export.h"
 #include "harness/results_load.h"
-#include "harness/whole.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -34,25 +33,30 @@ static const char *fate(const ResultsRun *run, char *text, size_t size)
 
 static int list_runs(const Cli *cli, const Loaded *loaded)
 {
-    static const char *const headings[] = {"run", "machine", "commit", "compiler", "cases", "measured", "file", "state"};
-    RenderTable *table = render_table(8);
-    for (size_t c = 0; c < 8; c++)
-        render_column(table, c, headings[c], c == 4 || c == 5);
+    static const RenderColumn columns[] = {{"run", "run", RENDER_TEXT},           {"machine", "machine", RENDER_TEXT},
+                                           {"commit", "commit", RENDER_TEXT},     {"compiler", "compiler", RENDER_TEXT},
+                                           {"cases", "cases", RENDER_COUNT},      {"measured", "measured", RENDER_COUNT},
+                                           {"file", "file", RENDER_TEXT},         {"state", "state", RENDER_TEXT}};
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < loaded->results.count; i++) {
         const ResultsRun *run = &loaded->results.runs[i];
         const json_t *host = run->host;
         char text[64], commit[256];
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", run->id);
-        render_cell(table, STYLE_PLAIN, "%s", host ? results_text(host, "mkey") : "-");
-        render_cell(table, STYLE_PLAIN, "%s", host ? points_commit(run, commit, sizeof commit) : "-");
-        render_cell(table, STYLE_PLAIN, "%s", host ? results_text(host, "build.cc") : "-");
-        render_cell(table, STYLE_PLAIN, "%zu", results_count(run, "case"));
-        render_cell(table, STYLE_PLAIN, "%zu", results_measured(run));
+        for (size_t c = 0; c < 3 && !host; c++)
+            render_missing(table);
+        if (host) {
+            render_cell(table, STYLE_PLAIN, "%s", results_text(host, "mkey"));
+            render_cell(table, STYLE_PLAIN, "%s", points_commit(run, commit, sizeof commit));
+            render_cell(table, STYLE_PLAIN, "%s", results_text(host, "build.cc"));
+        }
+        render_value(table, STYLE_PLAIN, (double)results_count(run, "case"), "%zu", results_count(run, "case"));
+        render_value(table, STYLE_PLAIN, (double)results_measured(run), "%zu", results_measured(run));
         render_cell(table, STYLE_DIM, "%s", loaded->labels[run->source]);
         render_cell(table, run->end ? STYLE_GOOD : STYLE_WARN, "%s", fate(run, text, sizeof text));
     }
-    const int code = cli_print_table(cli, table);
+    const int code = outputs_table(cli, table);
     render_table_free(table);
     return code;
 }
@@ -97,12 +101,10 @@ static int check(const Loaded *loaded)
 }
 
 /* Runs by time, each with host first and end last, as bench writes them. */
-static int merge(const Cli *cli, const Loaded *loaded)
+static int write_merged(void *context, const CliOutput *out)
 {
-    Whole whole;
-    FILE *to = cli_output(cli, &whole);
-    if (!to)
-        return EXIT_USAGE;
+    const Loaded *loaded = context;
+    FILE *to = out->file;
     for (size_t r = 0; r < loaded->results.count; r++) {
         const ResultsRun *run = &loaded->results.runs[r];
         for (int part = 0; part < 3; part++) {
@@ -116,35 +118,41 @@ static int merge(const Cli *cli, const Loaded *loaded)
             }
         }
     }
-    render_note("%zu records of %zu runs; %zu were met more than once", loaded->results.records, loaded->results.count,
-                loaded->results.repeated);
-    return cli_output_close(cli, &whole, EXIT_OK);
+    return EXIT_OK;
 }
 
-static int export(const Cli *cli, const Loaded *loaded)
+static int merge(const Cli *cli, Loaded *loaded)
+{
+    const int code = outputs_write(cli, write_merged, loaded);
+    render_note("%zu records of %zu runs; %zu were met more than once", loaded->results.records, loaded->results.count,
+                loaded->results.repeated);
+    return code;
+}
+
+static int write_exported(void *context, const CliOutput *out)
 {
     static const struct { const char *format; void (*write)(const Points *points, FILE *to); } formats[] = {
         {"hyperfine", export_hyperfine}, {"benchstat", export_benchstat}, {"gha", export_gha},
     };
-    Whole whole;
+    const Points *points = context;
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(out->format, formats[i].format) == 0) {
+            formats[i].write(points, out->file);
+            return EXIT_OK;
+        }
+    RenderTable *table = export_table(points);
+    render_table_as(table, out->format, out->file);
+    render_table_free(table);
+    return EXIT_OK;
+}
+
+static int export(const Cli *cli, Loaded *loaded)
+{
     if (loaded->points.count == 0) {
         render_error("there is no measurement to export");
         return EXIT_NOTHING;
     }
-    FILE *to = cli_output(cli, &whole);
-    if (!to)
-        return EXIT_USAGE;
-    size_t i = 0;
-    while (i < 3 && strcmp(cli->format, formats[i].format) != 0)
-        i++;
-    if (i < 3) {
-        formats[i].write(&loaded->points, to);
-    } else {
-        RenderTable *table = export_table(&loaded->points);
-        cli_print_to(cli, table, to);
-        render_table_free(table);
-    }
-    return cli_output_close(cli, &whole, EXIT_OK);
+    return outputs_write(cli, write_exported, &loaded->points);
 }
 
 /* Does an argument in the place of an action name records? What is there does, and what only a path can be. */
@@ -180,24 +188,21 @@ int cmd_results(const Cli *cli, int argc, char **argv)
             return EXIT_USAGE;
         }
     }
-    Cli as = *cli;
-    if (action >= 2 && strcmp(as.format, "table") == 0 && !as.format_file)
-        as.format = action == 2 ? "jsonl" : "csv"; /* nobody asked for a table */
     char name[32];
     snprintf(name, sizeof name, "results %s", actions[action]);
-    if (!cli_writes(&as, name, formats[action]))
+    if (!cli_writes(cli, name, formats[action]) || (action >= 2 && !outputs_default(cli, action == 2 ? "jsonl" : "csv", NULL)))
         return EXIT_USAGE;
     if (filter && action != 3) {
         render_error("--filter goes with 'results export'; %s takes whole runs", name);
         return EXIT_USAGE;
     }
     Loaded loaded;
-    int code = results_load(&as, argc, argv, optind, filter, keep_going, &loaded);
+    int code = results_load(cli, argc, argv, optind, filter, keep_going, &loaded);
     if (code == EXIT_OK)
-        code = action == 0   ? list_runs(&as, &loaded)
+        code = action == 0   ? list_runs(cli, &loaded)
                : action == 1 ? check(&loaded)
-               : action == 2 ? merge(&as, &loaded)
-                             : export(&as, &loaded);
+               : action == 2 ? merge(cli, &loaded)
+                             : export(cli, &loaded);
     results_unload(&loaded);
     return code;
 }

@@ -3,11 +3,12 @@
  * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
  * are for that. */
 #include "harness/operands.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 #include "harness/zoo.h"
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -51,32 +52,35 @@ static double seconds(void)
 
 static int report(const Cli *cli, const char *kernel, const char *name, uint64_t calls, double each, uint64_t checksum)
 {
-    char unit[32], time[32] = "", sum[32] = "-";
+    char time[32] = "-", sum[32] = "-";
     if (calls > 0) {
         snprintf(sum, sizeof sum, "%016" PRIx64, checksum);
-        snprintf(time, sizeof time, "%.9g", each);
+        render_time(each, time, sizeof time);
     }
-    if (strcmp(cli->format, "table") == 0 && !cli->format_file) {
-        printf("%s  %s  %" PRIu64 " calls  %s per call  checksum %s\n", kernel, name, calls, calls ? render_time(each, unit, sizeof unit) : "-", sum);
-        return EXIT_OK;
-    }
-    static const char *const headings[] = {"kernel", "shape", "calls", "seconds_per_call", "checksum"};
-    RenderTable *table = render_table(5);
-    for (size_t i = 0; i < 5; i++)
-        render_column(table, i, headings[i], i == 2 || i == 3);
+    if (outputs_on_stdout(cli))
+        printf("%s  %s  %" PRIu64 " calls  %s per call  checksum %s\n", kernel, name, calls, time, sum);
+    static const RenderColumn columns[] = {{"kernel", "kernel", RENDER_TEXT},
+                                           {"shape", "shape", RENDER_TEXT},
+                                           {"calls", "calls", RENDER_COUNT},
+                                           {"per call", "seconds_per_call", RENDER_NUMBER},
+                                           {"checksum", "checksum", RENDER_TEXT}};
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", kernel);
     render_cell(table, STYLE_PLAIN, "%s", name);
-    render_cell(table, STYLE_PLAIN, "%" PRIu64, calls);
-    render_cell(table, STYLE_PLAIN, "%s", time);
-    render_cell(table, STYLE_PLAIN, "%s", sum);
-    const int code = cli_print_table(cli, table);
+    render_value(table, STYLE_PLAIN, (double)calls, "%" PRIu64, calls);
+    render_value(table, STYLE_PLAIN, calls ? each : NAN, "%s", time);
+    if (calls)
+        render_cell(table, STYLE_PLAIN, "%s", sum);
+    else
+        render_missing(table);
+    const int code = outputs_table_elsewhere(cli, table);
     render_table_free(table);
     return code;
 }
 
 /* Call, look at the output, print. */
-static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operands, uint64_t calls, const char *dump)
+static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operands, uint64_t calls, Whole *dump)
 {
     const size_t size = attn_plan_workspace(plan);
     void *workspace = aligned_alloc(64, size);
@@ -98,7 +102,10 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     float *out = operands_gather(operands, OPERANDS_O, shape);
     char error[600] = "out of memory for the output";
     int code = EXIT_USAGE;
-    if (!out || (dump && done > 0 && !npy_write_f32(dump, out, 4, shape, error, sizeof error)))
+    const bool dumps = out && dump->file && done > 0;
+    if (dumps)
+        npy_put_f32(dump->file, out, 4, shape);
+    if (!out || (dumps && !whole_close(dump, true, error, sizeof error)))
         render_error("%s", error);
     else
         code = report(cli, attn_plan_kernel(plan), operands->name, done, each, hash(out, shape[0] * shape[1] * shape[2] * shape[3]));
@@ -175,15 +182,22 @@ int cmd_run(const Cli *cli, int argc, char **argv)
     }
     Operands operands = {0};
     AttnPlan *plan = NULL;
+    Whole to = {0};
     char error[2048];
     int code = EXIT_USAGE;
+    if (dump && !whole_open(&to, dump, error, sizeof error)) {
+        render_error("%s", error);
+        return EXIT_USAGE;
+    }
     if (!(input ? operands_from_folder(&operands, input, error, sizeof error)
                 : operands_from_shape(&operands, cli, shape, dist, error, sizeof error)))
         render_error("%s", error);
     else if (attn_plan_create(&operands.problem, &wanted, &plan) == ATTN_OK)
-        code = measure(cli, plan, &operands, calls, dump);
+        code = measure(cli, plan, &operands, calls, &to);
     else
         render_error("%s", attn_last_error());
+    if (to.file)
+        whole_close(&to, false, error, sizeof error);
     attn_plan_destroy(plan);
     operands_free(&operands);
     return code;

@@ -9,13 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/cli.h"
 #include "harness/data.h"
 #include "harness/insn.h"
 #include "harness/machine.h"
+#include "harness/outputs.h"
 #include "harness/pack.h"
 #include "harness/regress_judge.h"
-#include "harness/render.h"
 
 #define ALPHA 0.01
 #define LEAST 0.02 /* as regress: --min-effect auto */
@@ -217,18 +216,18 @@ static int measure(Selftest *t, const Cli *cli, double seconds)
 
 static RenderTable *power_table(const Selftest *t)
 {
-    enum { MORE, AT, FOUND, ALARMS, COLUMNS };
-    static const char *const headings[COLUMNS] = {"slowdown", "threshold", "found", "false alarms"};
-    RenderTable *table = render_table(COLUMNS);
-    for (size_t c = 0; c < COLUMNS; c++)
-        render_column(table, c, headings[c], true);
+    static const RenderColumn columns[] = {{"slowdown", "slowdown_share", RENDER_NUMBER}, {"threshold", "threshold_share", RENDER_NUMBER},
+                                           {"found", "found", RENDER_COUNT},               {"false alarms", "false_alarms", RENDER_COUNT},
+                                           {NULL, "decisions", RENDER_COUNT}};
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     for (size_t e = 0; e < EFFECTS; e++) {
         const bool good = 10 * t->found[e] >= 9 * t->decisions && 100 * t->alarms[e] <= t->decisions;
         render_row(table);
-        render_cell(table, STYLE_PLAIN, "%.0f %%", 100 * effects[e]);
-        render_cell(table, STYLE_PLAIN, "%.1f %%", 50 * effects[e]);
-        render_cell(table, good ? STYLE_GOOD : STYLE_WARN, "%zu of %zu", t->found[e], t->decisions);
-        render_cell(table, t->alarms[e] ? STYLE_WARN : STYLE_PLAIN, "%zu of %zu", t->alarms[e], t->decisions);
+        render_value(table, STYLE_PLAIN, effects[e], "%.0f %%", 100 * effects[e]);
+        render_value(table, STYLE_PLAIN, effects[e] / 2, "%.1f %%", 50 * effects[e]);
+        render_value(table, good ? STYLE_GOOD : STYLE_WARN, (double)t->found[e], "%zu of %zu", t->found[e], t->decisions);
+        render_value(table, t->alarms[e] ? STYLE_WARN : STYLE_PLAIN, (double)t->alarms[e], "%zu of %zu", t->alarms[e], t->decisions);
+        render_number(table, (double)t->decisions);
     }
     return table;
 }
@@ -288,7 +287,7 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
         render_error("%s holds no flash or linear kernel that runs on this CPU", t.pack);
         return EXIT_NOTHING;
     }
-    const bool words = strcmp(cli->format, "table") == 0 && !cli->format_file;
+    const bool words = outputs_on_stdout(cli);
     InsnMethod method = INSN_NONE;
     if (words) {
         show_clock();
@@ -300,7 +299,7 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     RenderTable *table = power_table(&t);
-    code = cli_print_table(cli, table);
+    code = outputs_table(cli, table);
     render_table_free(table);
     return code == EXIT_OK && words ? advise(&t, method) : code;
 }

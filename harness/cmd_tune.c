@@ -6,6 +6,7 @@
 
 #include "dispatch/threads.h"
 #include "harness/bench_options.h"
+#include "harness/outputs.h"
 #include "harness/tune_measure.h"
 #include "harness/tune_show.h"
 
@@ -138,13 +139,18 @@ static void add_row(RenderTable *table, const TuneBucket *bucket, const TuneResu
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", bucket->name);
     shape_cell(table, bucket);
-    render_cell(table, STYLE_PLAIN, "%s", result->estimate ? result->estimate->name : bucket->count > 1 ? "(several)" : "-");
-    render_cell(table, changed ? STYLE_GOOD : STYLE_PLAIN, "%s", found ? e->kernel->name : "-");
-    render_cell(table, STYLE_PLAIN, "%s", found ? e->over->name : "-");
-    if (found)
-        tune_ratio_cell(table, e->ratio, e->lo, e->hi);
+    if (result->estimate || bucket->count > 1)
+        render_cell(table, STYLE_PLAIN, "%s", result->estimate ? result->estimate->name : "(several)");
     else
-        render_cell(table, STYLE_DIM, "-");
+        render_missing(table);
+    if (found) {
+        render_cell(table, changed ? STYLE_GOOD : STYLE_PLAIN, "%s", e->kernel->name);
+        render_cell(table, STYLE_PLAIN, "%s", e->over->name);
+        tune_ratio_cells(table, e->ratio, e->lo, e->hi);
+    } else {
+        for (size_t c = 0; c < 5; c++)
+            render_missing(table);
+    }
     const char *word = changed ? "changed" : found && result->tied ? "stays: as fast as any" : found ? "stays" : notes[result->outcome];
     render_cell(table, result->disagreed || result->crashed ? STYLE_BAD : changed ? STYLE_GOOD : STYLE_DIM, "%s%s%s", word,
                 result->disagreed ? "; a kernel DISAGREES and was left out: attnzoo verify" : "",
@@ -229,7 +235,10 @@ static bool read_known(Run *run)
 
 static int tune_all(Run *run, const TuneBuckets *buckets)
 {
-    static const char *const headings[] = {"bucket", "measured on", "estimate", "tuned", "instead of", "ratio", "result"};
+    static const RenderColumn columns[] = {{"bucket", "bucket", RENDER_TEXT},     {"measured on", "shapes", RENDER_TEXT},
+                                           {"estimate", "estimate", RENDER_TEXT}, {"tuned", "kernel", RENDER_TEXT},
+                                           {"instead of", "over", RENDER_TEXT},   TUNE_RATIO_COLUMNS,
+                                           {"result", "result", RENDER_TEXT}};
     int code = EXIT_OK, best = EXIT_NOTHING;
     if (!read_known(run))
         return EXIT_USAGE;
@@ -237,16 +246,14 @@ static int tune_all(Run *run, const TuneBuckets *buckets)
     render_note("this build is not optimised: what is fastest in it says nothing about others");
 #endif
     topology_read(&run->topology);
-    run->table = render_table(7);
-    for (size_t c = 0; c < 7; c++)
-        render_column(run->table, c, headings[c], false);
+    run->table = render_table_of(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < buckets->count && !cli_interrupted && code != EXIT_USAGE; i++) {
         const int one = tune_bucket(run, &buckets->at[i]);
         best = one == EXIT_NOTHING ? best : EXIT_OK;
         code = one == EXIT_NOTHING ? code : worse(code, one);
     }
     code = cli_interrupted ? EXIT_INTERRUPTED : code == EXIT_OK ? best : code;
-    const int printed = code == EXIT_USAGE ? EXIT_OK : cli_print_table(run->cli, run->table);
+    const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(run->cli, run->table);
     render_table_free(run->table);
     if (run->skipped > 0)
         render_note("%zu buckets were in %s already, with rigor %s or more; --again measures them anew", run->skipped, run->path,

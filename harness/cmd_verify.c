@@ -13,13 +13,12 @@
 #include "harness/machine.h"
 #include "harness/mha_case.h"
 #include "harness/mutants.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 #include "harness/scoreboard.h"
 #include "harness/session.h"
 #include "harness/special.h"
 #include "harness/trial.h"
 #include "harness/verify_request.h"
-#include "harness/whole.h"
 #include "harness/zoo.h"
 
 enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48, FUZZ_PRODUCTS = 12, FUZZ_MHA = 12 };
@@ -309,28 +308,20 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
     return code;
 }
 
-/* With -o jsonl each result is a record, on stdout or in a file that appears whole. */
-static int verify_recorded(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
+/* With -o jsonl each result is a record, too. */
+static int verify_recorded(const Cli *cli, const VerifyRequest *request, Scoreboard *board, CliOutput *copy)
 {
     char error[400];
-    Whole whole = {.file = stdout};
     Machine machine;
-    if (cli->format_file && !whole_open(&whole, cli->format_file, error, sizeof error)) {
-        render_error("%s", error);
-        return EXIT_USAGE;
-    }
     machine_read(&machine);
-    board->records = records_open(NULL, machine.key, whole.file, error, sizeof error);
+    board->records = records_open(NULL, machine.key, copy->file, error, sizeof error);
     bool ok = board->records && records_write(board->records, "host", machine_json(&machine, NULL));
     int code = ok ? verify(cli, request, board) : EXIT_USAGE;
     if (board->records)
         ok = records_close(board->records, code, error, sizeof error) && ok && !board->broken;
     if (!ok)
         render_error("%s", error);
-    if (cli->format_file && !whole_close(&whole, ok, error, sizeof error)) {
-        render_error("%s", error);
-        ok = false;
-    }
+    copy->written = ok;
     return ok || code != EXIT_OK ? code : EXIT_USAGE;
 }
 
@@ -340,12 +331,12 @@ int cmd_verify(const Cli *cli, int argc, char **argv)
     int code = verify_request_read(argc, argv, &request);
     if (code >= 0)
         return code;
-    const bool jsonl = strcmp(cli->format, "jsonl") == 0, table = strcmp(cli->format, "table") == 0;
-    Scoreboard board = {.cli = cli, .notes = table || cli->format_file ? stdout : stderr, .bitwise = request.session.bitwise,
+    CliOutput *copy = outputs_find(cli, "jsonl");
+    Scoreboard board = {.cli = cli, .notes = outputs_data_on_stdout(cli) ? stderr : stdout, .bitwise = request.session.bitwise,
                         .silent = request.mode == MODE_MUTANTS};
     code = choose_kernels(cli, &request, &board);
     if (code == EXIT_OK)
-        code = jsonl ? verify_recorded(cli, &request, &board) : verify(cli, &request, &board);
+        code = copy ? verify_recorded(cli, &request, &board, copy) : verify(cli, &request, &board);
     free(board.scores);
     return code;
 }

@@ -3,6 +3,7 @@
 #include "harness/compare.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,11 @@ const char *const compare_evidence_names[] = {[EVIDENCE_NONE] = "none",
                                               [EVIDENCE_BASE] = "baseline",
                                               [EVIDENCE_PAIRED] = "paired",
                                               [EVIDENCE_UNPAIRED] = "unpaired"};
+
+bool compare_is_relative(CompareMetric metric)
+{
+    return metric == METRIC_SPEEDUP || metric == METRIC_CHANGE;
+}
 
 bool compare_keys_parse(CompareKeys *keys, const char *what, const char *text, char *error, size_t error_size)
 {
@@ -87,12 +93,16 @@ const char *compare_label(json_t *strings, const CompareKeys *keys, const bool *
     return string ? json_string_value(string) : "";
 }
 
+/* The earliest point of this value in the operand that was given first. */
 static const Point *first_with(const Points *points, ResultsKey key, const char *value)
 {
-    size_t i = 0;
-    while (i + 1 < points->count && strcmp(points->at[i].key[key], value) != 0)
-        i++;
-    return &points->at[i];
+    const Point *first = NULL;
+    for (size_t i = 0; i < points->count; i++) {
+        const Point *p = &points->at[i];
+        if (strcmp(p->key[key], value) == 0 && (!first || p->run->source < first->run->source))
+            first = p;
+    }
+    return first;
 }
 
 int compare_order(const CompareKeys *keys, const Points *points, const Point *a, const Point *b)
@@ -105,6 +115,8 @@ int compare_order(const CompareKeys *keys, const Points *points, const Point *a,
         if (key == KEY_SHAPE || key == KEY_NAME || key == KEY_THREADS || key == KEY_SEED)
             return strverscmp(x, y);
         const Point *p = first_with(points, key, x), *q = first_with(points, key, y);
+        if (p->run->source != q->run->source)
+            return p->run->source < q->run->source ? -1 : 1;
         return (p > q) - (p < q);
     }
     return 0;
@@ -137,6 +149,7 @@ typedef struct Work {
     size_t member_count;
     size_t hidden[RESULTS_KEY_COUNT]; /* cells in which the key varied                           */
     size_t against[RESULTS_KEY_COUNT]; /* cells whose point and base differ in the key           */
+    size_t mute;                       /* measurements that do not tell what the metric wants    */
 } Work;
 
 /* Does the record say what the metric wants? `peak` of a run with other libraries is of another peak than that of bench. */
@@ -165,7 +178,7 @@ static const Point *latest(const Work *w, const Point *row, const Point *column,
 static void choose(const Work *w, CompareCell *cell, const Point *row, const Point *column, const Point *base)
 {
     cell->point = latest(w, row, column, NULL);
-    if (!cell->point || w->options->metric != METRIC_SPEEDUP)
+    if (!cell->point || !compare_is_relative(w->options->metric))
         return;
     for (size_t i = w->member_count; i-- > 0;) {
         const Point *p = w->members[i];
@@ -206,6 +219,11 @@ static StatsInterval inverse(StatsInterval r)
     return (StatsInterval){r.n, 1 / r.median, 1 / r.hi, r.lo > 0 ? 1 / r.lo : INFINITY};
 }
 
+static StatsInterval less_one(StatsInterval r)
+{
+    return (StatsInterval){r.n, r.median - 1, r.lo - 1, r.hi - 1};
+}
+
 static void evaluate(CompareCell *cell, CompareMetric metric, double alpha)
 {
     const Point *p = cell->point;
@@ -221,14 +239,15 @@ static void evaluate(CompareCell *cell, CompareMetric metric, double alpha)
         const StatsInterval r = {0, results_number(vs, "ratio"), results_number(vs, "lo"), results_number(vs, "hi")};
         cell->value = inverse(r);
         cell->evidence = EVIDENCE_PAIRED;
-    } else if (metric != METRIC_SPEEDUP) {
+    } else if (!compare_is_relative(metric)) {
         cell->value = point_share(p, metric == METRIC_PEAK ? "peak" : "roof");
         cell->evidence = EVIDENCE_PAIRED;
     } else if (cell->base == p) {
-        cell->value = single(1);
+        cell->value = single(metric == METRIC_CHANGE ? 0 : 1);
         cell->evidence = EVIDENCE_BASE;
     } else if (cell->base) {
-        cell->value = points_ratio(p, cell->base, alpha);
+        const StatsInterval faster = points_ratio(p, cell->base, alpha);
+        cell->value = metric == METRIC_CHANGE ? less_one(inverse(faster)) : faster;
         cell->evidence = points_paired(p, cell->base) ? EVIDENCE_PAIRED : EVIDENCE_UNPAIRED;
     } else {
         cell->value = single(NAN);
@@ -249,18 +268,19 @@ static bool find_base(CompareTable *t, const CompareOptions *options)
     return !options->baseline;
 }
 
-static void average(CompareTable *t)
+static void average(CompareTable *t, CompareMetric metric)
 {
+    const double one = metric == METRIC_CHANGE ? 1 : 0; /* changes are averaged as the ratios that they are of */
     for (size_t c = 0; c < t->columns; c++) {
         double sum = 0;
         for (size_t r = 0; r < t->rows; r++) {
             const CompareCell *cell = &t->cells[r * t->columns + c];
-            if (cell->point && cell->evidence != EVIDENCE_NONE && cell->value.median > 0) {
-                sum += log(cell->value.median);
+            if (cell->point && cell->evidence != EVIDENCE_NONE && one + cell->value.median > 0) {
+                sum += log(one + cell->value.median);
                 t->mean_rows[c]++;
             }
         }
-        t->mean[c] = t->mean_rows[c] ? exp(sum / (double)t->mean_rows[c]) : NAN;
+        t->mean[c] = t->mean_rows[c] ? exp(sum / (double)t->mean_rows[c]) - one : NAN;
     }
 }
 
@@ -315,9 +335,20 @@ static const char *title_of(Compare *compare, const Work *w)
     return compare_label(compare->strings, &constant, all, w->members[0]);
 }
 
+static void add_note(Compare *compare, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add_note(Compare *compare, const char *format, ...)
+{
+    char text[2400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_array_append_new(compare->notes, json_string(text));
+}
+
 static void write_notes(Compare *compare, const Work *w)
 {
-    char hidden[512] = "", against[512] = "", text[1200];
+    char hidden[512] = "", against[512] = "";
     size_t most = 0;
     for (size_t key = 0; key < RESULTS_KEY_COUNT; key++) {
         if (w->hidden[key]) {
@@ -328,20 +359,42 @@ static void write_notes(Compare *compare, const Work *w)
             snprintf(against + strlen(against), sizeof against - strlen(against), "%s%s", *against ? ", " : "", results_key_names[key]);
     }
     if (*hidden) {
-        snprintf(text, sizeof text,
+        add_note(compare,
                  "%zu cells have several measurements, which differ in: %s. Shown is the latest that has its baseline beside it; "
                  "--filter, --row or --col keeps them apart",
                  most, hidden);
-        json_array_append_new(compare->notes, json_string(text));
     }
+    if (w->mute > 0)
+        add_note(compare, "%zu measurements do not tell '%s' and are left out", w->mute, compare_metric_names[w->options->metric]);
     if (*against) {
-        snprintf(text, sizeof text, "cells and their baselines differ in more than their columns say: %s", against);
-        json_array_append_new(compare->notes, json_string(text));
+        add_note(compare, "cells and their baselines differ in more than their columns say: %s", against);
     }
-    if (w->against[KEY_MACHINE] || (w->options->metric == METRIC_SPEEDUP && has_key(&w->options->column, KEY_MACHINE)))
-        json_array_append_new(compare->notes,
-                              json_string("times of different machines are compared; to compare how well kernels use them, take "
-                                          "--metric roof, peak or vs"));
+    if (w->against[KEY_MACHINE] || (compare_is_relative(w->options->metric) && has_key(&w->options->column, KEY_MACHINE)))
+        add_note(compare, "times of different machines are compared; to compare how well kernels use them, take --metric roof, peak or vs");
+}
+
+/* What a table cannot compare. Columns of kernels have gaps by nature: not every kernel takes every shape. */
+static void note_gaps(Compare *compare, const CompareTable *t, const CompareOptions *options)
+{
+    size_t lonely = 0;
+    for (size_t r = 0; r < t->rows; r++) {
+        size_t there = 0;
+        for (size_t c = 0; c < t->columns; c++)
+            there += t->cells[r * t->columns + c].point != NULL;
+        lonely += there == 1;
+    }
+    if (t->columns < 2 || has_key(&options->column, KEY_KERNEL))
+        return;
+    if (lonely > 0)
+        add_note(compare, "%s%s%zu of %zu rows were measured in one column only, so there is nothing to compare them with", t->title,
+                 *t->title ? ": " : "", lonely, t->rows);
+    for (size_t c = 0; c < t->columns; c++) {
+        size_t common = 0;
+        for (size_t r = 0; r < t->rows; r++)
+            common += t->cells[r * t->columns + c].point && t->cells[r * t->columns + t->base].point;
+        if (common == 0)
+            add_note(compare, "%s%s'%s' has no row in common with '%s'", t->title, *t->title ? ": " : "", t->column[c], t->column[t->base]);
+    }
 }
 
 static size_t intervals(const Compare *compare)
@@ -382,6 +435,8 @@ bool compare_make(Compare *compare, const Points *points, const CompareOptions *
             if (compare_same(&options->table, all[p], tables[i]))
                 w.members[w.member_count++] = all[p];
         CompareTable *t = &compare->tables[compare->count++];
+        for (size_t p = 0; p < w.member_count; p++)
+            w.mute += !tells(options->metric, w.members[p]);
         t->title = title_of(compare, &w);
         if (lay_out(compare, t, &w))
             base_found = true;
@@ -397,8 +452,10 @@ bool compare_make(Compare *compare, const Points *points, const CompareOptions *
         CompareTable *t = &compare->tables[i];
         for (size_t c = 0; c < t->rows * t->columns; c++)
             evaluate(&t->cells[c], options->metric, alpha);
-        average(t);
+        average(t, options->metric);
     }
+    for (size_t i = 0; ok && i < compare->count; i++)
+        note_gaps(compare, &compare->tables[i], options);
     if (ok)
         write_notes(compare, &w);
     free(all);

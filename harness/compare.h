@@ -17,10 +17,12 @@ typedef struct CompareKeys {
     X(TIME, "time", "s", "median time of a call") \
     X(FLOPS, "flops", "flop/s", "multiply-adds a second, as flop/s") \
     X(PEAK, "peak", "1", "share of the multiply-add peak") \
-    X(ROOF, "roof", "1", "share of the roof")
+    X(ROOF, "roof", "1", "share of the roof") \
+    X(CHANGE, "change", "1", "change of time against")
 #define COMPARE_METRIC_ENUM(key, name, unit, heading) METRIC_##key,
 typedef enum CompareMetric { COMPARE_METRICS(COMPARE_METRIC_ENUM) METRIC_COUNT } CompareMetric;
 #undef COMPARE_METRIC_ENUM
+bool compare_is_relative(CompareMetric metric); /* to the baseline column: speedup, change */
 extern const char *const compare_metric_names[METRIC_COUNT];
 extern const char *const compare_metric_units[METRIC_COUNT];
 extern const char *const compare_metric_headings[METRIC_COUNT];
@@ -56,7 +58,7 @@ typedef struct Compare {
     CompareTable *tables;
     size_t count;
     json_t *strings; /* owns the labels                                             */
-    json_t *notes;   /* array of sentences: hidden keys, machines in one row …      */
+    json_t *notes;   /* array of sentences: hidden keys, what is left out …         */
 } Compare;
 
 /* KEY[,KEY...] */
@@ -78,7 +80,8 @@ size_t compare_distinct(const CompareKeys *keys, const Points *all, const Point 
 const char *compare_label(json_t *strings, const CompareKeys *keys, const bool *varies, const Point *point);
 void compare_varying(const CompareKeys *keys, const Point *const *points, size_t count, bool *varies);
 
-/* Order of two points by these keys: shapes and numbers by value, all else by who came first. */
+/* Order of two points by these keys: shapes and numbers by value, all else by who came first: as the operands were given, those of one
+ * operand by time. */
 int compare_order(const CompareKeys *keys, const Points *points, const Point *a, const Point *b);
 
 #endif

@@ -1,9 +1,8 @@
 /* compare_show.c - see compare_show.h. For people a cell is one short text; for programs each cell is a row with its interval, its evidence
  * and its run. */
 #include "harness/compare_show.h"
+#include "harness/outputs.h"
 #include "harness/records.h"
-#include "harness/render.h"
-#include "harness/whole.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +16,8 @@ const char *compare_value(CompareMetric metric, double value, char *buffer, size
         return render_time(value, buffer, size);
     else if (metric == METRIC_FLOPS)
         snprintf(buffer, size, "%.4g GFLOP/s", value * 1e-9);
+    else if (metric == METRIC_CHANGE)
+        snprintf(buffer, size, "%+.1f %%", 100 * value);
     else if (metric == METRIC_PEAK || metric == METRIC_ROOF)
         snprintf(buffer, size, "%.1f %%", 100 * value);
     else
@@ -26,31 +27,40 @@ const char *compare_value(CompareMetric metric, double value, char *buffer, size
 
 static bool bounded(StatsInterval v)
 {
-    return isfinite(v.lo) && isfinite(v.hi) && v.hi > 0;
+    return isfinite(v.lo) && isfinite(v.hi) && v.hi > v.lo;
+}
+
+/* Is the whole interval on one side of "no difference"? 1: faster, -1: slower, 0: no. */
+static int decided(StatsInterval v, CompareMetric metric)
+{
+    const double same = metric == METRIC_CHANGE ? 0 : 1;
+    const int above = !bounded(v) || (v.lo <= same && v.hi >= same) ? 0 : v.lo > same ? 1 : -1;
+    return metric == METRIC_CHANGE ? -above : above;
 }
 
 static void show_cell(RenderTable *table, const CompareCell *cell, CompareMetric metric)
 {
     const StatsInterval v = cell->value;
-    const bool ratio = metric == METRIC_SPEEDUP || metric == METRIC_VS;
+    const bool ratio = compare_is_relative(metric) || metric == METRIC_VS;
     char text[64], range[64] = "";
     if (!cell->point) {
         render_cell(table, STYLE_DIM, "-");
         return;
     }
-    if (cell->evidence == EVIDENCE_BASE || (metric == METRIC_SPEEDUP && cell->evidence == EVIDENCE_NONE)) {
+    if (cell->evidence == EVIDENCE_BASE || (compare_is_relative(metric) && cell->evidence == EVIDENCE_NONE)) {
         render_cell(table, STYLE_DIM, "%s", compare_value(METRIC_TIME, cell->point->median, text, sizeof text));
         return;
     }
     compare_value(metric, v.median, text, sizeof text);
-    if (ratio && bounded(v))
-        snprintf(range, sizeof range, " ±%.1f %%", 50 * (v.hi - v.lo) / v.median);
+    const int side = ratio ? decided(v, metric) : 0;
+    if (ratio && bounded(v) && metric == METRIC_CHANGE)
+        snprintf(range, sizeof range, " [%+.1f, %+.1f]", 100 * v.lo, 100 * v.hi);
+    else if (ratio && bounded(v))
+        snprintf(range, sizeof range, " [%.*f, %.*f]", v.lo < 9.995 ? 2 : 1, v.lo, v.hi < 9.995 ? 2 : 1, v.hi);
     else if (ratio)
-        snprintf(range, sizeof range, " ±?");
-    const bool decided = ratio && bounded(v) && (v.lo > 1 || v.hi < 1);
-    const RenderStyle style = !ratio || !decided ? STYLE_PLAIN : v.median > 1 ? STYLE_GOOD : STYLE_BAD;
-    render_cell(table, style, "%s%s%s%s", cell->evidence == EVIDENCE_UNPAIRED ? "~" : "", text, range,
-                ratio && bounded(v) && !decided ? " =" : "");
+        snprintf(range, sizeof range, " [?]");
+    render_cell(table, side > 0 ? STYLE_GOOD : side < 0 ? STYLE_BAD : STYLE_PLAIN, "%s%s%s%s",
+                cell->evidence == EVIDENCE_UNPAIRED ? "~" : "", text, range, ratio && bounded(v) && side == 0 ? " =" : "");
 }
 
 static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric metric)
@@ -59,7 +69,7 @@ static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric m
     render_row(table);
     render_cell(table, STYLE_BOLD, "geomean");
     for (size_t c = 0; c < t->columns; c++) {
-        if (t->mean_rows[c] == 0 || (metric == METRIC_SPEEDUP && c == t->base))
+        if (t->mean_rows[c] == 0 || (compare_is_relative(metric) && c == t->base))
             render_cell(table, STYLE_DIM, "-");
         else if (t->mean_rows[c] < t->rows)
             render_cell(table, STYLE_BOLD, "%s (%zu of %zu)", compare_value(metric, t->mean[c], text, sizeof text), t->mean_rows[c],
@@ -69,20 +79,20 @@ static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric m
     }
 }
 
-void compare_print_tables(const Cli *cli, const Compare *compare, const CompareOptions *options, const char *mark, FILE *to)
+void compare_print_tables(const Compare *compare, const CompareOptions *options, const char *mark, FILE *to)
 {
-    const bool md = strcmp(cli->format, "md") == 0;
+    const bool md = mark != NULL;
     bool unpaired = false, same = false, open = false;
+    const bool relative = compare_is_relative(options->metric);
     for (size_t i = 0; i < compare->count; i++) {
         const CompareTable *t = &compare->tables[i];
         RenderTable *table = render_table(t->columns + 1);
-        fprintf(to, "%s%s%s%s%s%s%s%s\n\n", i ? "\n" : "", mark, *mark ? " " : "", t->title, *t->title ? ": " : "",
-                compare_metric_headings[options->metric], options->metric == METRIC_SPEEDUP ? " " : "",
-                options->metric == METRIC_SPEEDUP ? t->column[t->base] : "");
+        fprintf(to, "%s%s%s%s%s%s%s%s\n\n", i ? "\n" : "", md ? mark : "", md ? " " : "", t->title, *t->title ? ": " : "",
+                compare_metric_headings[options->metric], relative ? " " : "", relative ? t->column[t->base] : "");
         render_column(table, 0, "", false);
         for (size_t c = 0; c < t->columns; c++) {
             char heading[1100];
-            snprintf(heading, sizeof heading, "%s%s", t->column[c], options->metric == METRIC_SPEEDUP && c == t->base ? " (baseline)" : "");
+            snprintf(heading, sizeof heading, "%s%s", t->column[c], relative && c == t->base ? " (baseline)" : "");
             render_column(table, c + 1, heading, true);
         }
         for (size_t r = 0; r < t->rows; r++) {
@@ -92,28 +102,28 @@ void compare_print_tables(const Cli *cli, const Compare *compare, const CompareO
                 const CompareCell *cell = &t->cells[r * t->columns + c];
                 show_cell(table, cell, options->metric);
                 unpaired |= cell->evidence == EVIDENCE_UNPAIRED;
-                same |= cell->base && bounded(cell->value) && cell->value.lo <= 1 && cell->value.hi >= 1;
+                same |= cell->base && bounded(cell->value) && decided(cell->value, options->metric) == 0;
                 open |= cell->base && cell->base != cell->point && !bounded(cell->value);
             }
         }
         /* Kernels have no mean: they are alternatives. Nor have shares of a roof: each kernel was measured on shapes of its own. */
         if (t->rows > 1 && options->metric != METRIC_ROOF && !(options->row.count == 1 && options->row.at[0] == KEY_KERNEL))
             show_mean(table, t, options->metric);
-        cli_print_to(cli, table, to);
+        render_table_as(table, md ? "md" : "table", to);
         render_table_free(table);
     }
     const char *dot = md ? "\n- " : "\n";
-    if (options->metric == METRIC_SPEEDUP)
-        fprintf(to, "%sThe column that is the baseline shows times. ± is half the interval; all intervals together hold at %.3g %%.", dot,
-                100 * (1 - options->alpha));
+    if (relative)
+        fprintf(to, "%sThe column that is the baseline shows times. %sIn brackets: the interval; all of them together hold at %.3g %%.",
+                dot, options->metric == METRIC_CHANGE ? "Below 0 is faster. " : "", 100 * (1 - options->alpha));
     if (same)
-        fprintf(to, "%s=  the interval holds 1: no difference is shown.", dot);
+        fprintf(to, "%s=  the interval holds %d: no difference is shown.", dot, options->metric == METRIC_CHANGE ? 0 : 1);
     if (open)
-        fprintf(to, "%s±? too few rounds for an interval at this level.", dot);
+        fprintf(to, "%s[?] too few rounds for an interval at this level.", dot);
     if (unpaired)
         fprintf(to, "%s~  unpaired, the weaker evidence: times of different runs; how the machine drifted between them is in no interval.",
                 dot);
-    if (options->metric == METRIC_SPEEDUP || same || unpaired || open)
+    if (relative || same || unpaired || open)
         fputc('\n', to);
 }
 
@@ -184,15 +194,15 @@ static void print_csv(const json_t *cells, FILE *to)
     render_table_free(table);
 }
 
-static void for_programs(const Cli *cli, const Compare *compare, const CompareOptions *options, FILE *to)
+static void for_programs(const char *format, const Compare *compare, const CompareOptions *options, FILE *to)
 {
     const size_t flags = JSON_REAL_PRECISION(9) | JSON_PRESERVE_ORDER;
     json_t *cells = all_cells(compare, options);
     size_t i;
     const json_t *cell;
-    if (strcmp(cli->format, "csv") == 0) {
+    if (strcmp(format, "csv") == 0) {
         print_csv(cells, to);
-    } else if (strcmp(cli->format, "jsonl") == 0) {
+    } else if (strcmp(format, "jsonl") == 0) {
         json_array_foreach(cells, i, cell) {
             json_dumpf(cell, to, flags | JSON_COMPACT);
             fputc('\n', to);
@@ -207,19 +217,29 @@ static void for_programs(const Cli *cli, const Compare *compare, const CompareOp
     json_decref(cells);
 }
 
+typedef struct Shown {
+    const Compare *compare;
+    const CompareOptions *options;
+} Shown;
+
+static int write_output(void *context, const CliOutput *out)
+{
+    const Shown *shown = context;
+    const bool md = strcmp(out->format, "md") == 0;
+    if (md || strcmp(out->format, "table") == 0)
+        compare_print_tables(shown->compare, shown->options, md ? "###" : NULL, out->file);
+    else
+        for_programs(out->format, shown->compare, shown->options, out->file);
+    return EXIT_OK;
+}
+
 int compare_show(const Cli *cli, const Compare *compare, const CompareOptions *options)
 {
-    Whole whole;
-    FILE *to = cli_output(cli, &whole);
+    Shown shown = {compare, options};
     size_t i;
     const json_t *note;
-    if (!to)
-        return EXIT_USAGE;
-    if (strcmp(cli->format, "table") == 0 || strcmp(cli->format, "md") == 0)
-        compare_print_tables(cli, compare, options, strcmp(cli->format, "md") == 0 ? "###" : "", to);
-    else
-        for_programs(cli, compare, options, to);
+    const int code = outputs_write(cli, write_output, &shown);
     json_array_foreach(compare->notes, i, note)
         render_note("%s", json_string_value(note));
-    return cli_output_close(cli, &whole, EXIT_OK);
+    return code;
 }

@@ -5,11 +5,11 @@
 #include "harness/cli.h"
 #include "harness/compare.h"
 
-/* Print in the format of -o to its file or stdout. Returns an exit code. */
+/* Write all outputs of -o. Returns an exit code. */
 int compare_show(const Cli *cli, const Compare *compare, const CompareOptions *options);
 
-/* The tables as text, or Markdown if that is the format of -o, with what their signs mean. `mark` goes before each title. */
-void compare_print_tables(const Cli *cli, const Compare *compare, const CompareOptions *options, const char *mark, FILE *to);
+/* The tables with what their signs mean, as text, or, with a mark ("###") that goes before each title, as Markdown. */
+void compare_print_tables(const Compare *compare, const CompareOptions *options, const char *mark, FILE *to);
 
 /* Share, time, rate or ratio in a person's units. Returns buffer. */
 const char *compare_value(CompareMetric metric, double value, char *buffer, size_t size);

@@ -1,7 +1,7 @@
 /* compare_winners.c - the fastest kernel of each machine, and what another machine's choice would cost there. All of it is paired: the
  * ratio `best` of a record compares with the fastest kernel in the same rounds. Kernels that did not pass their verification do not win. */
 #include "harness/compare_show.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -133,7 +133,7 @@ int compare_winners(const Cli *cli, const Points *points, const CompareOptions *
             render_cell(table, STYLE_PLAIN, "%s", w.second ? compare_value(METRIC_SPEEDUP, w.margin, text, sizeof text) : "-");
             render_cell(table, STYLE_DIM, "%s", !w.second ? "alone" : !isfinite(w.lo) ? "few rounds" : w.lo > 1 ? "faster" : "tied");
         }
-    const int code = cli_print_table(cli, table);
+    const int code = outputs_table(cli, table);
     render_table_free(table);
     layout_free(&l);
     return code;
@@ -239,7 +239,7 @@ int compare_portability(const Cli *cli, const Points *points, const CompareOptio
     if (losses) {
         add_losses(table, losses, l.machines, "mean loss of the others", false);
         add_losses(table, losses, l.machines, "worst loss of the others", true);
-        code = cli_print_table(cli, table);
+        code = outputs_table(cli, table);
     }
     free(losses);
     render_table_free(table);

@@ -1,5 +1,5 @@
 /* main.c - attnzoo: finds the subcommand and hands over. */
-#include "harness/cli.h"
+#include "harness/outputs.h"
 #include "harness/render.h"
 
 #include <getopt.h>
@@ -18,7 +18,7 @@ static const struct {
     {"tune", cmd_tune, "measure which kernel is fastest here, and let the library know", NULL},
     {"conform", cmd_conform, "run cases with known answers from folders", NULL},
     {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
-    {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json table"},
+    {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json"},
     {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
     {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", ""},
     {"regress", cmd_regress, "two builds of the kernels side by side: faster, slower, same or not known", NULL},
@@ -70,6 +70,8 @@ static int run_command(const Cli *cli, int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0) {
             optind = 1;
             if (!cli_writes(cli, argv[1], commands[i].formats ? commands[i].formats : "table md csv jsonl"))
+                return EXIT_USAGE;
+            if (!outputs_open(cli))
                 return EXIT_USAGE;
             return commands[i].run(cli, argc - 1, argv + 1);
         }

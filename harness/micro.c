@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/bench_json.h"
+#include "harness/outputs.h"
 
 const Micro micros[] = {
     {"exp", "2^x of each vector header and of SLEEF, L1 to L1", micro_exp},
@@ -65,7 +66,7 @@ int micro_list(const Cli *cli)
         render_cell(table, STYLE_BOLD, "%s", micros[i].name);
         render_cell(table, STYLE_PLAIN, "%s", micros[i].help);
     }
-    const int code = cli_print_table(cli, table);
+    const int code = outputs_table(cli, table);
     render_table_free(table);
     return code;
 }
@@ -281,9 +282,9 @@ bool micro_measure(const MicroContext *context, MicroTable *table, char *error, 
     for (size_t i = 0; i < table->count; i++)
         if (has_reference(table, i))
             table->rows[i].compared = compare(table, i, arms, &run);
-    if (run.rounds > 0 && context->all) {
+    if (run.rounds > 0 && context->all)
         show(context->all, table, arms, &run, true);
-    } else if (run.rounds > 0 && !context->silent) {
+    if (run.rounds > 0 && !context->silent) {
         RenderTable *shown = columns(table);
         show(shown, table, arms, &run, false);
         printf("\n");

@@ -52,7 +52,7 @@ typedef struct MicroContext {
     size_t kernel_count;
     uint64_t features;
     Records *records;
-    RenderTable *all;                 /* rows go here, or, NULL, to a table of their own on stdout unless `silent` */
+    RenderTable *all;                 /* rows go here, unless NULL, and to a table of their own on stdout unless `silent` */
     bool silent;
 } MicroContext;
 

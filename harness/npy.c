@@ -274,20 +274,25 @@ static size_t make_header(unsigned char *start, size_t size, size_t rank, const 
     return total;
 }
 
-bool npy_write_f32(const char *path, const float *data, size_t rank, const size_t *shape, char *error, size_t error_size)
+void npy_put_f32(FILE *to, const float *data, size_t rank, const size_t *shape)
 {
     unsigned char start[512];
     size_t count = 1;
-    if (rank > NPY_MAX_RANK)
-        return fail(error, error_size, "%s: rank is %zu; allowed: up to %d", path, rank, NPY_MAX_RANK);
     for (size_t i = 0; i < rank; i++)
         count *= shape[i];
     const size_t header = make_header(start, sizeof start, rank, shape);
+    fwrite(start, 1, header, to);
+    fwrite(data, sizeof *data, count, to);
+}
+
+bool npy_write_f32(const char *path, const float *data, size_t rank, const size_t *shape, char *error, size_t error_size)
+{
     Whole whole;
+    if (rank > NPY_MAX_RANK)
+        return fail(error, error_size, "%s: rank is %zu; allowed: up to %d", path, rank, NPY_MAX_RANK);
     if (!whole_open(&whole, path, error, error_size))
         return false;
-    fwrite(start, 1, header, whole.file);
-    fwrite(data, sizeof *data, count, whole.file);
+    npy_put_f32(whole.file, data, rank, shape);
     return whole_close(&whole, true, error, error_size);
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 typedef enum NpyType { NPY_F2, NPY_F4, NPY_F8, NPY_I8, NPY_B1 } NpyType;
 enum { NPY_MAX_RANK = 8 };
@@ -20,7 +21,10 @@ typedef struct Npy {
 /* Read a whole file. false: error[] names the file, what is wrong with it and what is allowed; *npy is then empty. */
 bool npy_read(const char *path, Npy *npy, char *error, size_t error_size);
 
-/* Write f32 in C order. The file appears under its name only when it is whole. */
+/* Write f32 in C order; rank is at most NPY_MAX_RANK. Errors are those of the stream. */
+void npy_put_f32(FILE *to, const float *data, size_t rank, const size_t *shape);
+
+/* The same to a file. It appears under its name only when it is whole. */
 bool npy_write_f32(const char *path, const float *data, size_t rank, const size_t *shape, char *error, size_t error_size);
 
 void npy_free(Npy *npy);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/regress.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 
 enum { CASE, KERNEL, RATIO, CI, LAUNCHES, VERDICT, NOTE, COLUMNS };
 
@@ -152,17 +152,17 @@ static RenderTable *make_table(const Regress *r, bool all)
     return table;
 }
 
-void regress_print(const Regress *r, const Cli *cli, FILE *to)
+void regress_print(const Regress *r, const Cli *cli, const CliOutput *out)
 {
     char text[1200];
-    const bool plain = strcmp(cli->format, "table") == 0;
+    const bool plain = strcmp(out->format, "table") == 0, words = plain && !out->path;
     RenderTable *table = make_table(r, !plain || cli->verbose);
-    if (plain && !cli->format_file && !cli->quiet)
+    if (words && !cli->quiet)
         printf("base %s (%s, %s)\nhead %s (%s, %s)\n", r->options->base, r->base.v1->commit, r->base.v1->compiler, r->options->head,
                r->head.v1->commit, r->head.v1->compiler);
-    cli_print_to(cli, table, to);
+    render_table_as(table, out->format, out->file);
     render_table_free(table);
-    if (!plain || cli->format_file)
+    if (!words)
         return;
     if (controls(r, text, sizeof text))
         printf("%s\n", text);

@@ -1,6 +1,7 @@
 /* render.c - tables, colour and a progress bar.
  *
- * A table keeps its cells as strings until it is printed, so that widths follow the content. Widths count code points, which is right for
+ * A table keeps its cells until it is written, each as the text that people read and, in columns of numbers, as the number that programs
+ * get: so widths follow the content, and one table is written in all forms. Widths count code points, which is right for
  * the letters and signs used here (no wide East Asian ones). Data goes to stdout, everything about the work itself to stderr. Tables are
  * small; running out of memory for one ends the program with a sentence, since there would be nothing left to say it in. */
 #include "harness/render.h"
@@ -77,13 +78,21 @@ void render_error(const char *format, ...)
 typedef struct Cell {
     char *text;
     RenderStyle style;
+    bool missing;  /* programs get nothing, whatever people see in its place */
+    double number; /* of a column that is no text                            */
 } Cell;
+
+typedef struct Column {
+    char *heading, *name; /* NULL: not shown to people; not written for programs */
+    RenderKind kind;
+    bool right;
+} Column;
 
 struct RenderTable {
     size_t columns, rows, room; /* room: rows that `cells` has space for */
     size_t next;                /* column of the next cell in the last row */
-    Cell *heading, *cells;
-    bool *right;
+    Column *column;
+    Cell *cells;
 };
 
 static void *need(void *memory)
@@ -107,19 +116,33 @@ RenderTable *render_table(size_t columns)
 {
     RenderTable *table = need(calloc(1, sizeof *table));
     table->columns = columns;
-    table->heading = need(calloc(columns, sizeof *table->heading));
-    table->right = need(calloc(columns, sizeof *table->right));
+    table->column = need(calloc(columns + !columns, sizeof *table->column));
     return table;
+}
+
+static void set_column(RenderTable *table, size_t column, const char *heading, const char *name, RenderKind kind, bool right)
+{
+    if (column >= table->columns)
+        return;
+    Column *c = &table->column[column];
+    free(c->heading);
+    free(c->name);
+    *c = (Column){.kind = kind, .right = right};
+    c->heading = heading ? need(strdup(heading)) : NULL;
+    c->name = name ? need(strdup(name)) : NULL;
 }
 
 void render_column(RenderTable *table, size_t column, const char *heading, bool right)
 {
-    if (column >= table->columns)
-        return;
-    free(table->heading[column].text);
-    table->heading[column].text = need(strdup(heading));
-    table->heading[column].style = STYLE_BOLD;
-    table->right[column] = right;
+    set_column(table, column, heading, heading, RENDER_TEXT, right);
+}
+
+RenderTable *render_table_of(const RenderColumn *columns, size_t count)
+{
+    RenderTable *table = render_table(count);
+    for (size_t c = 0; c < count; c++)
+        set_column(table, c, columns[c].heading, columns[c].name, columns[c].kind, columns[c].kind != RENDER_TEXT);
+    return table;
 }
 
 void render_row(RenderTable *table)
@@ -133,35 +156,73 @@ void render_row(RenderTable *table)
     table->next = 0;
 }
 
+static Cell *next_cell(RenderTable *table)
+{
+    return table->rows == 0 || table->next >= table->columns ? NULL : &table->cells[(table->rows - 1) * table->columns + table->next++];
+}
+
 void render_cell(RenderTable *table, RenderStyle style, const char *format, ...)
 {
-    if (table->rows == 0 || table->next >= table->columns)
+    Cell *cell = next_cell(table);
+    if (!cell)
         return;
     va_list args;
     va_start(args, format);
-    Cell *cell = &table->cells[(table->rows - 1) * table->columns + table->next++];
-    cell->text = format_text(format, args);
-    cell->style = style;
+    *cell = (Cell){.text = format_text(format, args), .style = style, .number = NAN};
     va_end(args);
+}
+
+void render_value(RenderTable *table, RenderStyle style, double value, const char *format, ...)
+{
+    Cell *cell = next_cell(table);
+    if (!cell)
+        return;
+    va_list args;
+    va_start(args, format);
+    *cell = (Cell){.text = format_text(format, args), .style = style, .number = value};
+    va_end(args);
+}
+
+void render_number(RenderTable *table, double value)
+{
+    render_value(table, STYLE_PLAIN, value, "%s", "");
+}
+
+void render_missing(RenderTable *table)
+{
+    Cell *cell = next_cell(table);
+    if (cell)
+        *cell = (Cell){.text = need(strdup("-")), .style = STYLE_DIM, .missing = true, .number = NAN};
 }
 
 void render_table_free(RenderTable *table)
 {
     if (!table)
         return;
-    for (size_t i = 0; i < table->columns; i++)
-        free(table->heading[i].text);
+    for (size_t i = 0; i < table->columns; i++) {
+        free(table->column[i].heading);
+        free(table->column[i].name);
+    }
     for (size_t i = 0; i < table->rows * table->columns; i++)
         free(table->cells[i].text);
-    free(table->heading);
+    free(table->column);
     free(table->cells);
-    free(table->right);
     free(table);
 }
+
+/* ---- For people ------------------------------------------------------------------------------------------------------------------ */
 
 static const char *text_of(const Cell *cell)
 {
     return cell->text ? cell->text : "";
+}
+
+/* Row 0 is that of the headings. */
+static Cell shown_cell(const RenderTable *table, size_t row, size_t column)
+{
+    if (row == 0)
+        return (Cell){.text = table->column[column].heading, .style = STYLE_BOLD};
+    return table->cells[(row - 1) * table->columns + column];
 }
 
 /* Code points: every byte that does not continue one. */
@@ -175,14 +236,13 @@ static size_t width_of(const char *text)
 
 static size_t *widths_of(const RenderTable *table)
 {
-    size_t *widths = need(calloc(table->columns, sizeof *widths));
-    for (size_t c = 0; c < table->columns; c++)
-        widths[c] = width_of(text_of(&table->heading[c]));
-    for (size_t i = 0; i < table->rows * table->columns; i++) {
-        const size_t width = width_of(text_of(&table->cells[i]));
-        if (width > widths[i % table->columns])
-            widths[i % table->columns] = width;
-    }
+    size_t *widths = need(calloc(table->columns + !table->columns, sizeof *widths));
+    for (size_t r = 0; r <= table->rows; r++)
+        for (size_t c = 0; c < table->columns; c++) {
+            const Cell cell = shown_cell(table, r, c);
+            const size_t width = width_of(text_of(&cell));
+            widths[c] = width > widths[c] ? width : widths[c];
+        }
     return widths;
 }
 
@@ -205,25 +265,29 @@ static void put_padded(FILE *to, const Cell *cell, size_t width, bool right, boo
         spaces(to, pad);
 }
 
-/* The last column that has anything in this row; what follows it would be only blanks. */
-static size_t last_of(const RenderTable *table, const Cell *row)
+/* The last column that has anything to show in this row; what follows it would be only blanks. */
+static size_t last_of(const RenderTable *table, size_t row)
 {
     size_t last = 0;
-    for (size_t c = 0; c < table->columns; c++)
-        if (*text_of(&row[c]))
+    for (size_t c = 0; c < table->columns; c++) {
+        const Cell cell = shown_cell(table, row, c);
+        if (table->column[c].heading && *text_of(&cell))
             last = c;
+    }
     return last;
 }
 
-void render_table_print(RenderTable *table, FILE *to)
+void render_table_print(const RenderTable *table, FILE *to)
 {
     size_t *widths = widths_of(table);
     const bool color = colored && to == stdout;
     for (size_t r = 0; r <= table->rows; r++) {
-        const Cell *row = r == 0 ? table->heading : table->cells + (r - 1) * table->columns;
-        const size_t last = last_of(table, row);
-        for (size_t c = 0; c <= last; c++) {
-            put_padded(to, &row[c], widths[c], table->right[c], c == last, color);
+        const size_t last = last_of(table, r);
+        for (size_t c = 0; c <= last && c < table->columns; c++) {
+            const Cell cell = shown_cell(table, r, c);
+            if (!table->column[c].heading)
+                continue;
+            put_padded(to, &cell, widths[c], table->column[c].right, c == last, color);
             if (c != last)
                 fputs("  ", to);
         }
@@ -242,28 +306,40 @@ static void put_markdown(FILE *to, const char *text)
     }
 }
 
-void render_table_markdown(RenderTable *table, FILE *to)
+void render_table_markdown(const RenderTable *table, FILE *to)
 {
     size_t *widths = widths_of(table);
     for (size_t r = 0; r <= table->rows; r++) {
-        const Cell *row = r == 0 ? table->heading : table->cells + (r - 1) * table->columns;
         fputc('|', to);
         for (size_t c = 0; c < table->columns; c++) {
-            const size_t pad = widths[c] - width_of(text_of(&row[c]));
-            spaces(to, 1 + (table->right[c] ? pad : 0));
-            put_markdown(to, text_of(&row[c]));
-            spaces(to, 1 + (table->right[c] ? 0 : pad));
+            const Cell cell = shown_cell(table, r, c);
+            const size_t pad = widths[c] - width_of(text_of(&cell));
+            const bool right = table->column[c].right;
+            if (!table->column[c].heading)
+                continue;
+            spaces(to, 1 + (right ? pad : 0));
+            put_markdown(to, text_of(&cell));
+            spaces(to, 1 + (right ? 0 : pad));
             fputc('|', to);
         }
         fputc('\n', to);
         if (r == 0) {
             fputc('|', to);
             for (size_t c = 0; c < table->columns; c++)
-                fputs(table->right[c] ? "---:|" : "---|", to);
+                if (table->column[c].heading)
+                    fputs(table->column[c].right ? "---:|" : "---|", to);
             fputc('\n', to);
         }
     }
     free(widths);
+}
+
+/* ---- For programs ---------------------------------------------------------------------------------------------------------------- */
+
+/* Is there something to write? A column of numbers may show a word in place of one, which is for people. */
+static bool has_value(const Cell *cell, RenderKind kind)
+{
+    return !cell->missing && cell->text && (kind == RENDER_TEXT || isfinite(cell->number));
 }
 
 /* RFC 4180: a field with a comma, quote or line break is quoted, its quotes doubled. */
@@ -282,30 +358,86 @@ static void put_csv(FILE *to, const char *text)
     fputc('"', to);
 }
 
-void render_table_csv(RenderTable *table, FILE *to)
+static void put_csv_cell(FILE *to, const Cell *cell, RenderKind kind)
 {
-    for (size_t r = 0; r <= table->rows; r++) {
-        const Cell *row = r == 0 ? table->heading : table->cells + (r - 1) * table->columns;
-        for (size_t c = 0; c < table->columns; c++) {
-            put_csv(to, text_of(&row[c]));
-            fputc(c + 1 < table->columns ? ',' : '\n', to);
-        }
+    if (!has_value(cell, kind))
+        return;
+    switch (kind) {
+    case RENDER_TEXT: put_csv(to, cell->text); break;
+    case RENDER_NUMBER: fprintf(to, "%.9g", cell->number); break;
+    case RENDER_COUNT: fprintf(to, "%.0f", cell->number); break;
+    case RENDER_FLAG: fputs(cell->number != 0 ? "true" : "false", to); break;
     }
 }
 
-void render_table_jsonl(RenderTable *table, FILE *to)
+void render_table_csv(const RenderTable *table, FILE *to)
+{
+    for (size_t r = 0; r <= table->rows; r++) {
+        bool first = true;
+        for (size_t c = 0; c < table->columns; c++) {
+            const Column *column = &table->column[c];
+            if (!column->name)
+                continue;
+            if (!first)
+                fputc(',', to);
+            if (r == 0)
+                put_csv(to, column->name);
+            else
+                put_csv_cell(to, &table->cells[(r - 1) * table->columns + c], column->kind);
+            first = false;
+        }
+        fputc('\n', to);
+    }
+}
+
+/* A string; a name of a file may be no UTF-8, and its other bytes still say which it is. */
+static json_t *json_text(char *text)
+{
+    json_t *string = json_string(text);
+    for (char *c = text; !string && *c; c++)
+        *c = (signed char)*c < 0 ? '?' : *c;
+    return string ? string : json_string(text);
+}
+
+static json_t *cell_json(const Cell *cell, RenderKind kind)
+{
+    if (!has_value(cell, kind))
+        return json_null();
+    switch (kind) {
+    case RENDER_NUMBER: return json_real(cell->number);
+    case RENDER_COUNT: return json_integer((json_int_t)cell->number);
+    case RENDER_FLAG: return json_boolean(cell->number != 0);
+    default: return json_text(cell->text);
+    }
+}
+
+void render_table_jsonl(const RenderTable *table, FILE *to)
 {
     for (size_t r = 0; r < table->rows; r++) {
         json_t *object = need(json_object());
         for (size_t c = 0; c < table->columns; c++) {
-            const char *heading = text_of(&table->heading[c]), *text = text_of(&table->cells[r * table->columns + c]);
-            if (json_object_set_new(object, heading, need(json_string(text))) != 0)
+            const Column *column = &table->column[c];
+            if (column->name &&
+                json_object_set_new(object, column->name, need(cell_json(&table->cells[r * table->columns + c], column->kind))) != 0)
                 need(NULL);
         }
-        if (json_dumpf(object, to, JSON_COMPACT) == 0)
+        if (json_dumpf(object, to, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) == 0)
             fputc('\n', to);
         json_decref(object);
     }
+}
+
+bool render_table_as(const RenderTable *table, const char *format, FILE *to)
+{
+    static const struct { const char *format; void (*write)(const RenderTable *table, FILE *to); } forms[] = {
+        {"table", render_table_print}, {"md", render_table_markdown}, {"csv", render_table_csv}, {"jsonl", render_table_jsonl}};
+    size_t i = 0;
+    while (i < sizeof forms / sizeof *forms && strcmp(format, forms[i].format) != 0)
+        i++;
+    if (i == sizeof forms / sizeof *forms)
+        return false;
+    forms[i].write(table, to);
+    return true;
 }
 
 /* ---- Progress -------------------------------------------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ static void machines(const json_t *model, FILE *to)
     print(table, to);
 }
 
-static void shares(const Cli *cli, const Points *points, FILE *to)
+static void shares(const Points *points, FILE *to)
 {
     const CompareOptions options = {.row = {{KEY_SHAPE}, 1}, .column = {{KEY_KERNEL}, 1}, .metric = METRIC_ROOF, .alpha = 0.01,
                                     .table = {{KEY_MACHINE, KEY_OP, KEY_DTYPE, KEY_THREADS, KEY_CACHE, KEY_DIST}, 6}};
@@ -82,9 +82,7 @@ static void shares(const Cli *cli, const Points *points, FILE *to)
               "latest "
               "measurement of each.\n\n",
               to);
-        Cli md = *cli;
-        md.format = "md";
-        compare_print_tables(&md, &compare, &options, "####", to);
+        compare_print_tables(&compare, &options, "####", to);
     }
     compare_free(&compare);
 }
@@ -130,7 +128,7 @@ static void trust(const json_t *model, FILE *to)
     fputc('\n', to);
 }
 
-int report_markdown(const Cli *cli, const Loaded *loaded, FILE *to)
+int report_markdown(const Loaded *loaded, FILE *to)
 {
     json_t *model = report_model(loaded);
     if (!model) {
@@ -139,7 +137,7 @@ int report_markdown(const Cli *cli, const Loaded *loaded, FILE *to)
     }
     machines(model, to);
     if (loaded->points.count > 0)
-        shares(cli, &loaded->points, to);
+        shares(&loaded->points, to);
     if (json_array_size(json_object_get(model, "agreement")) > 0)
         agreement(model, to);
     report_markdown_micro(model, to);

@@ -15,7 +15,7 @@ size_t report_measured(const Loaded *loaded);
 
 /* Machines, shares of the roof, agreement, micro-benchmarks, two builds against each other, controls, as Markdown; each where there are
  * records of it. Returns an exit code. */
-int report_markdown(const Cli *cli, const Loaded *loaded, FILE *to);
+int report_markdown(const Loaded *loaded, FILE *to);
 
 /* Of that, the micro-benchmarks and the comparisons of builds (report_tables.c). */
 void report_markdown_micro(const json_t *model, FILE *to);

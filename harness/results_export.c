@@ -160,30 +160,26 @@ RenderTable *export_table(const Points *points)
         {"joules", "energy.J", false},
     };
     enum { FIGURES = sizeof figures / sizeof *figures };
-    RenderTable *table = render_table(RESULTS_KEY_COUNT + FIGURES + 3);
+    RenderColumn columns[RESULTS_KEY_COUNT + FIGURES + 3];
     size_t column = 0;
     for (; column < RESULTS_KEY_COUNT; column++)
-        render_column(table, column, results_key_names[column], false);
+        columns[column] = (RenderColumn){NULL, results_key_names[column], RENDER_TEXT};
     for (size_t f = 0; f < FIGURES; f++)
-        render_column(table, column++, figures[f].name, true);
-    render_column(table, column++, "bound", false);
-    render_column(table, column++, "baseline", false);
-    render_column(table, column++, "verified", false);
+        columns[column++] = (RenderColumn){NULL, figures[f].name, RENDER_NUMBER};
+    columns[column++] = (RenderColumn){NULL, "bound", RENDER_TEXT};
+    columns[column++] = (RenderColumn){NULL, "baseline", RENDER_TEXT};
+    columns[column++] = (RenderColumn){NULL, "verified", RENDER_FLAG};
+    RenderTable *table = render_table_of(columns, column);
     for (size_t i = 0; i < points->count; i++) {
         const Point *p = &points->at[i];
         render_row(table);
         for (size_t key = 0; key < RESULTS_KEY_COUNT; key++)
             render_cell(table, STYLE_PLAIN, "%s", p->key[key]);
-        for (size_t f = 0; f < FIGURES; f++) {
-            const double value = results_number(figures[f].of_case ? p->of : p->bench, figures[f].path);
-            if (isnan(value))
-                render_cell(table, STYLE_PLAIN, "%s", "");
-            else
-                render_cell(table, STYLE_PLAIN, "%.9g", value);
-        }
+        for (size_t f = 0; f < FIGURES; f++)
+            render_number(table, results_number(figures[f].of_case ? p->of : p->bench, figures[f].path));
         render_cell(table, STYLE_PLAIN, "%s", results_text(p->bench, "roof.bound"));
         render_cell(table, STYLE_PLAIN, "%s", results_text(p->bench, "vs.kernel"));
-        render_cell(table, STYLE_PLAIN, "%s", point_verified(p) ? "yes" : "no");
+        render_number(table, point_verified(p));
     }
     return table;
 }

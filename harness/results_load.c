@@ -18,6 +18,15 @@ static size_t common_folders(char **names, size_t count)
     return common;
 }
 
+/* Records that were met before count once, so an operand may have less to show than it holds, or nothing. */
+static void note_again(const char *name, size_t added, size_t again)
+{
+    if (again > 0 && added == 0)
+        render_note("%s: all of its %zu records were met before; it adds nothing", name, again);
+    else if (again > 0)
+        render_note("%s: %zu of its %zu records were met before and count once", name, again, added + again);
+}
+
 int results_load(const Cli *cli, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded)
 {
     char *fallback[] = {(char *)(cli->results ? cli->results : "results")}, **names = from < argc ? argv + from : fallback;
@@ -26,8 +35,11 @@ int results_load(const Cli *cli, int argc, char **argv, int from, const char *fi
     loaded->labels = calloc(loaded->operands, sizeof *loaded->labels);
     const size_t common = common_folders(names, loaded->operands);
     for (size_t i = 0; loaded->labels && i < loaded->operands; i++) {
+        const size_t records = loaded->results.records, repeated = loaded->results.repeated;
         loaded->labels[i] = names[i] + common;
-        if (results_read(&loaded->results, names[i], i, error, sizeof error))
+        const bool read = results_read(&loaded->results, names[i], i, error, sizeof error);
+        note_again(names[i], loaded->results.records - records, loaded->results.repeated - repeated);
+        if (read)
             continue;
         if (!keep_going) {
             render_error("%s", error);
@@ -44,10 +56,13 @@ int results_load(const Cli *cli, int argc, char **argv, int from, const char *fi
         render_error("out of memory for %zu records", loaded->results.records);
         return EXIT_USAGE;
     }
+    const size_t all = loaded->points.count;
     if (filter && !points_filter(&loaded->points, filter, error, sizeof error)) {
         render_error("%s", error);
         return EXIT_USAGE;
     }
+    if (filter && loaded->points.count > 0 && loaded->points.count < all)
+        render_note("--filter leaves out %zu of %zu measurements", all - loaded->points.count, all);
     if (loaded->results.records == 0) {
         render_error("%s%s holds no records", names[0], loaded->operands > 1 ? " and the others" : "");
         return EXIT_NOTHING;

@@ -2,10 +2,11 @@
 #include "harness/scoreboard.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "dispatch/cpu.h"
 #include "harness/mha_case.h"
-#include "harness/render.h"
+#include "harness/outputs.h"
 
 enum { MOST_FAILS = 8 }; /* FAIL lines printed a kernel; all are counted and recorded */
 
@@ -79,9 +80,11 @@ static bool unfinished(const Score *s)
     return total(s->ran) + s->skipped < s->due;
 }
 
+/* The verdict for programs and for people. */
 static void unfinished_cell(RenderTable *t, const Score *s)
 {
     const size_t judged = total(s->ran) + s->skipped;
+    render_cell(t, STYLE_PLAIN, "%s", "unfinished");
     if (judged == 0)
         render_cell(t, STYLE_DIM, "not reached");
     else
@@ -91,9 +94,19 @@ static void unfinished_cell(RenderTable *t, const Score *s)
 static void fraction(RenderTable *t, size_t passed, size_t ran)
 {
     if (ran)
-        render_cell(t, passed == ran ? STYLE_PLAIN : STYLE_BAD, "%zu/%zu", passed, ran);
+        render_value(t, passed == ran ? STYLE_PLAIN : STYLE_BAD, (double)passed, "%zu/%zu", passed, ran);
     else
-        render_cell(t, STYLE_DIM, "-");
+        render_value(t, STYLE_DIM, 0, "-");
+    render_number(t, (double)ran);
+}
+
+/* For people and for programs; "-": missing. */
+static void judged_cell(RenderTable *t, const char *word)
+{
+    if (strcmp(word, "-") == 0)
+        render_missing(t);
+    else
+        render_cell(t, strcmp(word, "FAIL") == 0 ? STYLE_BAD : STYLE_PLAIN, "%s", word);
 }
 
 static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
@@ -106,14 +119,17 @@ static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
     render_cell(t, STYLE_DIM, "%s", s->kernel->isa ? attn_cpu_feature_names(s->kernel->isa, names, sizeof names) : "any");
     for (int kind = JOB_CASE; kind <= JOB_SPECIAL; kind++)
         fraction(t, s->passed[kind], s->ran[kind]);
-    render_cell(t, s->eta > 1.0 ? STYLE_BAD : STYLE_PLAIN, s->ran[JOB_CASE] ? "%.3f" : "-", s->eta);
-    render_cell(t, s->z > 12.0 ? STYLE_BAD : s->z > 6.0 ? STYLE_WARN : STYLE_PLAIN, s->ran[JOB_CASE] ? "%.1f" : "-", s->z);
-    render_cell(t, guarded ? STYLE_PLAIN : STYLE_BAD, "%s", !guarded ? "FAIL" : !ran || pair ? "-" : "ok");
-    render_cell(t, s->caught[JUDGE_BITWISE] ? STYLE_BAD : STYLE_PLAIN, "%s",
-                s->caught[JUDGE_BITWISE]     ? "FAIL"
-                : !s->ran[JOB_CASE] || pair  ? "-"
-                : board->bitwise             ? "ok"
-                                             : "control");
+    if (s->ran[JOB_CASE]) {
+        render_value(t, s->eta > 1.0 ? STYLE_BAD : STYLE_PLAIN, s->eta, "%.3f", s->eta);
+        render_value(t, s->z > 12.0 ? STYLE_BAD : s->z > 6.0 ? STYLE_WARN : STYLE_PLAIN, s->z, "%.1f", s->z);
+    } else {
+        render_missing(t);
+        render_missing(t);
+    }
+    judged_cell(t, !guarded ? "FAIL" : !ran || pair ? "-" : "ok");
+    judged_cell(t, s->caught[JUDGE_BITWISE] ? "FAIL" : !s->ran[JOB_CASE] || pair ? "-" : board->bitwise ? "ok" : "control");
+    if (failures(s) || !unfinished(s))
+        render_cell(t, STYLE_PLAIN, "%s", failures(s) ? "fail" : !ran ? "skip" : "pass");
     if (failures(s))
         render_cell(t, STYLE_BAD, "FAIL");
     else if (unfinished(s))
@@ -124,16 +140,32 @@ static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
         render_cell(t, STYLE_GOOD, "PASS, %zu skipped: %s", s->skipped, s->why);
     else
         render_cell(t, STYLE_GOOD, "PASS");
+    render_number(t, (double)s->skipped);
+    if (!failures(s) && !unfinished(s) && s->skipped)
+        render_cell(t, STYLE_PLAIN, "%s", s->why);
+}
+
+/* jsonl has the records instead, which its file gets as they come. */
+static int write_table(void *context, const CliOutput *out)
+{
+    if (strcmp(out->format, "jsonl") != 0)
+        render_table_as(context, out->format, out->file);
+    return EXIT_OK;
 }
 
 int scoreboard_finish(const Scoreboard *board)
 {
-    static const char *const headings[] = {"kernel", "needs", "cases", "exact", "special", "eta", "z", "guard", "bitwise", "verdict"};
-    enum { COLUMNS = sizeof headings / sizeof *headings };
-    RenderTable *t = render_table(COLUMNS);
+    static const RenderColumn columns[] = {
+        {"kernel", "kernel", RENDER_TEXT},           {"needs", "needs", RENDER_TEXT},
+        {"cases", "cases_passed", RENDER_COUNT},     {NULL, "cases_run", RENDER_COUNT},
+        {"exact", "exact_passed", RENDER_COUNT},     {NULL, "exact_run", RENDER_COUNT},
+        {"special", "special_passed", RENDER_COUNT}, {NULL, "special_run", RENDER_COUNT},
+        {"eta", "eta", RENDER_NUMBER},               {"z", "z", RENDER_NUMBER},
+        {"guard", "guard", RENDER_TEXT},             {"bitwise", "bitwise", RENDER_TEXT},
+        {NULL, "verdict", RENDER_TEXT},              {"verdict", NULL, RENDER_TEXT},
+        {NULL, "skipped", RENDER_COUNT},             {NULL, "skip_why", RENDER_TEXT}};
+    RenderTable *t = render_table_of(columns, sizeof columns / sizeof *columns);
     size_t passed = 0, failed = 0, skipped = 0, crashed = 0, open = 0;
-    for (size_t c = 0; c < COLUMNS; c++)
-        render_column(t, c, headings[c], c >= 2 && c <= 6);
     for (size_t k = 0; k < board->count; k++) {
         const Score *s = &board->scores[k];
         kernel_row(t, board, s);
@@ -144,9 +176,7 @@ int scoreboard_finish(const Scoreboard *board)
         skipped += !cut && failures(s) == 0 && total(s->ran) == 0;
         crashed += s->caught[JUDGE_CRASH];
     }
-    int code = EXIT_OK;
-    if (!board->records || board->cli->format_file)
-        code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
+    const int code = outputs_write(board->cli, write_table, t);
     render_table_free(t);
     fprintf(board->notes, "%zu passed, %zu failed, %zu skipped", passed, failed, skipped);
     if (open)
@@ -157,11 +187,11 @@ int scoreboard_finish(const Scoreboard *board)
 
 int scoreboard_finish_mutants(const Scoreboard *board)
 {
-    RenderTable *t = render_table(4);
-    static const char *const headings[] = {"mutant", "what is broken", "killed by", "verdict"};
+    static const RenderColumn columns[] = {{"mutant", "mutant", RENDER_TEXT},       {"what is broken", "broken", RENDER_TEXT},
+                                           {"killed by", "killed_by", RENDER_TEXT}, {NULL, "verdict", RENDER_TEXT},
+                                           {"verdict", NULL, RENDER_TEXT}};
+    RenderTable *t = render_table_of(columns, sizeof columns / sizeof *columns);
     size_t killed = 0, wrong = 0, controls = 0, failing = 0, open = 0;
-    for (size_t c = 0; c < 4; c++)
-        render_column(t, c, headings[c], false);
     for (size_t k = 0; k < board->count; k++) {
         const Score *s = &board->scores[k];
         char by[200] = "";
@@ -175,20 +205,24 @@ int scoreboard_finish_mutants(const Scoreboard *board)
         render_row(t);
         render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
         render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : s->kernel->summary);
-        render_cell(t, STYLE_PLAIN, "%s", used ? by : "-");
-        if (cut)
-            unfinished_cell(t, s);
+        if (used)
+            render_cell(t, STYLE_PLAIN, "%s", by);
         else
-            render_cell(t, right ? STYLE_GOOD : STYLE_BAD, "%s", base ? (right ? "passes" : "FAILS") : right ? "killed" : "SURVIVED");
+            render_missing(t);
+        if (cut) {
+            unfinished_cell(t, s);
+        } else {
+            const char *verdict = base ? (right ? "passes" : "FAILS") : right ? "killed" : "SURVIVED";
+            render_cell(t, STYLE_PLAIN, "%s", base ? (right ? "passes" : "fails") : right ? "killed" : "survived");
+            render_cell(t, right ? STYLE_GOOD : STYLE_BAD, "%s", verdict);
+        }
         controls += base;
         failing += base && !right && !cut;
         open += cut;
         killed += !base && right;
         wrong += !right;
     }
-    int code = EXIT_OK;
-    if (!board->records || board->cli->format_file)
-        code = board->records ? (render_table_print(t, stdout), EXIT_OK) : cli_print_table(board->cli, t);
+    const int code = outputs_write(board->cli, write_table, t);
     render_table_free(t);
     fprintf(board->notes, "%zu of %zu mutants killed, control %s", killed, board->count - controls, failing ? "FAILS" : open ? "not known" : "passes");
     if (open)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "harness/data.h"
+#include "harness/outputs.h"
 #include "harness/tune_measure.h"
 #include "harness/tune_show.h"
 
@@ -47,15 +48,23 @@ static bool entry_shape(const AttnTuneEntry *entry, Shape *shape, char *error, s
 
 static void add_row(RenderTable *table, const AttnTuneEntry *entry, const char *bucket, const TuneResult *result, Verdict verdict)
 {
-    static const struct { const char *text; RenderStyle style; } words[] = {
-        [HOLDS] = {"holds", STYLE_GOOD}, [OFF_TRACK] = {"OFF: tune it again", STYLE_BAD},
-        [UNSURE] = {"unsure: the interval reaches below 5 %", STYLE_WARN}, [NOT_MEASURED] = {"could not be measured", STYLE_WARN}};
+    static const struct { const char *text, *word; RenderStyle style; } words[] = {
+        [HOLDS] = {"holds", "holds", STYLE_GOOD},
+        [OFF_TRACK] = {"OFF: tune it again", "off", STYLE_BAD},
+        [UNSURE] = {"unsure: the interval reaches below 5 %", "unsure", STYLE_WARN},
+        [NOT_MEASURED] = {"could not be measured", "not measured", STYLE_WARN}};
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", bucket);
     render_cell(table, STYLE_PLAIN, "%s", entry->kernel->name);
-    render_cell(table, STYLE_PLAIN, "%s", result->fastest ? result->fastest->name : "-");
-    render_cell(table, STYLE_PLAIN, result->fastest ? "%+.1f %%" : "-", 100 * (result->loss - 1));
+    if (result->fastest) {
+        render_cell(table, STYLE_PLAIN, "%s", result->fastest->name);
+        render_value(table, STYLE_PLAIN, result->loss, "%+.1f %%", 100 * (result->loss - 1));
+    } else {
+        render_missing(table);
+        render_missing(table);
+    }
     render_cell(table, words[verdict].style, "%s", words[verdict].text);
+    render_cell(table, STYLE_PLAIN, "%s", words[verdict].word);
 }
 
 static int check_marked(const Cli *cli, const AttnTune *tune, const bool *marked, RenderTable *table)
@@ -93,7 +102,9 @@ static int check_marked(const Cli *cli, const AttnTune *tune, const bool *marked
 
 int tune_check(const Cli *cli, const char *path, double share)
 {
-    static const char *const headings[] = {"bucket", "kernel", "fastest now", "off by", "verdict"};
+    static const RenderColumn columns[] = {{"bucket", "bucket", RENDER_TEXT},        {"kernel", "kernel", RENDER_TEXT},
+                                           {"fastest now", "fastest", RENDER_TEXT}, {"off by", "loss", RENDER_NUMBER},
+                                           {"verdict", NULL, RENDER_TEXT},          {NULL, "verdict", RENDER_TEXT}};
     int code = EXIT_OK;
     AttnTune *tune = tune_load_good(path, &code);
     if (!tune)
@@ -105,12 +116,10 @@ int tune_check(const Cli *cli, const char *path, double share)
         render_error(marked ? "tune file %s: has no entries to check" : "tune file %s: out of memory", path);
         code = marked ? EXIT_NOTHING : EXIT_USAGE;
     } else {
-        RenderTable *table = render_table(5);
-        for (size_t c = 0; c < 5; c++)
-            render_column(table, c, headings[c], c == 3);
+        RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
         draw(marked, tune->count, wanted < tune->count ? wanted : tune->count, cli->seed);
         code = check_marked(cli, tune, marked, table);
-        const int printed = code == EXIT_USAGE ? EXIT_OK : cli_print_table(cli, table);
+        const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(cli, table);
         code = printed == EXIT_OK ? code : printed;
         render_table_free(table);
     }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/outputs.h"
 #include "harness/tune_file.h"
-#include "harness/whole.h"
 
 AttnTune *tune_load_good(const char *path, int *code)
 {
@@ -22,21 +22,24 @@ AttnTune *tune_load_good(const char *path, int *code)
     return NULL;
 }
 
-void tune_ratio_cell(RenderTable *table, double ratio, double lo, double hi)
+void tune_ratio_cells(RenderTable *table, double ratio, double lo, double hi)
 {
-    render_cell(table, hi < 1 ? STYLE_GOOD : STYLE_PLAIN, "%.3f [%.3f, %.3f]", ratio, lo, hi);
+    render_value(table, hi < 1 ? STYLE_GOOD : STYLE_PLAIN, ratio, "%.3f [%.3f, %.3f]", ratio, lo, hi);
+    render_number(table, lo);
+    render_number(table, hi);
 }
 
 int tune_show(const Cli *cli, const char *path)
 {
-    static const char *const headings[] = {"bucket", "kernel", "instead of", "ratio", "rounds", "rigor", "measured on"};
+    static const RenderColumn columns[] = {{"bucket", "bucket", RENDER_TEXT},   {"kernel", "kernel", RENDER_TEXT},
+                                           {"instead of", "over", RENDER_TEXT}, TUNE_RATIO_COLUMNS,
+                                           {"rounds", "rounds", RENDER_COUNT},  {"rigor", "rigor", RENDER_TEXT},
+                                           {"measured on", "shape", RENDER_TEXT}};
     int code = EXIT_OK;
     AttnTune *tune = tune_load_good(path, &code);
     if (!tune)
         return code;
-    RenderTable *table = render_table(7);
-    for (size_t c = 0; c < 7; c++)
-        render_column(table, c, headings[c], c == 4);
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < tune->count; i++) {
         const AttnTuneEntry *e = &tune->entries[i];
         char name[ATTN_TUNE_LINE];
@@ -45,12 +48,12 @@ int tune_show(const Cli *cli, const char *path)
         render_cell(table, STYLE_PLAIN, "%s", name);
         render_cell(table, STYLE_BOLD, "%s", e->kernel->name);
         render_cell(table, STYLE_PLAIN, "%s", e->over->name);
-        tune_ratio_cell(table, e->ratio, e->lo, e->hi);
-        render_cell(table, STYLE_PLAIN, "%u", e->rounds);
+        tune_ratio_cells(table, e->ratio, e->lo, e->hi);
+        render_value(table, STYLE_PLAIN, e->rounds, "%u", e->rounds);
         render_cell(table, STYLE_PLAIN, "%s", attn_rigor_names[e->rigor]);
         render_cell(table, STYLE_DIM, "%.*s", (int)e->shape_length, e->shape);
     }
-    code = cli_print_table(cli, table);
+    code = outputs_table(cli, table);
     render_table_free(table);
     render_note("%s: %zu entries for machine %s, build %s, %s", path, tune->count, attn_tune_machine(), attn_tune_build(),
                 attn_tune_compiler());

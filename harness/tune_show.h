@@ -19,7 +19,8 @@ int tune_import(const Cli *cli, const char *path, const char *from); /* merge `f
  * % more than the fastest, its whole interval; EXIT_INCONCLUSIVE: only the median does. */
 int tune_check(const Cli *cli, const char *path, double share);
 
-/* "0.571 [0.566, 0.577]" in a cell. */
-void tune_ratio_cell(RenderTable *table, double ratio, double lo, double hi);
+/* A ratio with its interval: three columns for programs, one for people: "0.571 [0.566, 0.577]". */
+#define TUNE_RATIO_COLUMNS {"ratio", "ratio", RENDER_NUMBER}, {NULL, "ratio_lo", RENDER_NUMBER}, {NULL, "ratio_hi", RENDER_NUMBER}
+void tune_ratio_cells(RenderTable *table, double ratio, double lo, double hi);
 
 #endif

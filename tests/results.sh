@@ -52,13 +52,33 @@ expect 'fast2 over naive' "$(cell cells.csv b1_h1_q128_k128_d64 fast2)" '10 pair
 expect 'the baseline itself' "$(cell cells.csv b1_h1_q64_k64_d64 naive_f32)" '1 baseline'
 check 0 'geomean .* 10.0×  *20.0×' compare one.jsonl
 check 0 'speed-up over fast2' compare one.jsonl --baseline fast2
-check 0 '^| b1_h1_q64_k64_d64 *| .* | *10.0× ±0.0 % | *20.0× ±0.0 % |' compare one.jsonl -o md
+check 0 '^| b1_h1_q64_k64_d64 *| .* | *10.0× \[10.0, 10.0\] | *20.0× \[20.0, 20.0\] |' compare one.jsonl -o md
 # between runs unpaired, wider, and said so
-check 0 '~0.91× ±.* =' compare one.jsonl three.jsonl
+check 0 '~+10.0 % \[-[0-9.]*, +[0-9.]*\] =' compare one.jsonl three.jsonl
+check 0 '~0.91× \[0.[0-9]*, 1.[0-9]*\] =' compare one.jsonl three.jsonl --metric speedup
 check 0 'unpaired, the weaker evidence' compare one.jsonl three.jsonl
 check 0 'differ in more than their columns say: commit$' compare one.jsonl three.jsonl
 check 0 '' compare one.jsonl three.jsonl -o csv:cells.csv
-expect 'commit b over commit a' "$(cell cells.csv 'b1_h1_q64_k64_d64 fast512' three.jsonl | cut -c 1-5)" 0.909
+expect 'commit b against commit a' "$(cell cells.csv 'b1_h1_q64_k64_d64 fast512' three.jsonl | cut -c 1-3)" 0.1
+# columns stand as the files were given, whichever is older, and the first is the baseline; those of a folder by time
+check 0 '^  *one.jsonl (baseline)  *three.jsonl$' compare one.jsonl three.jsonl
+check 0 '^  *three.jsonl (baseline)  *one.jsonl$' compare three.jsonl one.jsonl
+check 0 '~-9.1 % ' compare three.jsonl one.jsonl
+check 0 '^  *bbbbbbbb (baseline)  *aaaaaaaa$' compare three.jsonl one.jsonl --col commit
+mkdir both && cp three.jsonl both/a.jsonl && cp one.jsonl both/b.jsonl
+check 0 '^  *aaaaaaaa (baseline)  *bbbbbbbb$' compare both --col commit
+check 0 '^  *aaaaaaaa  *bbbbbbbb (baseline)$' compare both --col commit --baseline bbbbbbbb
+# what is left out is said: copies, rows without a partner, columns without a common row, what a filter drops, what a metric cannot show
+cp one.jsonl copy.jsonl
+check 0 '^note: copy.jsonl: all of its 18 records were met before; it adds nothing$' compare one.jsonl copy.jsonl
+check 0 '^note: both/a.jsonl: all of its' compare both both/a.jsonl three.jsonl
+head -n 9 one.jsonl >part.jsonl
+check 0 '^note: one.jsonl: 9 of its 18 records were met before and count once$' compare part.jsonl one.jsonl
+grep -v q64 three.jsonl >fewer.jsonl
+check 0 '^note: .*3 of 6 rows were measured in one column only' compare one.jsonl fewer.jsonl --keep-going
+sed 's/q[0-9]*_k[0-9]*/q9_k9/' three.jsonl | grep -v '"c2"' >strange.jsonl
+check 0 "^note: .*'strange.jsonl' has no row in common with 'one.jsonl'" compare one.jsonl strange.jsonl
+check 0 '^note: --filter leaves out 4 of 6 measurements$' compare one.jsonl --filter 'kernel:fast2'
 # several measurements of a place: the latest, with a warning
 check 0 'several measurements, which differ in: commit, run' compare one.jsonl three.jsonl --col kernel
 check 0 '"time":2.75e-5,"run":"01M7XG3T4P9993XMYB8YRK5043"' compare one.jsonl three.jsonl --col kernel --metric time -o jsonl --filter 'kernel:fast512 -shape:*q64_*' --row op
@@ -141,7 +161,7 @@ check 2 "results merge does not write 'csv'" results merge one.jsonl -o csv
 
 # exports, read by what is at hand
 check 0 '^machine,cpu,commit,' results export one.jsonl -o csv
-check 0 ',b1_h1_q128_k128_d64,.*,4321,,0.125,fma,naive_f32,yes$' results export one.jsonl -o csv
+check 0 ',b1_h1_q128_k128_d64,.*,4321,,0.125,fma,naive_f32,true$' results export one.jsonl -o csv
 check 0 '^BenchmarkSdpa/dtype=f32/shape=b1_h1_q64_k64_d64/threads=1/cache=hot/dist=normal/kernel=fast512 4 2000 ns/op$' results export one.jsonl -o benchstat
 check 0 '^commit: bbbbbbbb$' results export one.jsonl three.jsonl -o benchstat
 expect 'benchstat: lines of samples' "$(grep -c '^BenchmarkSdpa' out)" 480

@@ -23,7 +23,7 @@ static RenderTable *sample(void)
     return table;
 }
 
-static const char *printed(void (*print)(RenderTable *, FILE *))
+static const char *printed(void (*print)(const RenderTable *, FILE *))
 {
     static char text[2000];
     RenderTable *table = sample();
@@ -62,7 +62,79 @@ Test(render, csv)
 Test(render, jsonl)
 {
     cr_assert_str_eq(printed(render_table_jsonl), "{\"name\":\"a\",\"time\":\"7\",\"note\":\"x, \\\"y\\\"|z\"}\n"
-                                                  "{\"name\":\"größer\",\"time\":\"12345\",\"note\":\"\"}\n");
+                                                  "{\"name\":\"größer\",\"time\":\"12345\",\"note\":null}\n");
+}
+
+/* One table for people and programs: the value behind the text, in the unit that the name says. */
+static RenderTable *typed(void)
+{
+    static const RenderColumn columns[] = {{"kernel", "kernel", RENDER_TEXT}, {"median", "median_s", RENDER_NUMBER},
+                                           {NULL, "rounds", RENDER_COUNT},    {NULL, "ok", RENDER_FLAG},
+                                           {"note", NULL, RENDER_TEXT},       {NULL, "rank", RENDER_TEXT}};
+    RenderTable *table = render_table_of(columns, 6);
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "a,b");
+    render_value(table, STYLE_PLAIN, 14.6e-6, "14.6 us");
+    render_number(table, 7);
+    render_number(table, 1);
+    render_cell(table, STYLE_GOOD, "★ fastest");
+    render_cell(table, STYLE_PLAIN, "fastest");
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "c");
+    render_value(table, STYLE_PLAIN, NAN, "few rounds");
+    render_missing(table);
+    render_number(table, 0);
+    render_cell(table, STYLE_PLAIN, "%s", "");
+    render_missing(table);
+    render_row(table);
+    render_missing(table);
+    render_cell(table, STYLE_PLAIN, "a word in a column of numbers");
+    return table;
+}
+
+Test(render, people_read_texts_and_programs_numbers)
+{
+    static const struct { const char *format, *text; } forms[] = {
+        {"table", "kernel                         median  note\n"
+                  "a,b                           14.6 us  ★ fastest\n"
+                  "c                          few rounds\n"
+                  "-       a word in a column of numbers\n"},
+        {"csv", "kernel,median_s,rounds,ok,rank\n"
+                "\"a,b\",1.46e-05,7,true,fastest\n"
+                "c,,,false,\n"
+                ",,,,\n"},
+        {"jsonl", "{\"kernel\":\"a,b\",\"median_s\":1.46e-5,\"rounds\":7,\"ok\":true,\"rank\":\"fastest\"}\n"
+                  "{\"kernel\":\"c\",\"median_s\":null,\"rounds\":null,\"ok\":false,\"rank\":null}\n"
+                  "{\"kernel\":null,\"median_s\":null,\"rounds\":null,\"ok\":null,\"rank\":null}\n"}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char text[1000];
+        RenderTable *table = typed();
+        FILE *file = tmpfile();
+        cr_assert(file && render_table_as(table, forms[i].format, file));
+        cr_assert_not(render_table_as(table, "html", file));
+        rewind(file);
+        text[fread(text, 1, sizeof text - 1, file)] = '\0';
+        fclose(file);
+        render_table_free(table);
+        cr_expect_str_eq(text, forms[i].text, "%s", text);
+    }
+}
+
+Test(render, a_text_that_is_no_utf_8_is_written_all_the_same)
+{
+    RenderTable *table = render_table(1);
+    char text[100];
+    render_column(table, 0, "file", false);
+    render_row(table);
+    render_cell(table, STYLE_PLAIN, "a\xFF.npy");
+    FILE *file = tmpfile();
+    cr_assert(file);
+    render_table_jsonl(table, file);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    cr_assert_str_eq(text, "{\"file\":\"a?.npy\"}\n");
+    fclose(file);
+    render_table_free(table);
 }
 
 Test(render, an_empty_table_has_its_headings)
