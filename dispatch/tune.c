@@ -132,7 +132,8 @@ AttnTune *attn_tune_load(const char *path)
     errno = 0;
     char *text = read_whole(path, &length, &why);
     const bool absent = !text && (errno == ENOENT || errno == ENOTDIR);
-    const size_t mark = text && length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* a byte order mark, of other systems' editors */
+    /* A byte order mark, which editors of other systems write. */
+    const size_t mark = text && length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     AttnTune *tune = text     ? attn_tune_parse(text + mark, length - mark, attn_tune_machine(), attn_tune_build(), attn_tune_compiler())
                      : absent ? without(ATTN_TUNE_NONE, "no such file")
                               : without(ATTN_TUNE_REFUSED, why);

@@ -1,5 +1,5 @@
-/* input.c - see input.h. O_NONBLOCK: opening a FIFO would else wait for its writer, for ever if there is none; a regular file does not mind.
- * O_NOCTTY: a terminal that is opened must not become the program's own. */
+/* input.c - see input.h. O_NONBLOCK: opening a FIFO would else wait for its writer, for ever if there is none; a regular file does not
+ * mind. O_NOCTTY: a terminal that is opened must not become the program's own. */
 #include "harness/input.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* whole.c - write beside the name, then rename: a full disk or a crash never leaves half a file that looks whole. What exists and is no
  * regular file (a terminal, /dev/full, a pipe) cannot be renamed over, so it is written in place, and so is what stdout was sent to. Each
- * writer has a name of its own beside the path, so of two at once the later one's whole file stays. A name that is a symbolic link stays one:
- * the file that it leads to is replaced, with the owner and the rights that it had.
+ * writer has a name of its own beside the path, so of two at once the later one's whole file stays. A name that is a symbolic link stays
+ * one: the file that it leads to is replaced, with the owner and the rights that it had.
  *
  * A writer holds a lock on its partial file, which the system drops with the process however that ends. Whoever writes the same name next
  * removes partial files without a lock: their writers are gone. */
