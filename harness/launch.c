@@ -22,6 +22,12 @@
 #define CHAIN_UNIT 1024 /* multiplications that are timed against a call    */
 #define CHAIN_PAIRS 10  /* pairs that find how many of them a call is worth */
 #define STACK_GAP 4096  /* largest gap in the stack, bytes                  */
+#define FAR_APART 4.0   /* calls whose trials have counts of their own      */
+
+const char *launch_head_kernel(const LaunchPair *pair)
+{
+    return pair->head_kernel[0] ? pair->head_kernel : pair->kernel;
+}
 
 /* ---- The child -------------------------------------------------------------------------------------------------------------------- */
 
@@ -96,11 +102,12 @@ static bool measure(const LaunchOrder *order, Arm *arms, const bool *present, ui
     paired_calibrate(&config, &paired[LAUNCH_BASE]);
     paired_calibrate(&config, &paired[LAUNCH_HEAD]);
     const double call[2] = {paired[0].trial / (double)paired[0].iterations, paired[1].trial / (double)paired[1].iterations};
-    /* One count for all, so that the faster of the two fills a trial as well. */
-    const size_t iterations = paired[0].iterations > paired[1].iterations ? paired[0].iterations : paired[1].iterations;
+    /* One count for all, so that the faster of the two fills a trial as well; two kernels of quite different speed have their own. */
+    const size_t counts[2] = {paired[0].iterations, paired[1].iterations}, most = counts[0] > counts[1] ? counts[0] : counts[1];
+    const bool apart = fmax(call[0], call[1]) > FAR_APART * fmin(call[0], call[1]);
     for (size_t a = 0; a < count; a++) {
-        paired[a].iterations = iterations;
-        paired[a].trial = call[a == LAUNCH_HEAD] * (double)iterations;
+        paired[a].iterations = apart ? counts[a == LAUNCH_HEAD] : most;
+        paired[a].trial = call[a == LAUNCH_HEAD] * (double)paired[a].iterations;
     }
     const double units = units_in_call(&config, &paired[LAUNCH_BASE]);
     for (size_t a = LAUNCH_PLANTED; a < LAUNCH_ARMS; a++)
@@ -134,11 +141,12 @@ static void measure_pair(const LaunchOrder *order, Pack *packs, const LaunchPair
     }
     for (size_t a = 0; ok && a < LAUNCH_ARMS; a++) {
         const Pack *pack = &packs[a < LAUNCH_COPY ? a : LAUNCH_COPY];
-        const size_t index = pack_find(pack, pair->kernel);
+        const char *kernel = a == LAUNCH_HEAD ? launch_head_kernel(pair) : pair->kernel;
+        const size_t index = pack_find(pack, kernel);
         present[a] = a < LAUNCH_PLANTED || order->planted[a - LAUNCH_PLANTED] > 0;
         if (index == pack->v1->count) {
             ok = false;
-            snprintf(result->why, sizeof result->why, "one of the packs has no kernel %s", pair->kernel);
+            snprintf(result->why, sizeof result->why, "one of the packs has no kernel %s", kernel);
         } else if (present[a])
             ok = rival_open(&arms[a].rival, pack, index, &on, seed, result->why, sizeof result->why);
     }

@@ -5,7 +5,7 @@
  * order), of the stack (a drawn gap), of the operands (a drawn cache line of their page). The arms of a pair:
  *
  *   base     the kernel of the base pack
- *   head     the same kernel of the head pack
+ *   head     the same kernel of the head pack, or another one that its dispatch takes there
  *   copy     the base once more, from a second copy of its file: what it differs by is what nothing differs by (A/A)
  *   planted  the copy with more to do: a chain of dependent multiplications after each call, as long as a share of the call. It takes
  *            time by being executed; nothing is scaled afterwards. Its length is found by timing chain and call side by side.
@@ -19,10 +19,11 @@
 
 enum { LAUNCH_BASE, LAUNCH_HEAD, LAUNCH_COPY, LAUNCH_PLANTED, LAUNCH_MOST_PLANTED = 5, LAUNCH_ARMS = LAUNCH_PLANTED + LAUNCH_MOST_PLANTED };
 
-/* Same kernel, two packs, one case. */
+/* A kernel of each of two packs, as a rule the same, and one case. */
 typedef struct LaunchPair {
     char kernel[64];
-    char shape[SHAPE_NAME]; /* canonical, or linear:… */
+    char shape[SHAPE_NAME]; /* canonical, or linear:…          */
+    char head_kernel[64];   /* of the head; "": the same as the base's */
 } LaunchPair;
 
 typedef struct LaunchOrder {
@@ -45,6 +46,8 @@ typedef struct LaunchResult {
     double call;                         /* seconds of a call of the base, at calibration      */
     double seconds[LAUNCH_ARMS][PAIRED_MAX_ROUNDS]; /* per call; NaN: not in that round        */
 } LaunchResult;
+
+const char *launch_head_kernel(const LaunchPair *pair);
 
 /* Run one launch; take() gets each pair's result as it comes, a crash too, after which a new child goes on with the next pair. false: no
  * child could be made, a pack did not load there, or `stop` became non-zero; error[] says which ("" when stopped). */

@@ -6,12 +6,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "dispatch/cpu.h"
+
+enum { LEAST_SIZE = offsetof(AttnPackV1, choice) }; /* what every pack of this ABI has */
 
 /* Hash of a file and, if `to` is not NULL, a copy of it; false: error[] says what failed. */
 static bool read_through(const char *path, FILE *to, char *hash, size_t size, char *error, size_t error_size)
@@ -74,9 +77,9 @@ static bool check(const Pack *pack, char *error, size_t error_size)
     if (v1->abi != ATTN_PACK_ABI)
         snprintf(error, error_size, "%s has pack ABI %u; this program knows %d: compare with a program of about the pack's age", pack->path,
                  (unsigned)v1->abi, ATTN_PACK_ABI);
-    else if (v1->size < sizeof *v1)
-        snprintf(error, error_size, "%s has %u bytes of functions; pack ABI %d has %zu", pack->path, (unsigned)v1->size, ATTN_PACK_ABI,
-                 sizeof *v1);
+    else if (v1->size < LEAST_SIZE)
+        snprintf(error, error_size, "%s has %u bytes of functions; pack ABI %d has %d", pack->path, (unsigned)v1->size, ATTN_PACK_ABI,
+                 LEAST_SIZE);
     else if (v1->count == 0)
         snprintf(error, error_size, "%s holds no kernel", pack->path);
     else
@@ -123,6 +126,19 @@ size_t pack_find(const Pack *pack, const char *name)
     while (i < pack->v1->count && strcmp(pack->v1->kernel(i)->name, name) != 0)
         i++;
     return i;
+}
+
+bool pack_chooses(const Pack *pack)
+{
+    return pack->v1->size >= LEAST_SIZE + sizeof pack->v1->choice && pack->v1->choice;
+}
+
+const char *pack_choice(const Pack *pack, const AttnProblem *problem, const AttnOptions *options)
+{
+    AttnOptions untuned = *options;
+    untuned.tune = "off";
+    const char *name = pack->v1->choice(problem, &untuned);
+    return name ? name : "";
 }
 
 bool pack_needs(const Pack *pack, size_t index, uint64_t *features)

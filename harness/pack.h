@@ -21,6 +21,11 @@ void pack_close(Pack *pack);
 /* Index of a kernel; v1->count if the pack has none of that name. */
 size_t pack_find(const Pack *pack, const char *name);
 
+/* Does the pack say what its dispatch takes? Older ones do not. What it takes for a problem, or, problem NULL, for products; "": nothing,
+ * and why is in v1->last_error(). Settled by this CPU, the options and the environment, and by no tune file, which fits one build only. */
+bool pack_chooses(const Pack *pack);
+const char *pack_choice(const Pack *pack, const AttnProblem *problem, const AttnOptions *options);
+
 /* CPU features that kernel `index` needs; false: one that this program does not know, so it cannot tell whether the kernel may run. */
 bool pack_needs(const Pack *pack, size_t index, uint64_t *features);
 

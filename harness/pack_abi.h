@@ -54,6 +54,10 @@ typedef struct AttnPackV1 {
     size_t (*packed)(size_t kernel, size_t inputs, size_t outputs);
     void (*pack)(size_t kernel, size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row, void *packed);
     void (*product)(size_t kernel, const AttnPackProductV1 *product, size_t threads);
+
+    /* The name of the kernel that a caller of this build gets on this CPU: of a problem, or, problem NULL, of matrix products. NULL: none,
+     * and last_error says why. Packs from before 2026-11-30 end above this line. */
+    const char *(*choice)(const AttnProblem *problem, const AttnOptions *options);
 } AttnPackV1;
 
 /* The one symbol that a pack exports. Never NULL; lives as long as the pack is loaded. */

@@ -61,6 +61,21 @@ static void product(size_t kernel, const AttnPackProductV1 *p, size_t threads)
     attn_linear_run(attn_registry[kernel], &linear, p->x, p->packed, p->bias, p->y, NULL, NULL, threads);
 }
 
+static const char *choice(const AttnProblem *problem, const AttnOptions *options)
+{
+    AttnSettings settings;
+    AttnPlan *made = NULL;
+    const AttnKernel *kernel = NULL;
+    if (!problem) {
+        if (attn_settings_read_environment(options, &settings) == ATTN_OK)
+            kernel = attn_linear_choose(attn_registry, attn_registry_count, attn_cpu_this(), &settings);
+    } else if (attn_plan_create(problem, options, &made) == ATTN_OK) {
+        kernel = attn_registry_find(attn_plan_kernel(made)); /* its name outlives the plan */
+        attn_plan_destroy(made);
+    }
+    return kernel ? kernel->name : NULL;
+}
+
 ATTN_API AttnPackEntry attn_pack_v1;
 
 const AttnPackV1 *attn_pack_v1(void)
@@ -81,6 +96,7 @@ const AttnPackV1 *attn_pack_v1(void)
         .packed = packed,
         .pack = pack,
         .product = product,
+        .choice = choice,
     };
     pack_v1.count = attn_registry_count < MOST_KERNELS ? attn_registry_count : MOST_KERNELS;
     return &pack_v1;

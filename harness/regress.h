@@ -19,6 +19,7 @@ typedef struct RegressOptions {
     const char *kernels, *shapes;  /* patterns (NULL: all), words                             */
     bool time, insn;               /* gates                                                   */
     bool confirm;                  /* measure again what is not plainly the same              */
+    bool fail_all;                 /* kernels that dispatch does not take fail the gates too  */
     double min_effect;             /* 0: auto, at least REGRESS_LEAST_EFFECT                  */
     double alpha;
     double min_trial;              /* seconds                                                 */
@@ -36,9 +37,17 @@ enum { REGRESS_CONFIRM = 4 };
 /* EXIT_OK: go on; -1: the help was printed, or a child's work was done with EXIT_OK; else the code to leave with. */
 int regress_options_read(RegressOptions *options, int argc, char **argv);
 
-/* One kernel on one shape. */
+#define REGRESS_DISPATCH "dispatch" /* in the place of a kernel's name: what each build's dispatch takes, whichever kernels these are */
+
+/* Whose dispatch takes a kernel for a shape. Where a pack does not tell, every kernel counts as taken. */
+enum { TAKEN_BASE = 1, TAKEN_HEAD = 2 };
+
+/* One kernel on one shape; or what dispatch takes on it (pair.kernel and pair.head_kernel). */
 typedef struct RegressPair {
     LaunchPair pair;
+    bool dispatch;
+    unsigned taken;                  /* TAKEN_*: this kernel, on this shape            */
+    bool gates;                      /* slower is a failure, "cannot be told" is 3     */
     VerifyResult verify;             /* of the head                                    */
     JudgeSamples head, copy, planted; /* against the base, of the measurement that decided */
     JudgeFinding found, same, more;  /* what they say: head, A/A, A/A + 5 %            */
@@ -56,7 +65,7 @@ typedef struct RegressPair {
 
 typedef struct RegressCount {
     LaunchPair pair;
-    bool counted, fails;
+    bool gates, counted, fails;
     uint64_t base, head;
     char why[300];
     const Waiver *waiver, *expired;
@@ -66,6 +75,7 @@ typedef struct Regress {
     const RegressOptions *options;
     Pack base, head;
     bool alike;              /* same compiler, same flags                           */
+    bool chooses;            /* both packs tell what their dispatch takes           */
     RegressPair *pairs;
     size_t pair_count;
     RegressCount *counts;
@@ -81,6 +91,14 @@ int regress_open(Regress *regress, const RegressOptions *options, const Cli *cli
 /* Verify, count, measure, judge. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written; EXIT_NOTHING:
  * a launch failed, and why is printed. */
 int regress_run(Regress *regress, const Cli *cli);
+/* A pair's kernel, or "dispatch"; whose dispatch takes it, in a word; what dispatch takes in both, for people. */
+const char *regress_name(const RegressPair *p);
+const char *regress_taken(const Regress *regress, const RegressPair *p);
+void regress_choice(const RegressPair *p, char *text, size_t size);
+/* Was it found slower, and is that a failure? */
+bool regress_fails(const RegressPair *p);
+/* Is it in the outputs? Where only instructions are counted: what is wrong, and where dispatch takes another kernel. */
+bool regress_shown(const Regress *regress, const RegressPair *p);
 /* The exit code that the findings amount to. */
 int regress_code(const Regress *regress);
 void regress_close(Regress *regress);

@@ -17,9 +17,9 @@ static const CliSuite suites[] = {
 enum { SUITES = sizeof suites / sizeof *suites };
 _Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
 
-enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, ALLOW, MD, JUNIT, JSONL, COUNTER, PLANT };
+enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, FAIL_ON, ALLOW, MD, JUNIT, JSONL, COUNTER, PLANT };
 static const char usage[] =
-    "attnzoo regress --base PACK --head PACK [options] - did a change make a kernel slower?\n"
+    "attnzoo regress --base PACK --head PACK [options] - did a change make attention slower?\n"
     "\n"
     "  ./zoo regress                                           this working tree against the main branch: builds both packs\n"
     "  ./zoo regress v1.2 -k 'flash_*'                         against another commit, some kernels only\n"
@@ -27,11 +27,12 @@ static const char usage[] =
     "  attnzoo regress --base a.so --head b.so --gate insn     instruction counts only: no clock, no noise\n"
     "\n"
     "A pack is a build's attnzoo_pack.so. The head's kernels are verified, their instructions counted, then both packs are measured in\n"
-    "the same rounds of several fresh processes. Exit code 0: nothing slower; 1: slower; 3: cannot be told; 4: nothing compared.\n";
+    "the same rounds of several fresh processes: what each build's dispatch takes for a shape, and each kernel by itself. Exit code 0:\n"
+    "nothing slower; 1: slower; 3: cannot be told; 4: nothing compared.\n";
 static const CliOption options[] = {
     {BASE, "base", "PACK", "the pack to compare with"},
     {HEAD, "head", "PACK", "the pack with the change"},
-    {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that both packs have and this CPU runs)"},
+    {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas; dispatch: what dispatch takes (default: all that run here)"},
     {'s', "shapes", "SHAPES", "shapes, presets or products"},
     {SUITE, "suite", "NAME", "a set of shapes: ci (default) or models"},
     {GATE, "gate", "GATES", "time, insn or time,insn (default)"},
@@ -41,6 +42,7 @@ static const CliOption options[] = {
     {ROUNDS, "rounds", "N", "interleaved rounds of a launch, 100 to 256 (default: 100)"},
     {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us)"},
     {NO_CONFIRM, "no-confirm", NULL, "do not measure a second time what is not plainly the same"},
+    {FAIL_ON, "fail-on", "WHICH", "slower kernels that fail: taken (default), those that dispatch takes or -k names in full; or all"},
     {COUNTER, "counter", "NAME", "who counts instructions: perf, ptrace or valgrind (default: the first of them that can)"},
     {ALLOW, "allow", "FILE", "waivers: lines such as  b1_* flash_f32 +8% until=2026-12-31 reason"},
     {MD, "md", "FILE", "also write the table as Markdown, for the summary page of a job"},
@@ -57,6 +59,14 @@ static bool read_gate(const char *text, RegressOptions *o)
     if (!o->time && !o->insn)
         render_error("--gate is '%s'; allowed: time, insn, or time,insn", text);
     return o->time || o->insn;
+}
+
+static bool read_fail_on(const char *text, bool *all)
+{
+    *all = strcmp(text, "all") == 0;
+    if (!*all && strcmp(text, "taken") != 0)
+        render_error("--fail-on is '%s'; allowed: taken, or all", text);
+    return *all || strcmp(text, "taken") == 0;
 }
 
 static bool read_counter(const char *text, InsnMethod *method)
@@ -100,6 +110,7 @@ static bool take(RegressOptions *o, const char **suite, int key, const char *val
     case ROUNDS: return read_size("--rounds", value, 100, PAIRED_MAX_ROUNDS, &o->rounds);
     case MIN_TRIAL: return cli_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &o->min_trial);
     case NO_CONFIRM: o->confirm = false; return true;
+    case FAIL_ON: return read_fail_on(value, &o->fail_all);
     case COUNTER: return read_counter(value, &o->counter);
     case ALLOW: o->allow = value; return true;
     case MD: o->md = value; return true;

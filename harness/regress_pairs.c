@@ -1,4 +1,4 @@
-/* regress_pairs.c - which kernels of two packs meet, and on which shapes. */
+/* regress_pairs.c - which kernels of two packs meet, on which shapes, and which of them callers get there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,32 +70,112 @@ static void note_lost(const Regress *r)
     }
 }
 
+static bool add(Regress *r, RegressPair pair)
+{
+    RegressPair *at = realloc(r->pairs, (r->pair_count + 1) * sizeof *at);
+    if (!at)
+        return false;
+    r->pairs = at;
+    at[r->pair_count++] = pair;
+    return true;
+}
+
+static bool add_count(Regress *r, LaunchPair pair)
+{
+    RegressCount *at = realloc(r->counts, (r->count_count + 1) * sizeof *at);
+    if (!at)
+        return false;
+    r->counts = at;
+    at[r->count_count++] = (RegressCount){.pair = pair};
+    return true;
+}
+
+/* ---- What dispatch takes ---------------------------------------------------------------------------------------------------------- */
+
+/* The kernel's name, "" for none, with the reason in why[]. */
+static const char *choice(const Regress *r, const Pack *pack, const Cli *cli, const char *word, char *why, size_t size)
+{
+    AttnOptions options = cli->options;
+    AttnProblem problem;
+    Shape shape;
+    options.threads = r->options->threads;
+    const bool linear = strncmp(word, "linear:", 7) == 0;
+    if (!linear && !shape_parse(&shape, word, why, size))
+        return "";
+    if (!linear)
+        problem = shape_problem(&shape);
+    const char *name = pack_choice(pack, linear ? NULL : &problem, &options);
+    if (!name[0])
+        snprintf(why, size, "%s", pack->v1->last_error());
+    return name;
+}
+
+/* Add what dispatch takes, and say of the kernels of this shape, which are those from `first` on, whether they are taken. A head that takes
+ * nothing where the base took something fails like a wrong one. */
+static bool add_dispatch(Regress *r, const Cli *cli, const char *word, size_t first)
+{
+    RegressPair p = {.dispatch = true, .taken = TAKEN_BASE | TAKEN_HEAD, .gates = true, .verdict = VERDICT_INCONCLUSIVE};
+    char why[sizeof p.why] = "", no_base[sizeof p.why];
+    const char *base = choice(r, &r->base, cli, word, no_base, sizeof no_base), *head = choice(r, &r->head, cli, word, why, sizeof why);
+    for (size_t i = first; i < r->pair_count; i++)
+        r->pairs[i].taken = (strcmp(r->pairs[i].pair.kernel, base) == 0 ? TAKEN_BASE : 0u) |
+                            (strcmp(r->pairs[i].pair.kernel, head) == 0 ? TAKEN_HEAD : 0u);
+    if (!base[0] || !cli_selected(REGRESS_DISPATCH, r->options->kernels))
+        return true;
+    snprintf(p.pair.kernel, sizeof p.pair.kernel, "%s", base);
+    snprintf(p.pair.head_kernel, sizeof p.pair.head_kernel, "%s", head);
+    snprintf(p.pair.shape, sizeof p.pair.shape, "%s", word);
+    if (!head[0]) {
+        p.verify.status = VERIFY_FAIL;
+        snprintf(p.why, sizeof p.why, "the head's dispatch takes no kernel, the base's %s: %.200s", base, why);
+    }
+    if (!add(r, p))
+        return false;
+    memmove(&r->pairs[first + 1], &r->pairs[first], (r->pair_count - 1 - first) * sizeof *r->pairs); /* it stands before the kernels */
+    r->pairs[first] = p;
+    return true;
+}
+
+/* Does a slower kernel fail? One that nobody gets does not, unless it was asked for by its own name. */
+static bool gates(const Regress *r, const char *kernel, unsigned taken)
+{
+    return taken || !r->chooses || r->options->fail_all || cli_selected(kernel, r->options->kernels) == 2;
+}
+
+/* A tiny case counts for the kernel, wherever its dispatch takes it. */
+static void settle_gates(Regress *r)
+{
+    for (size_t i = 0; i < r->pair_count; i++)
+        r->pairs[i].gates = r->pairs[i].dispatch || gates(r, r->pairs[i].pair.kernel, r->pairs[i].taken);
+    for (size_t c = 0; c < r->count_count; c++) {
+        const char *kernel = r->counts[c].pair.kernel;
+        unsigned taken = 0;
+        for (size_t i = 0; i < r->pair_count; i++) {
+            const RegressPair *p = &r->pairs[i];
+            if (p->dispatch)
+                taken |= strcmp(p->pair.kernel, kernel) == 0 || strcmp(launch_head_kernel(&p->pair), kernel) == 0;
+            else if (strcmp(p->pair.kernel, kernel) == 0)
+                taken |= p->taken;
+        }
+        r->counts[c].gates = gates(r, kernel, taken);
+    }
+}
+
+/* The kernels that both packs run on this word, and what dispatch takes. */
 static bool add_pairs(Regress *r, const Cli *cli, const char *word, bool say, bool count_only)
 {
-    for (size_t i = 0; i < r->head.v1->count; i++) {
+    const size_t first = r->pair_count;
+    bool room = true;
+    for (size_t i = 0; room && i < r->head.v1->count; i++) {
         const size_t other = opponent(r, cli, i, say);
         if (other == r->base.v1->count || !takes(&r->head, i, word) || !takes(&r->base, other, word))
             continue;
-        LaunchPair pair = {{0}, {0}};
+        LaunchPair pair = {{0}, {0}, {0}};
         snprintf(pair.kernel, sizeof pair.kernel, "%s", r->head.v1->kernel(i)->name);
         snprintf(pair.shape, sizeof pair.shape, "%s", word);
-        if (count_only) {
-            RegressCount *at = realloc(r->counts, (r->count_count + 1) * sizeof *at);
-            if (!at)
-                return false;
-            r->counts = at;
-            at[r->count_count] = (RegressCount){.pair = pair};
-            r->count_count++;
-        } else {
-            RegressPair *at = realloc(r->pairs, (r->pair_count + 1) * sizeof *at);
-            if (!at)
-                return false;
-            r->pairs = at;
-            at[r->pair_count] = (RegressPair){.pair = pair, .verdict = VERDICT_INCONCLUSIVE};
-            r->pair_count++;
-        }
+        room = count_only ? add_count(r, pair) : add(r, (RegressPair){.pair = pair, .verdict = VERDICT_INCONCLUSIVE});
     }
-    return true;
+    return room && (count_only || !r->chooses || add_dispatch(r, cli, word, first));
 }
 
 /* Every name without wildcards must be in one of the packs. */
@@ -106,12 +186,13 @@ static bool check_names(const Regress *r)
         const size_t length = strcspn(at, ",");
         char name[256];
         snprintf(name, sizeof name, "%.*s", (int)length, at);
-        if (!strpbrk(name, "*?[") && pack_find(&r->head, name) == r->head.v1->count && pack_find(&r->base, name) == r->base.v1->count) {
+        if (!strpbrk(name, "*?[") && strcmp(name, REGRESS_DISPATCH) != 0 && pack_find(&r->head, name) == r->head.v1->count && pack_find(&r->base, name) == r->base.v1->count) {
             const char *known[256];
-            const size_t count = r->head.v1->count < 256 ? r->head.v1->count : 256;
+            const size_t count = r->head.v1->count < 255 ? r->head.v1->count : 255;
             for (size_t i = 0; i < count; i++)
                 known[i] = r->head.v1->kernel(i)->name;
-            cli_unknown("kernel", name, known, count);
+            known[count] = REGRESS_DISPATCH;
+            cli_unknown("kernel", name, known, count + 1);
             return false;
         }
         at += length;
@@ -172,7 +253,7 @@ static void note_idle_waivers(const Regress *r)
         const Waiver *waiver = &r->waivers.at[w];
         bool used = false;
         for (size_t i = 0; i < r->pair_count && !used; i++)
-            used = waiver_names(waiver, r->pairs[i].pair.shape, r->pairs[i].pair.kernel);
+            used = waiver_names(waiver, r->pairs[i].pair.shape, regress_name(&r->pairs[i]));
         for (size_t i = 0; i < r->count_count && !used; i++)
             used = waiver_names(waiver, r->counts[i].pair.shape, r->counts[i].pair.kernel);
         if (!used)
@@ -199,9 +280,16 @@ int regress_open(Regress *r, const RegressOptions *options, const Cli *cli)
     if (!r->alike)
         render_note("base is built by %s %s, head by %s %s: instruction counts are shown and fail nothing", r->base.v1->compiler,
                     r->base.v1->flags, r->head.v1->compiler, r->head.v1->flags);
+    r->chooses = pack_chooses(&r->base) && pack_chooses(&r->head);
+    if (!r->chooses)
+        render_note("the pack %s of commit %s does not tell what dispatch takes: kernels are compared, and each that is slower fails",
+                    pack_chooses(&r->base) ? r->head.path : r->base.path,
+                    pack_chooses(&r->base) ? r->head.v1->commit : r->base.v1->commit);
     code = list_pairs(r, cli);
-    if (code == EXIT_OK)
+    if (code == EXIT_OK) {
+        settle_gates(r);
         note_idle_waivers(r);
+    }
     return code;
 }
 

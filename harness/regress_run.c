@@ -9,11 +9,17 @@
 #include "harness/regress.h"
 #include "harness/render.h"
 
+/* Does the head's dispatch take another kernel than the base's? */
+static bool changed(const RegressPair *p)
+{
+    return p->dispatch && p->pair.head_kernel[0] && strcmp(p->pair.kernel, p->pair.head_kernel) != 0;
+}
+
 /* ---- Verify, count ---------------------------------------------------------------------------------------------------------------- */
 
 static VerifyResult verify(const Regress *r, const LaunchPair *pair)
 {
-    const AttnKernel *kernel = pack_stand_in(&r->head, pack_find(&r->head, pair->kernel));
+    const AttnKernel *kernel = pack_stand_in(&r->head, pack_find(&r->head, launch_head_kernel(pair)));
     VerifyResult none = {.status = VERIFY_FAIL};
     Shape shape;
     LinearShape s;
@@ -31,7 +37,7 @@ static VerifyResult verify(const Regress *r, const LaunchPair *pair)
 static void progress(size_t done, size_t total, const char *doing, const LaunchPair *pair)
 {
     char what[SHAPE_NAME + 240];
-    snprintf(what, sizeof what, "%s %s on %s", doing, pair->kernel, pair->shape);
+    snprintf(what, sizeof what, "%s %s on %s", doing, launch_head_kernel(pair), pair->shape);
     render_progress(done, total, what);
 }
 
@@ -39,6 +45,8 @@ static void verify_all(Regress *r)
 {
     for (size_t i = 0; i < r->pair_count && !cli_interrupted; i++) {
         RegressPair *p = &r->pairs[i];
+        if (p->verify.status == VERIFY_FAIL) /* there is nothing to verify */
+            continue;
         progress(i, r->pair_count, "verifying", &p->pair);
         const VerifyResult result = verify(r, &p->pair);
         if (cli_interrupted && result.status != VERIFY_PASS) /* its child was stopped */
@@ -66,7 +74,7 @@ static void count_all(Regress *r)
         if (!c->counted || !insn_fails(c->base, c->head) || !r->alike)
             continue;
         c->waiver = waivers_find(&r->waivers, c->pair.shape, c->pair.kernel, (double)c->head / (double)c->base, today, &c->expired);
-        c->fails = !c->waiver;
+        c->fails = c->gates && !c->waiver;
     }
 }
 
@@ -219,7 +227,7 @@ static void waive(Regress *r)
     for (size_t i = 0; i < r->pair_count; i++) {
         RegressPair *p = &r->pairs[i];
         if (p->verdict == VERDICT_SLOWER)
-            p->waiver = waivers_find(&r->waivers, p->pair.shape, p->pair.kernel, p->found.ratio.median, today, &p->expired);
+            p->waiver = waivers_find(&r->waivers, p->pair.shape, regress_name(p), p->found.ratio.median, today, &p->expired);
     }
 }
 
@@ -255,6 +263,15 @@ static int part_of(Regress *r, bool decided)
     return EXIT_INTERRUPTED;
 }
 
+/* Counts of two kernels do not say which is faster. */
+static void say_changed(Regress *r)
+{
+    for (size_t i = 0; i < r->pair_count; i++)
+        if (changed(&r->pairs[i]) && !r->pairs[i].why[0])
+            snprintf(r->pairs[i].why, sizeof r->pairs[i].why, "%s became %s: only --gate time tells what that costs",
+                     r->pairs[i].pair.kernel, r->pairs[i].pair.head_kernel);
+}
+
 int regress_run(Regress *r, const Cli *cli)
 {
     (void)cli;
@@ -265,8 +282,10 @@ int regress_run(Regress *r, const Cli *cli)
     render_progress_end();
     if (cli_interrupted)
         return part_of(r, false);
-    if (!o->time)
+    if (!o->time) {
+        say_changed(r);
         return EXIT_OK;
+    }
     int code = measure(r, false, 1, o->launches);
     bool judged = code == EXIT_OK && judge(r, false);
     if (code == EXIT_INTERRUPTED)
@@ -286,6 +305,35 @@ int regress_run(Regress *r, const Cli *cli)
     return code;
 }
 
+const char *regress_name(const RegressPair *p)
+{
+    return p->dispatch ? REGRESS_DISPATCH : p->pair.kernel;
+}
+
+const char *regress_taken(const Regress *r, const RegressPair *p)
+{
+    static const char *const names[] = {"none", "base", "head", "both"};
+    return p->dispatch || r->chooses ? names[p->taken] : "unknown";
+}
+
+void regress_choice(const RegressPair *p, char *text, size_t size)
+{
+    if (changed(p))
+        snprintf(text, size, "%s became %s", p->pair.kernel, p->pair.head_kernel);
+    else
+        snprintf(text, size, "%s in both", p->pair.kernel);
+}
+
+bool regress_fails(const RegressPair *p)
+{
+    return p->measured && p->verdict == VERDICT_SLOWER && p->gates && !p->waiver;
+}
+
+bool regress_shown(const Regress *r, const RegressPair *p)
+{
+    return r->options->time || p->verify.status != VERIFY_PASS || changed(p);
+}
+
 int regress_code(const Regress *r)
 {
     bool slower = false, crashed = false, unknown = false, anything = false;
@@ -294,8 +342,8 @@ int regress_code(const Regress *r)
     for (size_t i = 0; i < r->pair_count; i++) {
         const RegressPair *p = &r->pairs[i];
         crashed |= p->crashed || p->verify.status == VERIFY_CRASH;
-        slower |= p->verify.status == VERIFY_FAIL || (p->measured && p->verdict == VERDICT_SLOWER && !p->waiver);
-        unknown |= r->options->time && p->verify.status == VERIFY_PASS && !p->crashed &&
+        slower |= p->verify.status == VERIFY_FAIL || regress_fails(p);
+        unknown |= (r->options->time || changed(p)) && p->gates && p->verify.status == VERIFY_PASS && !p->crashed &&
                    (!p->measured || p->verdict == VERDICT_INCONCLUSIVE);
         anything |= p->measured || p->verify.status == VERIFY_FAIL;
     }

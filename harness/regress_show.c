@@ -7,15 +7,17 @@
 #include "harness/regress.h"
 #include "harness/outputs.h"
 
-enum { CASE, KERNEL, RATIO, CI, LAUNCHES, VERDICT, NOTE, COLUMNS };
+enum { CASE, KERNEL, TAKEN, RATIO, CI, LAUNCHES, VERDICT, NOTE, COLUMNS };
 
 static void summarise(const Regress *r, char *text, size_t size)
 {
-    size_t verdicts[4] = {0}, waived = 0, unmeasured = 0, wrong = 0, counted = 0, more = 0;
+    size_t verdicts[4] = {0}, harmless = 0, waived = 0, unmeasured = 0, wrong = 0, counted = 0, more = 0;
     for (size_t i = 0; i < r->pair_count; i++) {
         const RegressPair *p = &r->pairs[i];
         if (p->measured && p->waiver)
             waived++;
+        else if (p->measured && p->verdict == VERDICT_SLOWER && !p->gates)
+            harmless++;
         else if (p->measured)
             verdicts[p->verdict]++;
         else if (p->verify.status != VERIFY_PASS || p->crashed)
@@ -31,6 +33,8 @@ static void summarise(const Regress *r, char *text, size_t size)
     if (r->options->time)
         n += (size_t)snprintf(text + n, size - n, "time: %zu slower, %zu faster, %zu same, %zu inconclusive", verdicts[VERDICT_SLOWER],
                               verdicts[VERDICT_FASTER], verdicts[VERDICT_SAME], verdicts[VERDICT_INCONCLUSIVE] + unmeasured);
+    if (harmless)
+        n += (size_t)snprintf(text + n, size - n, ", %zu slower that dispatch does not take", harmless);
     if (waived)
         n += (size_t)snprintf(text + n, size - n, ", %zu waived", waived);
     if (wrong)
@@ -59,7 +63,7 @@ static bool controls(const Regress *r, char *text, size_t size)
     if (!worst)
         return false;
     snprintf(text, size, "controls hold in %zu of %zu; the base against its copy, farthest from 1: %.3f [%.3f, %.3f] (%s on %s)", held,
-             measured, worst->same.ratio.median, worst->same.ratio.lo, worst->same.ratio.hi, worst->pair.kernel, worst->pair.shape);
+             measured, worst->same.ratio.median, worst->same.ratio.lo, worst->same.ratio.hi, regress_name(worst), worst->pair.shape);
     return true;
 }
 
@@ -82,13 +86,14 @@ static void waiver_note(RenderTable *table, const Waiver *waiver, const Waiver *
         render_cell(table, STYLE_DIM, "%s", otherwise);
 }
 
-static void add_pair(RenderTable *table, const RegressPair *p)
+static void add_pair(RenderTable *table, const Regress *r, const RegressPair *p)
 {
     static const RenderStyle styles[] = {STYLE_PLAIN, STYLE_GOOD, STYLE_BAD, STYLE_WARN};
-    char note[400];
+    char note[600], choice[160] = "";
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", p->pair.shape);
-    render_cell(table, STYLE_PLAIN, "%s", p->pair.kernel);
+    render_cell(table, STYLE_PLAIN, "%s", regress_name(p));
+    render_cell(table, p->taken ? STYLE_PLAIN : STYLE_DIM, "%s", p->dispatch ? "-" : regress_taken(r, p));
     if (!p->measured) {
         for (int c = RATIO; c <= LAUNCHES; c++)
             render_cell(table, STYLE_DIM, "-");
@@ -101,12 +106,17 @@ static void add_pair(RenderTable *table, const RegressPair *p)
     render_cell(table, STYLE_PLAIN, "%.3f", p->found.ratio.median);
     render_cell(table, STYLE_PLAIN, "[%.3f, %.3f]", p->found.ratio.lo, p->found.ratio.hi);
     render_cell(table, STYLE_PLAIN, "%zu/%zu", p->found.ratio.median >= 1 ? p->found.above : p->found.below, p->found.launches);
-    render_cell(table, styles[p->verdict], "%s",
-                p->interrupted ? "interrupted" : p->verdict == VERDICT_SLOWER ? "SLOWER" : verdict_name(p->verdict));
+    const bool harmless = p->verdict == VERDICT_SLOWER && !p->gates;
+    render_cell(table, harmless ? STYLE_WARN : styles[p->verdict], "%s",
+                p->interrupted ? "interrupted" : p->verdict == VERDICT_SLOWER && !harmless ? "SLOWER" : verdict_name(p->verdict));
+    if (p->dispatch)
+        regress_choice(p, choice, sizeof choice);
+    const char *comma = choice[0] ? "; " : "";
     if (p->verdict == VERDICT_INCONCLUSIVE && p->why[0])
-        snprintf(note, sizeof note, "%s", p->why);
+        snprintf(note, sizeof note, "%s%s%s", choice, comma, p->why);
     else
-        snprintf(note, sizeof note, "threshold %.1f %%%s", 100 * p->min_effect, p->again ? ", measured twice" : "");
+        snprintf(note, sizeof note, "%s%sthreshold %.1f %%%s%s", choice, comma, 100 * p->min_effect, p->again ? ", measured twice" : "",
+                 harmless ? "; dispatch does not take it: no failure" : "");
     waiver_note(table, p->waiver, p->expired, note);
 }
 
@@ -116,6 +126,7 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", c->pair.shape);
     render_cell(table, STYLE_PLAIN, "%s", c->pair.kernel);
+    render_cell(table, STYLE_DIM, "-");
     if (!c->counted) {
         for (int i = RATIO; i <= LAUNCHES; i++)
             render_cell(table, STYLE_DIM, "-");
@@ -128,7 +139,7 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
     render_cell(table, STYLE_DIM, "-");
     render_cell(table, c->fails ? STYLE_BAD : STYLE_PLAIN, "%s", c->fails ? "MORE" : insn_outcome(c->base, c->head));
     snprintf(note, sizeof note, "%llu -> %llu instructions%s", (unsigned long long)c->base, (unsigned long long)c->head,
-             insn_fails(c->base, c->head) && !alike ? ", another compiler or flags" : "");
+             !insn_fails(c->base, c->head) ? "" : !alike ? ", another compiler or flags" : !c->gates ? "; dispatch does not take it: no failure" : "");
     waiver_note(table, c->waiver, c->expired, note);
 }
 
@@ -136,14 +147,14 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
 static RenderTable *make_table(const Regress *r, bool all)
 {
     static const struct { const char *heading; bool right; } columns[COLUMNS] = {
-        [CASE] = {"case", false}, [KERNEL] = {"kernel", false}, [RATIO] = {"head/base", true}, [CI] = {"CI", true},
+        [CASE] = {"case", false}, [KERNEL] = {"kernel", false}, [TAKEN] = {"taken by", false}, [RATIO] = {"head/base", true}, [CI] = {"CI", true},
         [LAUNCHES] = {"launches", true}, [VERDICT] = {"verdict", false}, [NOTE] = {"note", false}};
     RenderTable *table = render_table(COLUMNS);
     for (size_t c = 0; c < COLUMNS; c++)
         render_column(table, c, columns[c].heading, columns[c].right);
     for (size_t i = 0; i < r->pair_count; i++)
-        if (r->options->time || r->pairs[i].verify.status != VERIFY_PASS)
-            add_pair(table, &r->pairs[i]);
+        if (regress_shown(r, &r->pairs[i]))
+            add_pair(table, r, &r->pairs[i]);
     for (size_t i = 0; i < r->count_count; i++) {
         const RegressCount *c = &r->counts[i];
         if (all || (c->counted ? c->head != c->base : r->method != INSN_NONE))

@@ -25,12 +25,12 @@ static void put_escaped(FILE *to, const char *text)
 
 typedef enum Outcome { PASSED, FAILED, SKIPPED } Outcome;
 
-static void put_case(FILE *to, const char *gate, const LaunchPair *pair, Outcome outcome, const char *message)
+static void put_case(FILE *to, const char *gate, const char *kernel, const char *shape, Outcome outcome, const char *message)
 {
     fprintf(to, "  <testcase classname=\"regress.%s.", gate);
-    put_escaped(to, pair->kernel);
+    put_escaped(to, kernel);
     fputs("\" name=\"", to);
-    put_escaped(to, pair->shape);
+    put_escaped(to, shape);
     if (outcome == PASSED) {
         fputs("\"/>\n", to);
         return;
@@ -50,9 +50,14 @@ static Outcome pair_outcome(const RegressPair *p, char *text, size_t size)
         snprintf(text, size, "%s", p->why[0] ? p->why : "not measured");
         return SKIPPED;
     }
-    snprintf(text, size, "head/base %.3f [%.3f, %.3f]%s%s", p->found.ratio.median, p->found.ratio.lo, p->found.ratio.hi,
-             p->why[0] ? "; " : "", p->waiver ? p->waiver->reason : p->expired ? "; its waiver has ended" : p->why);
-    return p->verdict == VERDICT_INCONCLUSIVE || p->waiver ? SKIPPED : p->verdict == VERDICT_SLOWER ? FAILED : PASSED;
+    char choice[160] = "";
+    if (p->dispatch)
+        regress_choice(p, choice, sizeof choice);
+    const bool harmless = p->verdict == VERDICT_SLOWER && !p->gates;
+    const char *rest = p->waiver ? p->waiver->reason : p->expired ? "its waiver has ended" : harmless ? "dispatch does not take it" : p->why;
+    snprintf(text, size, "%s%shead/base %.3f [%.3f, %.3f]%s%s", choice, choice[0] ? ": " : "", p->found.ratio.median, p->found.ratio.lo,
+             p->found.ratio.hi, rest[0] ? "; " : "", rest);
+    return p->verdict == VERDICT_INCONCLUSIVE || p->waiver || harmless ? SKIPPED : regress_fails(p) ? FAILED : PASSED;
 }
 
 static Outcome count_outcome(const RegressCount *c, char *text, size_t size)
@@ -62,7 +67,7 @@ static Outcome count_outcome(const RegressCount *c, char *text, size_t size)
         return SKIPPED;
     }
     snprintf(text, size, "%llu -> %llu instructions%s", (unsigned long long)c->base, (unsigned long long)c->head,
-             c->waiver ? "; waived" : c->expired ? "; its waiver has ended" : "");
+             c->waiver ? "; waived" : c->expired ? "; its waiver has ended" : c->gates ? "" : "; dispatch does not take the kernel");
     return c->fails ? FAILED : c->waiver ? SKIPPED : PASSED;
 }
 
@@ -71,18 +76,18 @@ static void put_cases(const Regress *r, FILE *to, size_t counts[3])
 {
     char text[800];
     for (size_t i = 0; i < r->pair_count; i++) {
-        if (!r->options->time && r->pairs[i].verify.status == VERIFY_PASS)
+        if (!regress_shown(r, &r->pairs[i]))
             continue;
         const Outcome outcome = pair_outcome(&r->pairs[i], text, sizeof text);
         counts[outcome]++;
         if (to)
-            put_case(to, "time", &r->pairs[i].pair, outcome, text);
+            put_case(to, "time", regress_name(&r->pairs[i]), r->pairs[i].pair.shape, outcome, text);
     }
     for (size_t i = 0; i < r->count_count; i++) {
         const Outcome outcome = count_outcome(&r->counts[i], text, sizeof text);
         counts[outcome]++;
         if (to)
-            put_case(to, "instructions", &r->counts[i].pair, outcome, text);
+            put_case(to, "instructions", r->counts[i].pair.kernel, r->counts[i].pair.shape, outcome, text);
     }
 }
 
@@ -112,8 +117,9 @@ static json_t *pair_json(const Regress *r, const RegressPair *p)
     json_t *object = finding_json(&p->found), *launches = json_array();
     for (size_t l = 0; l < p->head.launches; l++)
         json_array_append_new(launches, records_real(p->head.launch[l]));
-    json_t *rest = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "shape", p->pair.shape,
-                             "kernel", p->pair.kernel, "base", r->base.v1->commit, "head", r->head.v1->commit,
+    json_t *took = p->dispatch ? json_pack("{s:s, s:s}", "base", p->pair.kernel, "head", p->pair.head_kernel) : json_null();
+    json_t *rest = json_pack("{s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "shape",
+                             p->pair.shape, "kernel", regress_name(p), "taken", regress_taken(r, p), "gates", p->gates, "took", took, "base", r->base.v1->commit, "head", r->head.v1->commit,
                              "verdict", p->measured ? verdict_name(p->verdict) : p->crashed || p->verify.status == VERIFY_CRASH ? "crash"
                              : p->verify.status == VERIFY_FAIL ? "wrong" : "inconclusive",
                              "first", p->measured ? json_string(verdict_name(p->first)) : json_null(), "again", p->again,
@@ -128,9 +134,9 @@ static json_t *pair_json(const Regress *r, const RegressPair *p)
 
 static json_t *count_json(const Regress *r, const RegressCount *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:o, s:o}", "shape", c->pair.shape, "kernel", c->pair.kernel, "base",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:o, s:o}", "shape", c->pair.shape, "kernel", c->pair.kernel, "base",
                      r->base.v1->commit, "head", r->head.v1->commit, "src", insn_method_name(r->method), "insn",
-                     c->counted ? json_pack("[I, I]", (json_int_t)c->base, (json_int_t)c->head) : json_null(), "fails", c->fails, "why",
+                     c->counted ? json_pack("[I, I]", (json_int_t)c->base, (json_int_t)c->head) : json_null(), "fails", c->fails, "gates", c->gates, "why",
                      c->counted ? json_null() : json_string(c->why), "waiver", c->waiver ? json_string(c->waiver->reason) : json_null());
 }
 
@@ -151,7 +157,7 @@ bool regress_write_records(const Regress *r, FILE *to, int code, char *error, si
     json_object_set_new(host, "packs", json_pack("{s:o, s:o}", "base", pack_json(&r->base), "head", pack_json(&r->head)));
     records_write(records, "host", host);
     for (size_t i = 0; i < r->pair_count; i++)
-        if (r->options->time || r->pairs[i].verify.status != VERIFY_PASS)
+        if (regress_shown(r, &r->pairs[i]))
             records_write(records, "regress", pair_json(r, &r->pairs[i]));
     for (size_t i = 0; i < r->count_count; i++)
         records_write(records, "insn", count_json(r, &r->counts[i]));

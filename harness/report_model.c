@@ -228,7 +228,8 @@ json_t *report_model(const Loaded *loaded)
     static const char *const of_micro[] = {"micro", "title", "row", "isa",     "work", "work_unit", "in_use", "rounds",
                                            "med",   "mad",   "p90", "compare", "vs",   "most",      "ok",     "noise",  NULL};
     static const char *const of_regress[] = {"shape", "kernel", "base", "head", "verdict", "first", "again", "ratio",
-                                             "lo",    "hi",     "n",    "aa",   "planted", "why",   "waiver", "min_effect", NULL};
+                                             "lo",    "hi",     "n",    "aa",   "planted", "why",   "waiver", "min_effect", "taken",
+                                             "gates", "took",   NULL};
     static const char *const of_insn[] = {"shape", "kernel", "base", "head", "src", "insn", "fails", "why", "waiver", NULL};
     json_t *runs = json_array(), *points = json_array(), *controls = json_array(), *processes = json_array(), *varied = json_array();
     json_t *micro = json_array(), *regress = json_array(), *insn = json_array(), *kernels = json_object();

@@ -1,12 +1,20 @@
-/* pack_slowed.c - blocked_f32 as after a bad commit, for a pack that regress must see through: SLOWED, each unit's first third is computed
- * twice; WRONG, the first number of each unit is off by a thousandth; CRASHING, it ends the process.
+/* pack_slowed.c - a kernel as after a bad commit, for a pack that regress must see through. Of blocked_f32: SLOWED, each unit's first third is
+ * computed twice; WRONG, the first number of each unit is off by a thousandth; CRASHING, it ends the process. Of naive_f32: CHEAP, its cost is
+ * a millionth of what it was, so that dispatch takes it.
  *
  * It stands in the pack where the kernel's own object would: the linker takes this symbol first. The kernel itself is compiled once more
  * under the name `original`. */
 #include "kernels/kernel.h"
 
+#ifdef CHEAP
+#define SPOILT naive_f32
+#else
+#define SPOILT blocked_f32
+#endif
+#define SPOILT_KERNEL ATTN_CAT(attn_kernel_, SPOILT)
+
 extern const AttnKernel attn_kernel_original;
-AttnKernel attn_kernel_blocked_f32; /* filled when the pack is loaded */
+AttnKernel SPOILT_KERNEL; /* filled when the pack is loaded */
 
 static void run(const AttnArgs *args, AttnSpan unit, void *scratch)
 {
@@ -24,9 +32,19 @@ static void run(const AttnArgs *args, AttnSpan unit, void *scratch)
 #endif
 }
 
+#ifdef CHEAP
+static double cost(const AttnProblem *p)
+{
+    return 1e-6 * attn_kernel_original.cost(p);
+}
+#endif
+
 __attribute__((constructor)) static void fill(void)
 {
-    attn_kernel_blocked_f32 = attn_kernel_original;
-    attn_kernel_blocked_f32.name = "blocked_f32";
-    attn_kernel_blocked_f32.run = run;
+    SPOILT_KERNEL = attn_kernel_original;
+    SPOILT_KERNEL.name = ATTN_STR(SPOILT);
+    SPOILT_KERNEL.run = run;
+#ifdef CHEAP
+    SPOILT_KERNEL.cost = cost;
+#endif
 }

@@ -1,11 +1,12 @@
 #!/bin/sh
-# regress.sh PROGRAM PACK SLOWED WRONG CRASHING FUTURE - `attnzoo regress` from outside: a pack against itself, against one whose
-# blocked_f32 was slowed by a third, is wrong or crashes, and one of another ABI; what it says, writes and returns. And `attnzoo selftest`.
+# regress.sh PROGRAM PACK SLOWED WRONG CRASHING FUTURE CHEAP OLD - `attnzoo regress` from outside: a pack against itself, against one whose
+# blocked_f32 was slowed by a third, is wrong or crashes, one of another ABI, one whose dispatch takes naive_f32, and one that does not tell
+# what its dispatch takes; what it says, writes and returns. And `attnzoo selftest`.
 #
 # Times are taken for real, so on a machine at its limit a comparison may end as "cannot be told" (3). That is allowed where it is honest,
 # but never a false alarm, and in three tries each verdict must be reached once.
 set -u
-program=$1 pack=$2 slowed=$3 wrong=$4 crashing=$5 future=$6
+program=$1 pack=$2 slowed=$3 wrong=$4 crashing=$5 future=$6 cheap=$7 old=$8
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
@@ -102,6 +103,36 @@ fi
 echo '* blocked_f32 +200% until=9999-12-31 known' >"$work/allow"
 # shellcheck disable=SC2086
 if decide 0 --base "$pack" --head "$slowed" $few --allow "$work/allow"; then has out 'waived until 9999-12-31: known'; fi
+
+# Kernels are the same, but dispatch takes another one: what callers get is slower, and that alone.
+on='-s b1_h1_q64_k96_d64 --gate time'
+# shellcheck disable=SC2086
+if decide 1 --base "$pack" --head "$cheap" $on -k dispatch,naive_f32 --junit "$work/j.xml" --jsonl "$work/r.jsonl"; then
+    has out ' dispatch  *- .* SLOWER .* became naive_f32'
+    has out ' naive_f32  *head '
+    lacks out ' naive_f32 .* SLOWER'
+    has j.xml 'classname="regress.time.dispatch" name="b1_h1_q64_k96_d64"><failure'
+    has r.jsonl '"kernel":"dispatch".*"taken":"both","gates":true,"took":{"base":"[a-z0-9_]*","head":"naive_f32"}'
+fi
+# shellcheck disable=SC2086
+if decide 0 --base "$pack" --head "$pack" $on -k dispatch; then has out ' dispatch  *- .* same .* in both'; fi
+check 3 'became naive_f32: only --gate time tells' --base "$pack" --head "$cheap" -s b1_h1_q64_k96_d64 -k dispatch,naive_f32 --gate insn
+# A kernel that dispatch does not take is shown and fails nothing, unless it is named or all are to fail.
+# shellcheck disable=SC2086
+if decide 0 --base "$pack" --head "$slowed" $on -k 'blocked_f3[2]' --jsonl "$work/r.jsonl"; then
+    has out ' blocked_f32  *none .* slower .*dispatch does not take it: no failure'
+    has out '0 slower, .* 1 slower that dispatch does not take'
+    has r.jsonl '"taken":"none","gates":false'
+fi
+# shellcheck disable=SC2086
+decide 1 --base "$pack" --head "$slowed" $on -k 'blocked_f3[2]' --fail-on all
+check 2 "fail-on is 'none'; allowed: taken, or all" --base "$pack" --head "$pack" --fail-on none
+# A pack that does not tell what its dispatch takes is compared all the same; then every kernel fails.
+# shellcheck disable=SC2086
+if decide 1 --base "$old" --head "$slowed" $on -k 'blocked_f3[2]'; then
+    has err 'note: the pack .*pack_old.so of commit .* does not tell what dispatch takes'
+    has out ' blocked_f32  *unknown .* SLOWER'
+fi
 
 # The gate without a clock; skipped where nothing counts instructions.
 only='-k blocked_f32 --gate insn'

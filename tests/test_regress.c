@@ -243,6 +243,35 @@ Test(regress, a_pack_and_its_copy)
     pack_close(&pack);
 }
 
+/* What a build's dispatch takes comes from that build; a pack from before is known by its size. */
+Test(regress, what_dispatch_takes)
+{
+    Pack pack = open_or_fail(PACK, false), cheap = open_or_fail(PACK_CHEAP, false), old = open_or_fail(PACK_OLD, false);
+    Shape shape;
+    char error[400];
+    AttnOptions options = attn_options();
+    options.threads = 1;
+    cr_assert(shape_parse(&shape, "b1_h1_q32_k64_d32", error, sizeof error), "%s", error);
+    const AttnProblem problem = shape_problem(&shape);
+    cr_assert(pack_chooses(&pack) && pack_chooses(&cheap) && !pack_chooses(&old));
+    AttnPlan *plan;
+    options.tune = "off";
+    cr_assert_eq(attn_plan_create(&problem, &options, &plan), ATTN_OK);
+    options.tune = NULL;
+    cr_assert_str_eq(pack_choice(&pack, &problem, &options), attn_plan_kernel(plan));
+    attn_plan_destroy(plan);
+    cr_assert_str_eq(pack_choice(&cheap, &problem, &options), "naive_f32");
+    options.max_isa = "baseline";
+    const size_t product = pack_find(&pack, pack_choice(&pack, NULL, &options));
+    cr_assert_lt(product, pack.v1->count);
+    cr_assert(pack.v1->kernel(product)->linear);
+    options.kernel = "additive_f32"; /* cannot run the problem */
+    cr_assert_str_empty(pack_choice(&pack, &problem, &options));
+    pack_close(&pack);
+    pack_close(&cheap);
+    pack_close(&old);
+}
+
 Test(regress, what_is_no_pack)
 {
     static const struct { const char *path, *word; } bad[] = {
