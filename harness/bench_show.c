@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/bench_json.h"
+#include "harness/known.h"
 #include "harness/zoo.h"
 
 enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA, ERROR, NOTE, COLUMNS };
@@ -13,7 +14,7 @@ enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA
 RenderTable *bench_table(bool with_case)
 {
     static const struct { const char *heading; bool right; } columns[COLUMNS] = {
-        [KERNEL] = {"kernel", false}, [ISA] = {"ISA", false}, [TIME] = {"median", true}, [MIN] = {"min", true}, [CI] = {"±CI99", true},
+        [KERNEL] = {"kernel", false}, [ISA] = {"ISA", false}, [TIME] = {"median", true}, [MIN] = {"min", true}, [CI] = {"t / fastest", true},
         [SPEEDUP] = {"speed-up", true}, [GFLOPS] = {"GFLOP/s", true}, [OF_PEAK] = {"%peak", true}, [OF_ROOF] = {"%roof", true},
         [BOUND] = {"bound", false}, [ETA] = {"eta", true}, [ERROR] = {"max err", true}, [NOTE] = {"note", false}};
     RenderTable *table = render_table(COLUMNS + with_case);
@@ -69,17 +70,47 @@ static void add_percent(RenderTable *table, double share)
         empty_cells(table, 1);
 }
 
+/* Is the fastest known to be that? Every other kernel is known to be slower or tied; of one that was left out of most rounds calibration
+ * knew that it is many times slower (paired.h). */
+static bool has_star(const BenchCase *bench)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        const BenchKernel *k = &bench->kernels[i];
+        if (!k->timed)
+            continue;
+        const Known known = known_ratio(k->best.lo, k->best.hi);
+        if (known == KNOWN_NOT || (known == KNOWN_FEW && (i == bench->fastest || bench->arms[k->arm].every == 1)))
+            return false;
+    }
+    return true;
+}
+
+/* How a kernel stands to the fastest. */
+static const char *rank_of(const BenchCase *bench, size_t index, bool *good)
+{
+    const BenchKernel *k = &bench->kernels[index];
+    const Known known = known_ratio(k->best.lo, k->best.hi);
+    const bool star = has_star(bench), baseline = index == bench->baseline;
+    *good = index == bench->fastest ? star : known == KNOWN_TIED;
+    if (index == bench->fastest)
+        return star ? "★ fastest" : known == KNOWN_FEW ? "least median, few rounds" : "least median, not known to be the fastest";
+    if (known == KNOWN_SLOWER || known == KNOWN_FASTER)
+        return baseline ? "baseline" : "";
+    if (known == KNOWN_TIED)
+        return star ? "= tied with ★" : "= tied";
+    return baseline ? known == KNOWN_FEW ? "baseline, few rounds" : "baseline, not known" : known_word(known);
+}
+
 static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKernel *k)
 {
-    char text[32];
+    char text[40];
     const size_t index = (size_t)(k - bench->kernels);
-    const bool fastest = index == bench->fastest, tied = !fastest && isfinite(k->best.hi) && k->best.lo <= 1;
     render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.median, text, sizeof text));
     render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.min, text, sizeof text));
-    /* Half-width of the ratio to the fastest; of the fastest itself: of the control. */
-    const StatsInterval ci = fastest ? bench->control : k->best;
-    if (isfinite(ci.hi))
-        render_cell(table, STYLE_PLAIN, "%.1f %%", 50 * (ci.hi - ci.lo) / ci.median);
+    /* Of the fastest itself: of the control. */
+    const StatsInterval ci = index == bench->fastest ? bench->control : k->best;
+    if (known_ratio(ci.lo, ci.hi) != KNOWN_FEW)
+        render_cell(table, STYLE_PLAIN, "%s", known_interval(ci.lo, ci.hi, text, sizeof text));
     else
         empty_cells(table, 1);
     render_cell(table, STYLE_PLAIN, "%.*f×", 1 / k->vs.median < 10 ? 2 : 1, 1 / k->vs.median);
@@ -89,15 +120,10 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
     render_cell(table, STYLE_PLAIN, "%s", k->roof.name);
     render_cell(table, STYLE_PLAIN, "%.3f", k->verify.eta);
     render_cell(table, STYLE_PLAIN, "%.1e", k->verify.max_abs);
-    const bool few = !isfinite(k->best.hi), baseline = index == bench->baseline;
-    const char *rank = fastest           ? "★ fastest"
-                       : tied            ? "= tied with ★"
-                       : baseline && few ? "baseline, few rounds"
-                       : baseline        ? "baseline"
-                       : few             ? "few rounds"
-                                         : "";
+    bool good;
+    const char *rank = rank_of(bench, index, &good);
     const char *choice = k->kernel != bench->chosen ? "" : strcmp(bench->chosen_by, "tune") == 0 ? "tuned choice" : "dispatch's choice";
-    render_cell(table, fastest || tied ? STYLE_GOOD : STYLE_DIM, "%s%s%s", rank, *rank && *choice ? ", " : "", choice);
+    render_cell(table, good ? STYLE_GOOD : STYLE_DIM, "%s%s%s", rank, *rank && *choice ? ", " : "", choice);
 }
 
 void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
@@ -131,11 +157,6 @@ void bench_heading(const BenchCase *bench)
     printf("\n");
 }
 
-static bool control_holds(const BenchCase *bench)
-{
-    return bench->control.lo <= 1 && 1 <= bench->control.hi;
-}
-
 /* Events and joules of a call, a line a kernel; or one line that says why there are none. */
 static void show_costs(const BenchCase *bench)
 {
@@ -166,15 +187,20 @@ void bench_footer(const BenchCase *bench)
     const PairedRun *run = &bench->run;
     if (run->rounds == 0)
         return;
+    char text[40];
+    const Known known = known_ratio(bench->control.lo, bench->control.hi);
     printf("control %s against its copy: %.3f", bench->kernels[bench->controlled].kernel->name, bench->control.median);
-    if (isfinite(bench->control.hi))
-        printf(" [%.3f, %.3f] ", bench->control.lo, bench->control.hi);
-    if (!isfinite(bench->control.hi))
+    if (known == KNOWN_FEW)
         printf(", too few rounds for an interval");
-    else if (control_holds(bench))
-        render_text(STYLE_GOOD, "ok");
     else
-        render_text(STYLE_WARN, "excludes 1: differences of %.1f %% mean nothing here", 100 * fabs(bench->control.median - 1));
+        printf(" %s ", known_interval(bench->control.lo, bench->control.hi, text, sizeof text));
+    if (known == KNOWN_TIED)
+        render_text(STYLE_GOOD, "%s", known_control(known));
+    else if (known == KNOWN_NOT)
+        render_text(STYLE_WARN, "%s: wider than %.0f %%; more rounds (--budget) or a quieter machine", known_control(known),
+                    100 * KNOWN_MARGIN);
+    else if (known != KNOWN_FEW)
+        render_text(STYLE_WARN, "%s: differences of %.1f %% mean nothing here", known_control(known), 100 * fabs(bench->control.median - 1));
     printf("; %zu of %zu trials disturbed (kept)", run->flagged, run->trials);
     if (run->flagged * 5 > run->trials)
         render_text(STYLE_WARN, " - a noisy machine");
@@ -277,7 +303,8 @@ bool bench_record(Records *records, const BenchCase *bench, const char *id)
     if (bench->run.rounds > 0) {
         json_t *control = interval_json(bench->kernels[bench->controlled].kernel->name, bench, bench->control);
         json_object_set_new(control, "case", json_string(id));
-        json_object_set_new(control, "ok", isfinite(bench->control.hi) ? json_boolean(control_holds(bench)) : json_null());
+        const int ok = known_ok(known_ratio(bench->control.lo, bench->control.hi));
+        json_object_set_new(control, "ok", ok < 0 ? json_null() : json_boolean(ok));
         kept = records_write(records, "control", control) && kept;
     }
     return kept;

@@ -9,6 +9,7 @@
 
 #include "dispatch/plan.h"
 #include "harness/bench_json.h"
+#include "harness/known.h"
 #include "harness/pool.h"
 #include "harness/zoo.h"
 
@@ -354,6 +355,11 @@ static bool surely_below(const VaryRun *v, const VaryArm *arm)
     return arm->speed.hi < bar(v, arm);
 }
 
+static bool surely_reaches(const VaryRun *v, const VaryArm *arm)
+{
+    return isfinite(arm->speed.hi) && arm->speed.lo >= bar(v, arm);
+}
+
 static int code_of(const VaryRun *v)
 {
     int code = EXIT_NOTHING;
@@ -373,8 +379,8 @@ static int code_of(const VaryRun *v)
 
 RenderTable *vary_table(const Vary *vary, bool with_case)
 {
-    static const char *const threads[] = {"kernel", "threads", "work units", "median", "GFLOP/s", "speed-up", "±CI99", "efficiency", "slowest/mean", "note"},
-                      *const data[] = {"kernel", "data", "median", "GFLOP/s", "of normal", "±CI99", "note"};
+    static const char *const threads[] = {"kernel", "threads", "work units", "median", "GFLOP/s", "speed-up", "99 %", "efficiency", "slowest/mean", "note"},
+                      *const data[] = {"kernel", "data", "median", "GFLOP/s", "of normal", "99 %", "note"};
     const size_t columns = vary->by_threads ? sizeof threads / sizeof *threads : sizeof data / sizeof *data;
     RenderTable *table = render_table(columns + with_case);
     if (with_case)
@@ -405,12 +411,12 @@ static void add_note(RenderTable *table, const VaryRun *v, const VaryArm *arm)
         render_cell(table, STYLE_DIM, "%s: %s", arm->verify.status == VERIFY_SKIP ? "skipped" : "FAIL", arm->why);
     else if (isnan(low) || isnan(arm->speed.median))
         render_cell(table, STYLE_DIM, "%s", arm->kernel && arm->variant > 0 ? "few units, no bar" : "");
-    else if (arm->speed.median >= low)
+    else if (surely_reaches(v, arm))
         render_cell(table, STYLE_GOOD, "at least %.2f", low);
     else if (surely_below(v, arm))
         render_cell(table, STYLE_BAD, "BELOW %.2f", low);
     else
-        render_cell(table, STYLE_WARN, "below %.2f, not for sure", low);
+        render_cell(table, STYLE_WARN, "bar %.2f: %s", low, known_word(isfinite(arm->speed.hi) ? KNOWN_NOT : KNOWN_FEW));
 }
 
 #pragma GCC diagnostic push
@@ -419,7 +425,7 @@ static void add_row(RenderTable *table, const VaryRun *v, const VaryArm *arm, bo
 {
     const bool timed = arm->timed && arm->time.n > 0, compared = timed && isfinite(arm->speed.median);
     const double speed = arm->speed.median;
-    char text[32];
+    char text[40];
     render_row(table);
     if (with_case)
         render_cell(table, STYLE_PLAIN, "%s", v->shape);
@@ -430,7 +436,8 @@ static void add_row(RenderTable *table, const VaryRun *v, const VaryArm *arm, bo
     render_cell(table, STYLE_PLAIN, "%s", timed ? render_time(arm->time.median, text, sizeof text) : "-");
     add_cell(table, timed && arm->kernel, "%.1f", timed ? arm->work / arm->time.median * 1e-9 : 0);
     add_cell(table, compared, "%.2f", speed);
-    add_cell(table, compared && isfinite(arm->speed.hi), "%.1f %%", 50 * (arm->speed.hi - arm->speed.lo) / speed);
+    render_cell(table, compared ? STYLE_PLAIN : STYLE_DIM, "%s",
+                compared ? known_interval(arm->speed.lo, arm->speed.hi, text, sizeof text) : "-");
     if (v->vary->by_threads) {
         add_cell(table, compared, "%.1f %%", 100 * speed / ideal(arm));
         add_cell(table, isfinite(arm->slowest), "%.3f", arm->slowest);

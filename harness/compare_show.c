@@ -1,6 +1,7 @@
 /* compare_show.c - see compare_show.h. For people a cell is one short text; for programs each cell is a row with its interval, its evidence
  * and its run. */
 #include "harness/compare_show.h"
+#include "harness/known.h"
 #include "harness/outputs.h"
 #include "harness/records.h"
 
@@ -25,17 +26,11 @@ const char *compare_value(CompareMetric metric, double value, char *buffer, size
     return buffer;
 }
 
-static bool bounded(StatsInterval v)
+/* What is known of a cell; a change counts from 0. */
+static Known known_of(StatsInterval v, CompareMetric metric)
 {
-    return isfinite(v.lo) && isfinite(v.hi) && v.hi > v.lo;
-}
-
-/* Is the whole interval on one side of "no difference"? 1: faster, -1: slower, 0: no. */
-static int decided(StatsInterval v, CompareMetric metric)
-{
-    const double same = metric == METRIC_CHANGE ? 0 : 1;
-    const int above = !bounded(v) || (v.lo <= same && v.hi >= same) ? 0 : v.lo > same ? 1 : -1;
-    return metric == METRIC_CHANGE ? -above : above;
+    const double none = metric == METRIC_CHANGE ? 1 : 0;
+    return known_ratio(none + v.lo, none + v.hi);
 }
 
 static void show_cell(RenderTable *table, const CompareCell *cell, CompareMetric metric)
@@ -52,15 +47,15 @@ static void show_cell(RenderTable *table, const CompareCell *cell, CompareMetric
         return;
     }
     compare_value(metric, v.median, text, sizeof text);
-    const int side = ratio ? decided(v, metric) : 0;
-    if (ratio && bounded(v) && metric == METRIC_CHANGE)
+    const Known known = known_of(v, metric);
+    const bool above = metric == METRIC_CHANGE ? known == KNOWN_FASTER : known == KNOWN_SLOWER; /* a speed-up above 1 is good */
+    const bool decided = ratio && (known == KNOWN_SLOWER || known == KNOWN_FASTER);
+    if (ratio && known != KNOWN_FEW && metric == METRIC_CHANGE)
         snprintf(range, sizeof range, " [%+.1f, %+.1f]", 100 * v.lo, 100 * v.hi);
-    else if (ratio && bounded(v))
+    else if (ratio && known != KNOWN_FEW)
         snprintf(range, sizeof range, " [%.*f, %.*f]", v.lo < 9.995 ? 2 : 1, v.lo, v.hi < 9.995 ? 2 : 1, v.hi);
-    else if (ratio)
-        snprintf(range, sizeof range, " [?]");
-    render_cell(table, side > 0 ? STYLE_GOOD : side < 0 ? STYLE_BAD : STYLE_PLAIN, "%s%s%s%s",
-                cell->evidence == EVIDENCE_UNPAIRED ? "~" : "", text, range, ratio && bounded(v) && side == 0 ? " =" : "");
+    render_cell(table, !decided ? STYLE_PLAIN : above ? STYLE_GOOD : STYLE_BAD, "%s%s%s%s",
+                cell->evidence == EVIDENCE_UNPAIRED ? "~" : "", text, range, !ratio || decided ? "" : known == KNOWN_TIED ? " =" : " ?");
 }
 
 static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric metric)
@@ -82,7 +77,7 @@ static void show_mean(RenderTable *table, const CompareTable *t, CompareMetric m
 void compare_print_tables(const Compare *compare, const CompareOptions *options, const char *mark, FILE *to)
 {
     const bool md = mark != NULL;
-    bool unpaired = false, same = false, open = false;
+    bool unpaired = false, tied = false, open = false;
     const bool relative = compare_is_relative(options->metric);
     for (size_t i = 0; i < compare->count; i++) {
         const CompareTable *t = &compare->tables[i];
@@ -102,8 +97,9 @@ void compare_print_tables(const Compare *compare, const CompareOptions *options,
                 const CompareCell *cell = &t->cells[r * t->columns + c];
                 show_cell(table, cell, options->metric);
                 unpaired |= cell->evidence == EVIDENCE_UNPAIRED;
-                same |= cell->base && bounded(cell->value) && decided(cell->value, options->metric) == 0;
-                open |= cell->base && cell->base != cell->point && !bounded(cell->value);
+                const Known known = known_of(cell->value, options->metric);
+                tied |= cell->base && known == KNOWN_TIED;
+                open |= cell->base && cell->base != cell->point && (known == KNOWN_NOT || known == KNOWN_FEW);
             }
         }
         /* Kernels have no mean: they are alternatives. Nor have shares of a roof: each kernel was measured on shapes of its own. */
@@ -116,14 +112,16 @@ void compare_print_tables(const Compare *compare, const CompareOptions *options,
     if (relative)
         fprintf(to, "%sThe column that is the baseline shows times. %sIn brackets: the interval; all of them together hold at %.3g %%.",
                 dot, options->metric == METRIC_CHANGE ? "Below 0 is faster. " : "", 100 * (1 - options->alpha));
-    if (same)
-        fprintf(to, "%s=  the interval holds %d: no difference is shown.", dot, options->metric == METRIC_CHANGE ? 0 : 1);
+    if (tied)
+        fprintf(to, "%s=  tied: the interval holds %d and lies within %.0f %% of it.", dot, options->metric == METRIC_CHANGE ? 0 : 1,
+                100 * KNOWN_MARGIN);
     if (open)
-        fprintf(to, "%s[?] too few rounds for an interval at this level.", dot);
+        fprintf(to, "%s?  not known: the interval holds %d and is wider, or there are too few rounds for one.", dot,
+                options->metric == METRIC_CHANGE ? 0 : 1);
     if (unpaired)
         fprintf(to, "%s~  unpaired, the weaker evidence: times of different runs; how the machine drifted between them is in no interval.",
                 dot);
-    if (relative || same || unpaired || open)
+    if (relative || tied || unpaired || open)
         fputc('\n', to);
 }
 

@@ -1,6 +1,7 @@
 /* compare_winners.c - the fastest kernel of each machine, and what another machine's choice would cost there. All of it is paired: the
  * ratio `best` of a record compares with the fastest kernel in the same rounds. Kernels that did not pass their verification do not win. */
 #include "harness/compare_show.h"
+#include "harness/known.h"
 #include "harness/outputs.h"
 
 #include <math.h>
@@ -9,7 +10,8 @@
 
 typedef struct Winner {
     const Point *first, *second; /* of one case of one run; second NULL: alone           */
-    double margin, lo;           /* time of the second over that of the first; its lower end, NaN where unknown */
+    double margin;               /* time of the second over that of the first            */
+    Known next;                  /* what is known of that ratio                          */
 } Winner;
 
 static bool competes(const Point *p)
@@ -39,7 +41,7 @@ static const Point *fullest(const Points *points, const CompareKeys *keys, const
 
 static Winner winner(const Points *points, const Point *any)
 {
-    Winner w = {NULL, NULL, NAN, NAN};
+    Winner w = {NULL, NULL, NAN, KNOWN_FEW};
     const Point *end = points->at + points->count;
     for (const Point *p = any; p && p < end && points_paired(any, p); p++) {
         const double ratio = results_number(p->bench, "best.ratio");
@@ -56,7 +58,7 @@ static Winner winner(const Points *points, const Point *any)
     if (w.second) {
         const StatsInterval r = points_ratio(w.first, w.second, 0.01);
         w.margin = r.median;
-        w.lo = r.lo;
+        w.next = known_ratio(r.lo, r.hi);
     }
     return w;
 }
@@ -131,7 +133,7 @@ int compare_winners(const Cli *cli, const Points *points, const CompareOptions *
             render_cell(table, STYLE_PLAIN, "%s", render_time(w.first->median, text, sizeof text));
             render_cell(table, STYLE_PLAIN, "%s", w.second ? w.second->key[KEY_KERNEL] : "-");
             render_cell(table, STYLE_PLAIN, "%s", w.second ? compare_value(METRIC_SPEEDUP, w.margin, text, sizeof text) : "-");
-            render_cell(table, STYLE_DIM, "%s", !w.second ? "alone" : !isfinite(w.lo) ? "few rounds" : w.lo > 1 ? "faster" : "tied");
+            render_cell(table, STYLE_DIM, "%s", !w.second ? "alone" : w.next == KNOWN_SLOWER ? "faster" : known_word(w.next));
         }
     const int code = outputs_table(cli, table);
     render_table_free(table);
@@ -170,14 +172,15 @@ static void add_loss(RenderTable *table, const Points *points, const Point *here
         return;
     }
     const StatsInterval r = p == own->first ? (StatsInterval){0, 1, 1, 1} : points_ratio(own->first, p, 0.01);
-    const bool shown = r.lo > 1 && isfinite(r.hi);
+    const Known known = known_ratio(r.lo, r.hi);
     loss->sum += log(r.median);
     loss->worst = r.median > loss->worst ? r.median : loss->worst;
     loss->count++;
     if (p == own->first)
         render_cell(table, STYLE_DIM, "0 %%");
     else
-        render_cell(table, shown ? STYLE_BAD : STYLE_PLAIN, "%+.1f %%%s", 100 * (r.median - 1), shown ? "" : " =");
+        render_cell(table, known == KNOWN_SLOWER ? STYLE_BAD : STYLE_PLAIN, "%+.1f %%%s", 100 * (r.median - 1),
+                    known == KNOWN_TIED ? " =" : known == KNOWN_NOT || known == KNOWN_FEW ? " ?" : "");
 }
 
 static void add_losses(RenderTable *table, const Loss *losses, size_t count, const char *what, bool worst)

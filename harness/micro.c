@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/bench_json.h"
+#include "harness/known.h"
 #include "harness/outputs.h"
 
 const Micro micros[] = {
@@ -95,7 +96,7 @@ static RenderTable *columns(const MicroTable *t)
         snprintf(per, sizeof per, t->by_rate ? "G%s/s" : "per %s", t->unit);
     const char *heading[COLUMNS] = {
         [WHAT] = "what", [ISA] = "ISA", [TIME] = t ? per : "value", [CYCLES] = "cycles",
-        [COMPARED] = t ? by_compare[t->compare] : "compared", [CI] = "±CI99", [NOTE] = "note"};
+        [COMPARED] = t ? by_compare[t->compare] : "compared", [CI] = "99 %", [NOTE] = "note"};
     RenderTable *table = render_table(COLUMNS + !t);
     if (!t)
         render_column(table, 0, "micro", false);
@@ -122,6 +123,21 @@ static bool best_of_group(const MicroTable *t, size_t i)
     return t->rows[i].group > 0;
 }
 
+/* Is the best one known to be that? Against each other of its group, in the same rounds. */
+static bool known_best(const MicroTable *t, size_t i, const PairedArm *arms, const PairedRun *run)
+{
+    for (size_t k = 0; k < t->count; k++) {
+        if (k == i || t->rows[k].group != t->rows[i].group)
+            continue;
+        const StatsInterval r = paired_ratio(run, &arms[t->rows[i].arm], &arms[t->rows[k].arm]);
+        const double factor = t->rows[i].work / t->rows[k].work;
+        const Known known = known_ratio(factor * r.lo, factor * r.hi);
+        if (known != KNOWN_SLOWER && known != KNOWN_TIED)
+            return false;
+    }
+    return true;
+}
+
 /* The number that `most` bounds. */
 static double bounded(const MicroTable *t, size_t i, const StatsSummary *time)
 {
@@ -131,7 +147,7 @@ static double bounded(const MicroTable *t, size_t i, const StatsSummary *time)
 static void add_compared(RenderTable *table, const MicroTable *t, size_t i)
 {
     const StatsInterval c = t->rows[i].compared;
-    char text[32];
+    char text[32], other[32];
     if (!has_reference(t, i)) {
         render_cell(table, STYLE_DIM, "-");
         render_cell(table, STYLE_DIM, "-");
@@ -144,12 +160,14 @@ static void add_compared(RenderTable *table, const MicroTable *t, size_t i)
     if (!isfinite(c.hi))
         render_cell(table, STYLE_DIM, "few rounds");
     else if (t->compare == MICRO_BEYOND)
-        render_cell(table, STYLE_PLAIN, "%s", render_time((c.hi - c.lo) / 2, text, sizeof text));
+        render_cell(table, STYLE_PLAIN, "[%s%s, %s%s]", c.lo < 0 ? "-" : "", render_time(fabs(c.lo), text, sizeof text),
+                    c.hi < 0 ? "-" : "", render_time(fabs(c.hi), other, sizeof other));
     else
-        render_cell(table, STYLE_PLAIN, "%.1f %%", 50 * (c.hi - c.lo) / c.median);
+        render_cell(table, STYLE_PLAIN, "[%.*f, %.*f] %%", c.lo < 0.1 ? 2 : 1, 100 * c.lo, c.hi < 0.1 ? 2 : 1, 100 * c.hi);
 }
 
-static void add_note(RenderTable *table, const MicroTable *t, size_t i, const StatsSummary *time)
+static void add_note(RenderTable *table, const MicroTable *t, size_t i, const StatsSummary *time, const PairedArm *arms,
+                     const PairedRun *run)
 {
     const MicroRow *row = &t->rows[i];
     char text[32];
@@ -159,9 +177,9 @@ static void add_note(RenderTable *table, const MicroTable *t, size_t i, const St
                     render_time(row->most, text, sizeof text));
         return;
     }
-    const bool best = best_of_group(t, i);
-    render_cell(table, best ? STYLE_GOOD : STYLE_DIM, "%s%s%s", best ? "★ best" : "", best && row->in_use ? ", " : "",
-                row->in_use ? "in use" : "");
+    const bool best = best_of_group(t, i), star = best && known_best(t, i, arms, run);
+    render_cell(table, star ? STYLE_GOOD : STYLE_DIM, "%s%s%s", star ? "★ best" : best ? "best, not known" : "",
+                best && row->in_use ? ", " : "", row->in_use ? "in use" : "");
 }
 
 static void show(RenderTable *table, const MicroTable *t, const PairedArm *arms, const PairedRun *run, bool with_name)
@@ -186,7 +204,7 @@ static void show(RenderTable *table, const MicroTable *t, const PairedArm *arms,
         else
             render_cell(table, STYLE_DIM, "-");
         add_compared(table, t, i);
-        add_note(table, t, i, &time);
+        add_note(table, t, i, &time, arms, run);
     }
 }
 

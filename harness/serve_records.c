@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/bench_json.h"
+#include "harness/known.h"
 #include "harness/serve.h"
 
 enum { MOST_SAMPLES = 65536 };
@@ -58,6 +59,17 @@ json_t *serve_summary(Server *s, char *argument)
     return answer;
 }
 
+/* The ratio as in records, and what is known by it in words: of two kernels, and of a kernel and its copy. */
+static json_t *ratio_json(const char *kernel, double alpha, StatsInterval r)
+{
+    const Known known = known_ratio(r.lo, r.hi);
+    json_t *answer = bench_json_ratio(kernel, &(PairedRun){.alpha = alpha}, r);
+    json_object_set_new(answer, "known", json_string(known_word(known)));
+    json_object_set_new(answer, "control", json_string(known_control(known)));
+    json_object_set_new(answer, "ok", known_ok(known) < 0 ? json_null() : json_boolean(known_ok(known)));
+    return answer;
+}
+
 json_t *serve_ratio(Server *s, char *argument)
 {
     json_t *request = parse(s, "ratio", argument), *answer = NULL;
@@ -76,7 +88,7 @@ json_t *serve_ratio(Server *s, char *argument)
         if (n != m)
             serve_refuse(s, "ratio: a has %zu elements and b %zu; equal places pair", n, m);
         else
-            answer = bench_json_ratio(kernel, &(PairedRun){.alpha = alpha}, stats_paired_ratio(a, b, n, alpha, a + n));
+            answer = ratio_json(kernel, alpha, stats_paired_ratio(a, b, n, alpha, a + n));
     }
     free(a);
     free(b);

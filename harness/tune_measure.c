@@ -9,6 +9,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/registry.h"
 #include "harness/bench_case.h"
+#include "harness/known.h"
 #include "harness/tune_pick.h"
 
 /* What each rigor costs and gives; the header says it in words. */
@@ -215,7 +216,8 @@ static void judge(const TuneBucket *bucket, const Cases *cases, const AttnKernel
     result->loss_lo = cases->times[worst * count + watched].lo;
     result->fastest = kernels[cases->at[worst].fastest];
     for (size_t k = 0; k < count; k++)
-        result->tied |= k != picked && cases->times[worst * count + k].known && cases->times[worst * count + k].lo <= 1;
+        result->tied |= k != picked && cases->times[worst * count + k].known &&
+                        known_ratio(cases->times[worst * count + k].lo, cases->times[worst * count + k].hi) == KNOWN_TIED;
     if (fill_row(bucket, cases, kernels, count, picked, preferred, rigor, &result->row))
         result->outcome = TUNE_FOUND;
 }

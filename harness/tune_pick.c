@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "harness/known.h"
+
 /* Worst ratio over all cases; infinite for a kernel that is not known in every case. */
 static double worst_ratio(const TuneTime *times, size_t cases, size_t kernels, size_t kernel)
 {
@@ -20,7 +22,7 @@ static bool ties(const TuneTime *times, size_t cases, size_t kernels, size_t ker
 {
     for (size_t c = 0; c < cases; c++) {
         const TuneTime *t = &times[c * kernels + kernel];
-        if (!t->known || t->lo > 1 || t->ratio > TUNE_TIE)
+        if (!t->known || known_ratio(t->lo, t->hi) != KNOWN_TIED)
             return false;
     }
     return true;

@@ -45,6 +45,7 @@ command -v hyperfine >/dev/null || { echo 'skipped: no hyperfine here'; exit 77;
     fail 'bench --driver hyperfine: not exit code 0'
 [ ! -s err ] || fail 'bench --driver hyperfine: something on stderr'
 grep -q '^start-up [0-9.]* ' out || fail 'no start-up time'
+grep -q '±' out && fail 'half of an interval, where both ends are to be shown'
 file=$(echo results/*/*.jsonl)
 [ "$(grep -c '"t":"process"' "$file")" -eq 1 ] || fail 'there should be one process record'
 grep -q '"t":"end".*"exit":0' "$file" || fail 'no end record'
@@ -86,7 +87,7 @@ if [ "$(sort seen | uniq -c | tr -d '\n' | tr -s ' ')" != " $((rounds + 1)) off 
     fail 'not one process with and one without a tune file a round'
     cat seen >&2
 fi
-entries=$(sed -n 's/^start-up .*, a tune file of \([0-9]*\) entries .*[0-9] [mun]\{0,1\}s.*/\1/p' out)
+entries=$(sed -n 's/^start-up .*, a tune file of \([0-9]*\) entries .*\(few rounds\|[0-9] [mun]\{0,1\}s\).*/\1/p' out)
 ATTNZOO_TUNE_FILE=$work/copy.tune "$program" list -s b1_h2_q16_k64_d16 --why --threads 1 >with 2>err
 grep -q "copy.tune: $entries entries" with err || { cp with out; fail "the file of '$entries' entries is not taken"; }
 grep -q 'chosen: tuned' with || { cp with out; fail 'the file has no entry of the shape'; }

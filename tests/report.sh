@@ -100,7 +100,7 @@ END
 "$program" report -o json m1 m2 >model.json 2>err || fail 'report -o json'
 grep -q 'm2/a.jsonl:13: the last line is cut off' err || fail 'report -o json: no word of the cut line'
 "$program" report -o md m1 m2 >page.md 2>err || fail 'report -o md'
-for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| naive_f32 | .*fast512 | *$' '| b1_h1_q64_k64_d64 .* 200.0 %' '^5 runs, 31 measurements. In 9 of 9'; do
+for text in '^| m1 ' 'm2 (<script>' '#### m1 sdpa f32 threads:4 hot normal' '| naive_f32 | .*fast512 | *$' '| b1_h1_q64_k64_d64 .* 200.0 %' '^5 runs, 31 measurements. A kernel against its own copy: 9 of 9 controls ok'; do
     grep -q -- "$text" page.md || fail "report -o md: no '$text'"
 done
 grep -q 'Micro-benchmarks\|Builds against' page.md && fail 'report -o md: a section of records that are not there'
@@ -117,6 +117,18 @@ done
 for text in '12.3 %' '7117' 'Share of the roof' 'Agreement'; do
     if grep -q -- "$text" builds.md; then fail "report -o md builds.jsonl: has '$text'"; fi
 done
+# Controls are judged by their intervals, whatever an older record calls ok.
+cat >controls.jsonl <<'END'
+{"t":"host","v":1,"run":"r","mkey":"m3","cpu":{},"build":{"commit":"c"}}
+{"t":"case","v":1,"run":"r","case":"c1","shape":"s","dtype":"f32","threads":1,"cache":"hot","dist":"d","seed":1,"flop":1,"exp":1,"bytes":1}
+{"t":"bench","v":1,"run":"r","case":"c1","kernel":"k","med":1}
+{"t":"control","v":1,"run":"r","case":"c1","kernel":"k","ratio":1.02,"lo":0.986,"hi":2.141,"ok":true}
+END
+"$program" report -o json controls.jsonl >controls.json 2>err
+grep -q '"verdict": "says nothing"' controls.json || fail 'a control from 0.986 to 2.141 says something'
+"$program" report -o md controls.jsonl >controls.md 2>err
+grep -q '0 of 1 controls ok (the interval holds 1, within 5 %), 0 exclude 1, 1 say nothing' controls.md || fail 'report -o md: a wide control counts as ok'
+rm controls.jsonl controls.json controls.md
 # A run beside other libraries is the latest, but its records have no roof and another peak: they stand for themselves.
 "$program" compare m1 m2 --row shape,threads --col kernel --filter machine:m1 --metric peak -o csv >cells.csv 2>err || fail 'compare --metric peak'
 grep -q 'q64_k64_d64 threads:1,fast512,peak,1,1,.*YRK5043' cells.csv || fail 'compare --metric peak: not of the run of bench'

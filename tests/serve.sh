@@ -175,8 +175,8 @@ talk 'summary [3,1,null,2,10]\nratio {"kernel":"a","a":[1,2,3,4,5,6,7,8,9,1],"b"
 'ratio {"kernel":"a","a":[1,2],"b":[2,4],"alpha":0.01}\n'
 answers 3 0
 line 1 '^{"n":4,"med":2.5,"min":1.0,"mad":1.0,"p90":7.9}$'
-line 2 '^{"kernel":"a","ratio":2.0,"lo":2.0,"hi":3.0,"conf":0.99,"n":9,"method":"paired-log-sign"}$'
-line 3 '"ratio":2.0,"lo":null,"hi":null,"conf":0.99,"n":2,'
+line 2 '^{"kernel":"a","ratio":2.0,"lo":2.0,"hi":3.0,"conf":0.99,"n":9,"method":"paired-log-sign","known":"slower","control":"excludes 1","ok":false}$'
+line 3 '"ratio":2.0,"lo":null,"hi":null,"conf":0.99,"n":2,.*"known":"few rounds","control":"too few rounds","ok":null}$'
 talk 'summary\nsummary 1\nsummary []\nsummary [1,"2"]\nsummary [0]\nratio {}\nratio {"kernel":"a","alpha":2}\n'\
 'ratio {"kernel":"a","alpha":0.1,"a":[1],"b":[1,2]}\nratio {"kernel":"a","alpha":0.1,"a":[1]}\n'\
 'ratio {"kernel":"a","kernel":"b"}\nsummary [1]\n'

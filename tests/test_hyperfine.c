@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/driver/hyperfine.h"
+#include "harness/driver/processes.h"
 
 static char error[300];
 static HyperfineExport export;
@@ -97,4 +98,25 @@ Test(hyperfine, a_round_gives_exit_codes_and_a_refusal_its_reason)
         unlink(path);
     }
     cr_assert_eq(rmdir(folder), 0);
+}
+
+/* A difference that is not resolved from what processes differ by is "less than", never a time below zero. */
+Test(processes, no_negative_durations)
+{
+    static const struct {
+        StatsInterval x;
+        const char *text;
+    } cases[] = {
+        {{20, 1.5e-3, 1.4e-3, 1.6e-3}, "1.50 ms [1.40 ms, 1.60 ms]"},
+        {{20, -652e-6, -31e-3, 30e-3}, "less than 31.0 ms"},
+        {{20, 0.2e-3, -0.1e-3, 0.9e-3}, "less than 900 us"},
+        {{20, -2e-3, -3e-3, -1e-3}, "less than 3.00 ms"},
+        {{3, 1.5e-3, -INFINITY, INFINITY}, "1.50 ms"},
+        {{3, -1.5e-3, -INFINITY, INFINITY}, "few rounds"},
+        {{0, NAN, NAN, NAN}, "-"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[PROCESS_INTERVAL];
+        cr_assert_str_eq(process_interval(cases[i].x, text, sizeof text), cases[i].text);
+    }
 }

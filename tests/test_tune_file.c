@@ -232,6 +232,8 @@ Test(tune_pick, the_fastest_unless_others_tie)
     cr_expect_eq(tune_pick(tied, 1, 3, 3), 0, "else the earliest");
     const TuneTime wide[] = {{true, 1.05, 0.9, 1.2}, {true, 1.0, 1.0, 1.0}};
     cr_expect_eq(tune_pick(wide, 1, 2, 0), 1, "5 %% is no tie, however wide its interval");
+    const TuneTime open[] = {{true, 1.01, 0.8, 1.3}, {true, 1.0, 1.0, 1.0}};
+    cr_expect_eq(tune_pick(open, 1, 2, 0), 1, "nor is what may be 30 %% slower, whatever its median");
     const TuneTime sharp[] = {{true, 1.01, 1.005, 1.015}, {true, 1.0, 1.0, 1.0}};
     cr_expect_eq(tune_pick(sharp, 1, 2, 0), 1, "1 %% that is certain is no tie");
     const TuneTime unknown[] = {{false, 1.0, 1.0, 1.0}, {true, 1.1, 1.0, 1.2}};

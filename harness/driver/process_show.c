@@ -5,6 +5,7 @@
 
 #include "harness/bench_show.h"
 #include "harness/driver/processes.h"
+#include "harness/known.h"
 
 enum { KERNEL, SETUP, FIRST, CALL, INSIDE, BOTH, SPEEDUP, CALLS, NOTE, COLUMNS };
 
@@ -27,18 +28,31 @@ RenderTable *process_table(bool with_case)
     return table;
 }
 
-/* "1.23 ms ±0.04" with both in the same unit; a difference of noisy times may be negative. */
-static const char *interval_text(StatsInterval x, char *text, size_t size)
+const char *process_interval(StatsInterval x, char *text, size_t size)
 {
-    char time[32];
+    char time[32], lo[32], hi[32];
     if (!isfinite(x.median))
         snprintf(text, size, "-");
-    else if (!isfinite(x.hi) || x.median <= 0)
-        snprintf(text, size, "%s%s", x.median < 0 ? "-" : "", render_time(fabs(x.median), time, sizeof time));
+    else if (!isfinite(x.lo) || !isfinite(x.hi))
+        snprintf(text, size, "%s", x.median > 0 ? render_time(x.median, time, sizeof time) : "few rounds");
+    else if (x.lo <= 0)
+        snprintf(text, size, "less than %s", render_time(fmax(x.hi, -x.lo), time, sizeof time));
     else
-        snprintf(text, size, "%s ±%.0f %%", render_time(x.median, time, sizeof time), 50 * (x.hi - x.lo) / x.median);
+        snprintf(text, size, "%s [%s, %s]", render_time(x.median, time, sizeof time), render_time(x.lo, lo, sizeof lo),
+                 render_time(x.hi, hi, sizeof hi));
     return text;
 }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+/* "-" where no round had a call that could be told from the empty process. */
+static void ratio_cell(RenderTable *table, const char *format, double ratio)
+{
+    char text[32];
+    snprintf(text, sizeof text, format, ratio);
+    render_cell(table, STYLE_PLAIN, "%s", isfinite(ratio) ? text : "-");
+}
+#pragma GCC diagnostic pop
 
 static bool agree(StatsInterval r)
 {
@@ -47,19 +61,21 @@ static bool agree(StatsInterval r)
 
 static void add_kernel(RenderTable *table, const ProcessCase *run, const ProcessKernel *k)
 {
-    char text[64];
+    char text[PROCESS_INTERVAL];
     const StatsInterval cells[] = {k->setup, k->first, k->call, k->own};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
-        render_cell(table, STYLE_PLAIN, "%s", interval_text(cells[i], text, sizeof text));
+        render_cell(table, STYLE_PLAIN, "%s", process_interval(cells[i], text, sizeof text));
     if (isfinite(k->agreement.hi))
-        render_cell(table, agree(k->agreement) ? STYLE_PLAIN : STYLE_WARN, "%.3f [%.3f, %.3f]", k->agreement.median, k->agreement.lo, k->agreement.hi);
+        render_cell(table, agree(k->agreement) ? STYLE_PLAIN : STYLE_WARN, "%.3f %s", k->agreement.median,
+                    known_interval(k->agreement.lo, k->agreement.hi, text, sizeof text));
     else
-        render_cell(table, STYLE_PLAIN, "%.3f", k->agreement.median);
-    render_cell(table, STYLE_PLAIN, "%.2f×", 1 / k->vs.median);
+        ratio_cell(table, "%.3f", k->agreement.median);
+    ratio_cell(table, "%.2f×", 1 / k->vs.median);
     render_cell(table, STYLE_PLAIN, "%llu", (unsigned long long)k->calls);
     const bool baseline = k == &run->kernels[run->baseline], chosen = strcmp(k->kernel->name, run->chosen) == 0;
     render_cell(table, STYLE_DIM, "%s%s%s%s", chosen ? "dispatch's choice" : "", chosen && baseline ? ", " : "", baseline ? "baseline" : "",
-                !isfinite(k->call.hi) ? " (few rounds)" : agree(k->agreement) ? "" : " (the clocks disagree)");
+                !isfinite(k->call.hi) ? " (few rounds)" : k->call.lo <= 0 ? " (a call is not told from the empty process)"
+                : agree(k->agreement) ? "" : " (the clocks disagree)");
 }
 
 void process_table_add(RenderTable *table, const ProcessCase *run, bool with_case)
@@ -83,23 +99,21 @@ void process_table_add(RenderTable *table, const ProcessCase *run, bool with_cas
 
 void process_heading(const ProcessCase *run)
 {
-    char start[64], choice[64];
+    char start[PROCESS_INTERVAL], choice[PROCESS_INTERVAL];
     printf("\n");
     render_text(STYLE_BOLD, "%s%sf32:%s", run->shape.name, run->shape.name[0] ? "  " : "", run->name);
     printf("  %zu thread%s, %s, %zu rounds in %.1f s\n", run->options->threads, run->options->threads == 1 ? "" : "s", run->version, run->rounds,
            run->elapsed);
     if (run->rounds == 0)
         return;
-    printf("start-up %s", interval_text(run->start_up, start, sizeof start));
+    printf("start-up %s", process_interval(run->start_up, start, sizeof start));
     if (run->choice.n > 0)
-        printf(", choice among all kernels %s (it takes %s)", interval_text(run->choice, choice, sizeof choice), run->chosen);
+        printf(", choice among all kernels %s (it takes %s)", process_interval(run->choice, choice, sizeof choice), run->chosen);
     const StatsInterval tuning = run->tuning;
     if (tuning.n == 0)
         printf(", no tune file: %s", run->tune_why);
-    else if (isfinite(tuning.hi) && tuning.lo <= 0 && tuning.hi > 0)
-        printf(", a tune file of %zu entries less than %s", run->tune_entries, render_time(tuning.hi, choice, sizeof choice));
     else
-        printf(", a tune file of %zu entries %s", run->tune_entries, interval_text(tuning, choice, sizeof choice));
+        printf(", a tune file of %zu entries %s", run->tune_entries, process_interval(tuning, choice, sizeof choice));
     printf("\n");
 }
 

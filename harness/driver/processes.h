@@ -52,6 +52,11 @@ void process_case_free(ProcessCase *run);
 /* Write a tune file that holds for the case's shape, or say in run->tune_why why there is none; its size is noted in either case. */
 void process_tune_file(ProcessCase *run, const AttnSettings *settings, const char *path);
 
+/* "1.23 ms [1.20 ms, 1.27 ms]" for a difference of times of processes. Where its interval reaches down to 0, what was looked for is smaller
+ * than what processes differ by: "less than 1.27 ms", by the end farther from 0. */
+enum { PROCESS_INTERVAL = 96 };
+const char *process_interval(StatsInterval x, char *text, size_t size);
+
 /* Table, heading, records `processes`, `verify` and `process` (results/README.md). */
 RenderTable *process_table(bool with_case);
 void process_table_add(RenderTable *table, const ProcessCase *run, bool with_case);

@@ -232,7 +232,9 @@ class Run:
     # ---- What follows ----
 
     def ratio(self, case, base, arm):
-        return self.secretary.ask("ratio", {"kernel": base.name, "a": base.samples, "b": arm.samples, "alpha": case.alpha})
+        """The ratio as records have it, and what is known by it."""
+        answer = self.secretary.ask("ratio", {"kernel": base.name, "a": base.samples, "b": arm.samples, "alpha": case.alpha})
+        return answer, {key: answer.pop(key) for key in ("known", "control", "ok")}
 
     def compare(self, case):
         ours, fma = case.arms[0], case.peaks[0]
@@ -241,12 +243,12 @@ class Run:
         for arm in timed + case.peaks:
             arm.time = self.secretary.ask("summary", arm.samples)
         for arm in timed:
-            arm.vs = self.ratio(case, ours, arm)
+            arm.vs, arm.known = self.ratio(case, ours, arm)
         fastest = min((arm for arm in timed if arm.name != "control"), key=lambda arm: arm.vs["ratio"])
         for arm in timed:
-            arm.best = self.ratio(case, fastest, arm)
+            arm.best, _ = self.ratio(case, fastest, arm)
             # The share of the peak: (flop / t) / (units / t_peak), paired.
-            to_peak = self.ratio(case, arm, fma)
+            to_peak, _ = self.ratio(case, arm, fma)
             factor = case.facts["flop"] / fma.units
             arm.peak = {new: to_peak[old] and to_peak[old] * factor for new, old in (("frac", "ratio"), ("lo", "lo"), ("hi", "hi"))}
 

@@ -20,15 +20,9 @@ def interval(ratio):
     return f"[{ratio['lo']:.3f}, {ratio['hi']:.3f}]" if ratio["lo"] is not None and ratio["hi"] is not None else None
 
 
-def holds(ratio):
-    """Does the interval hold 1? None where there is none."""
-    return ratio["lo"] <= 1 <= ratio["hi"] if interval(ratio) else None
-
-
 def verdict(arm):
-    if arm.ours or holds(arm.vs) is None:
-        return "" if arm.ours else "too few rounds"
-    return "no difference seen" if holds(arm.vs) else "ours is faster" if arm.vs["lo"] > 1 else "FASTER THAN OURS"
+    words = {"slower": "ours is faster", "faster": "FASTER THAN OURS", "few rounds": "too few rounds"}
+    return "" if arm.ours else words.get(arm.known["known"], arm.known["known"])
 
 
 def title(case):
@@ -57,9 +51,9 @@ def show(case):
     table([heading] + [row(case, arm) for arm in case.arms if arm.name != "control"], {0, 1, 10})
     if not case.measured():
         return
-    word = {True: " ok", False: " EXCLUDES 1: differences of this size mean nothing here", None: ", too few rounds for an interval"}
+    word = control.known["control"] + (": differences of this size mean nothing here" if control.known["ok"] is False else "")
     peaks = [f"{peak.name} {peak.units / peak.time['med']:.1f} {'GFLOP/s' if peak.verb == 'fma' else 'GB/s'}" for peak in case.peaks]
-    print(f"control {ours.name} in a second process: {control.vs['ratio']:.3f} {interval(control.vs) or ''}{word[holds(control.vs)]}; "
+    print(f"control {ours.name} in a second process: {control.vs['ratio']:.3f} {interval(control.vs) or ''} {word}; "
           f"peaks {', '.join(peaks)}")
     busy = [f"{arm.name} {arm.process.idle:.2f} s" for arm in case.arms if arm.samples and arm.process.idle > 0.02 * case.elapsed]
     if busy:
@@ -123,4 +117,4 @@ def records(case, name):
                 yield "bench", bench_record(case, arm, name)
     if case.measured():
         control = case.control()
-        yield "control", {**control.vs, "case": name, "ok": holds(control.vs)}
+        yield "control", {**control.vs, "case": name, "ok": control.known["ok"]}

@@ -211,7 +211,7 @@ def make_whole(model):
         point["rounds"] = figure(point["rounds"])
     for process in model["processes"]:
         for key in ("start", "setup", "first", "call", "inside", "agreement"):
-            with_fields(process, key, ("med",))
+            with_fields(process, key, ("med", "lo", "hi"))
     for machine in model["machines"]:
         for key in ("cpu", "topo", "cache", "mem", "env", "build", "peaks"):
             machine[key] = machine[key] if isinstance(machine.get(key), dict) else {}
@@ -256,7 +256,7 @@ def main():
     ours = [p for p in measured if p["latest"]]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    environment.filters.update({name: getattr(words, name) for name in ("time", "rate", "size", "share", "ratio", "number", "tiny",
+    environment.filters.update({name: getattr(words, name) for name in ("time", "difference", "rate", "size", "share", "ratio", "number", "tiny",
                                                                         "grouped_digits")}, breakable=breakable, speed=speed,
                                threshold=tables.threshold)
     page = environment.get_template("page.html").render(

@@ -20,6 +20,15 @@ def time(value):
     return scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
 
 
+def difference(part):
+    """A difference of times of processes; where its interval reaches down to 0 it is smaller than what processes differ by."""
+    if not part or part["med"] is None:
+        return time(None)
+    if part["lo"] is None or part["hi"] is None:
+        return time(part["med"]) if part["med"] > 0 else "few rounds"
+    return time(part["med"]) if part["lo"] > 0 else "< " + time(max(part["hi"], -part["lo"]))
+
+
 def rate(value, unit=""):
     return scaled(value, ((1e12, "T" + unit), (1e9, "G" + unit), (1e6, "M" + unit), (1, unit)))
 
