@@ -178,7 +178,7 @@ static void see(void *context, size_t worker, size_t unit)
         sched_yield(); /* so that two units are on two threads */
 }
 
-Test(micro, each_worker_has_a_core_of_its_own, .timeout = 20)
+Test(micro, each_worker_has_a_core_of_its_own, .timeout = HANG_SECONDS)
 {
     int cpu[64];
     char text[96];
@@ -229,7 +229,7 @@ static void tally(void *argument, size_t i)
         atomic_fetch_add(&t->wrong, 1);
 }
 
-Test(micro, the_pool_calls_each_index_once, .timeout = 60)
+Test(micro, the_pool_calls_each_index_once, .timeout = HANG_SECONDS)
 {
     static const size_t threads[] = {1, 2, 3, 7};
     for (size_t at = 0; at < sizeof threads / sizeof *threads; at++) {

@@ -55,7 +55,7 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
     return true;
 }
 
-Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = 280)
+Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = HANG_SECONDS)
 {
     static Hunt hunt;
     const char *error;

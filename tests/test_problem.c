@@ -713,7 +713,7 @@ Test(overlap, agrees_with_a_count_of_bytes)
 }
 
 /* Sizes of real models, where a search over elements would never end. */
-Test(overlap, large_packed_tensors_take_no_time, .timeout = 5)
+Test(overlap, large_packed_tensors_take_no_time, .timeout = HANG_SECONDS)
 {
     const size_t count[4] = {64, 128, 1 << 20, 128};
     const ptrdiff_t row = 4 * 128 * 128, stride[4] = {row << 20, 128, row, 1};
@@ -728,7 +728,7 @@ Test(overlap, large_packed_tensors_take_no_time, .timeout = 5)
 }
 
 /* Strides without any order: the answer may be the cautious one, and it comes soon. */
-Test(overlap, unrelated_strides_end, .timeout = 5)
+Test(overlap, unrelated_strides_end, .timeout = HANG_SECONDS)
 {
     const size_t count[4] = {1000003, 999983, 1, 1};
     const ptrdiff_t a_stride[4] = {2 * 1000033, 2 * 1000037, 1, 1}, b_stride[4] = {2 * 1000039, 2 * 1000081, 1, 1};

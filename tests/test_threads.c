@@ -170,7 +170,7 @@ static void third_call_loop(void *context, size_t n, Task task, void *argument)
         pthread_join(thread[i], NULL);
 }
 
-Test(threads, a_call_too_many_does_nothing, .timeout = 20)
+Test(threads, a_call_too_many_does_nothing, .timeout = HANG_SECONDS)
 {
     attn_threads_run(third_call_loop, NULL, 2, 100, 1, held_body, NULL);
     cr_expect_eq(inside, 100);
@@ -301,12 +301,12 @@ Test(threads, a_run_inside_a_region_takes_no_more_threads)
 }
 
 /* A child of a process that has used OpenMP has none of its threads: it must neither wait for them nor lose units. */
-Test(threads, a_forked_child_does_not_hang, .timeout = 20)
+Test(threads, a_forked_child_does_not_hang, .timeout = HANG_SECONDS)
 {
     run_and_check(NULL, NULL, 4, 100);
     const pid_t child = fork();
     if (child == 0) {
-        alarm(10);
+        alarm(HANG_SECONDS);
         memset(&tally, 0, sizeof tally);
         tally.workers = 4;
         tally.units = 100;

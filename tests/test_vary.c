@@ -66,7 +66,7 @@ static int measured(const char *data, const char *shape_text)
     return code;
 }
 
-Test(vary, data_that_cost_more_than_half_the_speed_are_found, .timeout = 120)
+Test(vary, data_that_cost_more_than_half_the_speed_are_found, .timeout = HANG_SECONDS)
 {
     cr_expect_eq(measured("uniform", "b1_h1_q64_k64_d16"), EXIT_OK);
     cr_expect_eq(measured("large", "b1_h1_q64_k64_d16"), EXIT_DISAGREE);
