@@ -13,9 +13,10 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
-volatile int cli_interrupted;
+volatile sig_atomic_t cli_interrupted;
 static bool stdout_closed;
 static CliOutputs outputs; /* of the Cli that was read last, for the end of the program */
 static volatile sig_atomic_t pipe_closed; /* by the reader of stdout, who had enough */
@@ -306,20 +307,59 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
 
 /* ---- Signals, the end ------------------------------------------------------------------------------------------------------------ */
 
+/* What asks for an end. SIGPIPE is a reader of stdout that had enough: the run ends in order, with its records, instead of being killed. */
+static const struct { int number; const char *name; } stops[] = {
+    {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGPIPE, "SIGPIPE"}};
+enum { STOPS = sizeof stops / sizeof *stops };
+
+/* The first signal asks, the second kills. `timeout` sends one to the program and then one to its group, and so does a terminal that goes
+ * away: what comes within half a second is the same request. */
 static void interrupt(int number)
 {
+    static struct timespec asked;
+    const int reason = errno;
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
     pipe_closed = pipe_closed || number == SIGPIPE;
-    cli_interrupted = 1;
+    if (!cli_interrupted) {
+        asked = now;
+        cli_interrupted = number;
+    } else if (number != SIGPIPE && (double)(now.tv_sec - asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - asked.tv_nsec) > 0.5) {
+        signal(number, SIG_DFL);
+        raise(number); /* arrives when this returns */
+    }
+    errno = reason;
+}
+
+void cli_ignore_stops(void)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (stops[i].number != SIGPIPE)
+            signal(stops[i].number, SIG_IGN);
+}
+
+int cli_exit_code(int code)
+{
+    return code == EXIT_INTERRUPTED && cli_interrupted ? 128 + (int)cli_interrupted : code;
+}
+
+const char *cli_exit_signal(int code)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (code == 128 + stops[i].number)
+            return stops[i].name;
+    return NULL;
 }
 
 void cli_start(void)
 {
-    /* SA_RESETHAND: the first Ctrl-C asks, the second kills. No SA_RESTART, so that a blocking read ends too. */
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    /* A reader of stdout that had enough ends a run in order, with its records and their end, instead of killing it. */
-    action.sa_flags = 0;
-    sigaction(SIGPIPE, &action, NULL);
+    /* No SA_RESTART, so that a blocking read ends too. */
+    struct sigaction action = {.sa_handler = interrupt}, before;
+    for (size_t i = 0; i < STOPS; i++)
+        sigaddset(&action.sa_mask, stops[i].number);
+    for (size_t i = 0; i < STOPS; i++)
+        if (sigaction(stops[i].number, NULL, &before) != 0 || stops[i].number != SIGHUP || before.sa_handler != SIG_IGN)
+            sigaction(stops[i].number, &action, NULL);
     /* A file that is opened later must not get the number of a closed stdout or stderr. What takes stdout's place cannot be written to, so
      * that what would be lost is an error. */
     for (int fd = 0; fd <= 2; fd++)
@@ -332,7 +372,7 @@ void cli_start(void)
 int cli_finish(int code)
 {
     render_progress_end();
-    code = outputs_close(&outputs, code);
+    code = cli_exit_code(outputs_close(&outputs, code));
     errno = 0;
     if ((fflush(stdout) == 0 && !ferror(stdout)) || pipe_closed)
         return code;

@@ -2,6 +2,7 @@
 #ifndef HARNESS_CLI_H
 #define HARNESS_CLI_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "attnzoo.h"
@@ -107,13 +108,22 @@ bool cli_writes(const Cli *cli, const char *command, const char *formats);
 int cli_read(Cli *cli, int *argc, char **argv);
 void cli_print_global_options(void);
 
-/* Catch Ctrl-C; make sure that files opened later do not land on a closed stdout. */
+/* Catch the signals that ask for an end (Ctrl-C, SIGTERM, and SIGHUP unless nohup had it ignored); make sure that files opened later do not
+ * land on a closed stdout. */
 void cli_start(void);
 
 /* What main returns: closes the files of -o, flushes stdout, and turns a failed write into an error. */
 int cli_finish(int code);
 
-/* Set when Ctrl-C was pressed; long loops look at it, finish the record at hand and return EXIT_INTERRUPTED. */
-extern volatile int cli_interrupted;
+/* The signal that asked for an end; 0: none did. Long loops look at it, finish the record at hand and return EXIT_INTERRUPTED. A second
+ * signal ends the program at once. */
+extern volatile sig_atomic_t cli_interrupted;
+
+/* In a child: leave those signals, which a terminal or `timeout` send to the whole group, to the parent. */
+void cli_ignore_stops(void);
+
+/* What the outside sees of a code: EXIT_INTERRUPTED is 128 + the signal. Its name where a code says that one came, else NULL. */
+int cli_exit_code(int code);
+const char *cli_exit_signal(int code);
 
 #endif

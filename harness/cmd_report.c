@@ -49,7 +49,8 @@ static bool find_renderer(char *path, size_t size)
     return access(path, R_OK) == 0;
 }
 
-/* The program's status once it has ended. Ctrl-C ends it first: it ignores SIGINT itself, so that it has no words of its own about that. */
+/* The program's status once it has ended. Ctrl-C and the like end it first: it ignores them itself, so that it has no words of its own about
+ * that. */
 static int wait_for(pid_t child)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
@@ -61,7 +62,7 @@ static int wait_for(pid_t child)
         if (ended < 0 && errno != EINTR)
             return -1;
         if (cli_interrupted)
-            kill(child, SIGTERM);
+            kill(child, SIGKILL);
         nanosleep(&pause, NULL);
     }
 }
@@ -77,7 +78,7 @@ static int run(const char *const *words, const json_t *input, FILE *to)
         return -1;
     const pid_t child = fork();
     if (child == 0) {
-        signal(SIGINT, SIG_IGN);
+        cli_ignore_stops();
         dup2(ends[0], STDIN_FILENO);
         dup2(to ? fileno(to) : open("/dev/null", O_WRONLY), STDOUT_FILENO);
         close(ends[0]);

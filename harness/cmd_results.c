@@ -27,7 +27,7 @@ static const char *fate(const ResultsRun *run, char *text, size_t size)
         return "partial";
     if (code == EXIT_OK)
         return "whole";
-    snprintf(text, size, code == EXIT_INTERRUPTED ? "interrupted" : "ended with %d", code);
+    snprintf(text, size, cli_exit_signal(code) ? "interrupted" : "ended with %d", code);
     return text;
 }
 

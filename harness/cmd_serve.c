@@ -139,9 +139,9 @@ int cmd_serve(const Cli *cli, int argc, char **argv)
     machine_read(&s.machine);
     serve(&s);
     serve_close(&s);
-    if (s.records) { /* nobody said end: the file stays partial, as after a kill */
+    if (s.records) { /* nobody said end: whoever talked hung up, or a signal came */
         char unused[1200];
-        records_close(s.records, EXIT_INTERRUPTED, unused, sizeof unused);
+        records_close(s.records, cli_interrupted ? EXIT_INTERRUPTED : 128 + SIGHUP, unused, sizeof unused);
     }
     return cli_interrupted ? EXIT_INTERRUPTED : EXIT_OK;
 }

@@ -9,7 +9,7 @@ enum {
     EXIT_INCONCLUSIVE = 3, /* noise or too little power to decide                                    */
     EXIT_NOTHING = 4,      /* nothing to run: ISA missing, filter empty; never reported as success   */
     EXIT_CRASHED = 5,      /* a kernel crashed in isolation                                          */
-    EXIT_INTERRUPTED = 130 /* Ctrl-C; every finished record was kept                                 */
+    EXIT_INTERRUPTED = 130 /* told to stop; every finished record was kept. cli_exit_code: 128 + signal */
 };
 
 #endif

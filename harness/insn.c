@@ -21,6 +21,7 @@
 #endif
 
 #include "harness/exit.h"
+#include "harness/cli.h"
 #include "harness/pipes.h"
 #include "harness/rival.h"
 
@@ -157,7 +158,7 @@ int insn_child(void)
     static RivalCase on;
     static Rival rival;
     static char error[1400];
-    signal(SIGINT, SIG_IGN); /* the parent decides */
+    cli_ignore_stops(); /* the parent decides */
     alarm(CHILD_SECONDS);
     if (!pipes_get(STDIN_FILENO, &order, sizeof order, NULL)) {
         fprintf(stderr, "--count is how regress starts itself; it is of no use by hand\n");

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #endif
 
+#include "harness/cli.h"
 #include "harness/pipes.h"
 
 enum { MAX_WORKERS = 64, POLL_MS = 200 };
@@ -52,7 +53,7 @@ static _Noreturn void child(const IsolateJob *job, size_t item, int to)
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphans */
 #endif
-    signal(SIGINT, SIG_IGN); /* the parent decides */
+    cli_ignore_stops(); /* the parent decides */
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         signal(defaults[i], SIG_DFL);
     void *result = malloc(job->result_size);

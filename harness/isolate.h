@@ -2,6 +2,7 @@
 #ifndef HARNESS_ISOLATE_H
 #define HARNESS_ISOLATE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,7 +16,7 @@ typedef struct IsolateJob {
     void (*work)(void *context, size_t item, void *result);                     /* in a child                   */
     bool (*done)(void *context, size_t item, const void *result, const char *crash); /* here: result, or crash = a
                                                     sentence and result NULL; false: stop early                 */
-    const volatile int *stop; /* stop early once this is not 0; may be NULL                                     */
+    const volatile sig_atomic_t *stop; /* stop early once this is not 0; may be NULL                            */
 } IsolateJob;
 
 /* Items finish in any order across workers. false: stopped early, or no child could be made (then *error says why, else it is NULL). */

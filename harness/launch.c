@@ -292,7 +292,7 @@ static bool obituary(int status, const char *kernel, char *text, size_t size)
 
 /* One child for pairs [first, count). Returns the pair to go on with; count: done; *failed: error[] says why. */
 static size_t run_child(const LaunchOrder *order, const LaunchPair *pairs, size_t first, void (*take)(void *, size_t, const LaunchResult *),
-                        void *context, LaunchResult *result, const volatile int *stop, bool *failed, char *error, size_t error_size)
+                        void *context, LaunchResult *result, const volatile sig_atomic_t *stop, bool *failed, char *error, size_t error_size)
 {
     LaunchOrder rest = *order;
     int to, from, status = 0;
@@ -332,7 +332,7 @@ static size_t run_child(const LaunchOrder *order, const LaunchPair *pairs, size_
 }
 
 bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(void *context, size_t pair, const LaunchResult *result),
-                void *context, const volatile int *stop, char *error, size_t error_size)
+                void *context, const volatile sig_atomic_t *stop, char *error, size_t error_size)
 {
     LaunchResult *result = malloc(sizeof *result);
     bool failed = !result;

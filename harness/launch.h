@@ -52,7 +52,7 @@ const char *launch_head_kernel(const LaunchPair *pair);
 /* Run one launch; take() gets each pair's result as it comes, a crash too, after which a new child goes on with the next pair. false: no
  * child could be made, a pack did not load there, or `stop` became non-zero; error[] says which ("" when stopped). */
 bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(void *context, size_t pair, const LaunchResult *result),
-                void *context, const volatile int *stop, char *error, size_t error_size);
+                void *context, const volatile sig_atomic_t *stop, char *error, size_t error_size);
 
 /* The child: order and pairs from stdin, results to stdout. Its exit code; a sentence on stderr if it is not 0. */
 int launch_child(void);

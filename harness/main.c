@@ -43,7 +43,7 @@ static void print_help(void)
     cli_print_global_options();
     printf("\n"
            "Exit codes: 0 all is well; 1 a kernel disagrees or became slower; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
-           "5 a kernel crashed; 130 interrupted\n");
+           "5 a kernel crashed; stopped by a signal: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP\n");
 }
 
 static int run_command(const Cli *cli, int argc, char **argv)

@@ -16,6 +16,7 @@
 
 #include "harness/stats.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -62,7 +63,7 @@ typedef struct PairedConfig {
     size_t compared;           /* … looking at arms [0, compared) only                                       */
     size_t reference;          /* the arm that slowness and target_ci refer to                               */
     uint64_t seed;             /* of the permutations                                                        */
-    const volatile int *stop;  /* becomes non-zero: finish the round at hand and return; may be NULL         */
+    const volatile sig_atomic_t *stop; /* becomes non-zero: finish the round at hand and return; may be NULL */
     void (*progress)(void *context, size_t done, size_t total); /* may be NULL                               */
     void *progress_context;
 } PairedConfig;

@@ -233,7 +233,7 @@ static size_t add_narrow(Peak *made, uint64_t features, size_t threads, const To
     return count;
 }
 
-static bool measure(Peaks *peaks, bool all, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
+static bool measure(Peaks *peaks, bool all, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile sig_atomic_t *stop)
 {
     Peak made[PEAKS_MAX];
     PairedArm arms[PEAKS_MAX];
@@ -279,12 +279,12 @@ static bool measure(Peaks *peaks, bool all, uint64_t features, size_t threads, c
     return measured;
 }
 
-bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
+bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile sig_atomic_t *stop)
 {
     return measure(peaks, false, features, threads, topology, seconds, stop);
 }
 
-bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop)
+bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile sig_atomic_t *stop)
 {
     return measure(peaks, true, features, threads, topology, seconds, stop);
 }

@@ -59,11 +59,11 @@ typedef struct Peaks {
 } Peaks;
 
 /* seconds: about how long it may take. false: out of memory. */
-bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop);
+bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile sig_atomic_t *stop);
 
 /* With PEAK_DOT of every narrow type, and reads from plain pages beside those from huge ones. A narrow loop is first tried in a child process;
  * one that ends it is left out (a hypervisor may announce what it does not carry out). */
-bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile int *stop);
+bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile sig_atomic_t *stop);
 
 /* false: it ended the process that tried it, or gave no number. */
 bool peak_dot_works(const PeakDot *dot);

@@ -19,7 +19,7 @@ bool pipes_put(int to, const void *data, size_t size)
     return true;
 }
 
-bool pipes_get(int from, void *data, size_t size, const volatile int *stop)
+bool pipes_get(int from, void *data, size_t size, const volatile sig_atomic_t *stop)
 {
     for (char *at = data; size > 0;) {
         struct pollfd wait = {.fd = from, .events = POLLIN};

@@ -2,6 +2,7 @@
 #ifndef HARNESS_PIPES_H
 #define HARNESS_PIPES_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -9,6 +10,6 @@
 bool pipes_put(int to, const void *data, size_t size);
 
 /* false: the other end was closed before `size` bytes were there, or *stop (NULL: never), which is looked at five times a second. */
-bool pipes_get(int from, void *data, size_t size, const volatile int *stop);
+bool pipes_get(int from, void *data, size_t size, const volatile sig_atomic_t *stop);
 
 #endif

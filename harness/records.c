@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/cli.h"
 #include "harness/machine.h"
 #include "harness/whole.h"
 
@@ -162,7 +163,12 @@ bool records_close(Records *r, int exit_code, char *error, size_t error_size)
         json_t *counts = json_object();
         for (size_t i = 0; i < TYPES && r->types[i].count > 0; i++)
             json_object_set_new(counts, r->types[i].type, json_integer((json_int_t)r->types[i].count));
-        records_write(r, "end", json_pack("{s:o, s:i}", "counts", counts, "exit", exit_code));
+        const int code = cli_exit_code(exit_code);
+        const char *signal = cli_exit_signal(code);
+        json_t *end = json_pack("{s:o, s:i}", "counts", counts, "exit", code);
+        if (signal)
+            json_object_set_new(end, "signal", json_string(signal));
+        records_write(r, "end", end);
     }
     if (r->extra && !r->extra_failed && fflush(r->extra) != 0) {
         r->extra_failed = true;

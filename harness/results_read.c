@@ -180,6 +180,7 @@ static const struct {
     {"host", "packs.head.cc", TEXT, false},
     {"host", "packs.head.cflags", TEXT, false},
     {"end", "exit", WHOLE, true},
+    {"end", "signal", NAME, false},
 };
 
 static const json_t *at_path(const json_t *object, const char *path)

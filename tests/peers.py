@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,22 @@ with tempfile.TemporaryDirectory() as work:
     check(f"one of two shapes: exit code {code}", code == 0 and both, out + err)
     code, out, err = peers("--no-results", "-s", plain, "-k", "additive_f32", "--peers", "fake.quick")
     check(f"no shape: exit code {code}", code == 4 and "nothing was measured" in err, out + err)
+
+    # A signal: what was finished is kept, and the record says what came
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        folder = os.path.join(work, number.name)
+        child = subprocess.Popen([sys.executable, "-B", driver, "--attnzoo", program, "--results", folder, "--rounds", "256", "--peers",
+                                  "fake.quick", "-s", shape + " b1_h2_q{16..512}_k512_d64"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in child.stdout:
+            if line.startswith("fake.quick "):
+                break
+        child.send_signal(number)
+        out, err = child.communicate()
+        check(f"{number.name}: exit code {child.returncode}", child.returncode == 128 + number and "Traceback" not in err, out + err)
+        files = glob.glob(os.path.join(folder, "*", "*.jsonl"))
+        lines = [json.loads(line) for line in open(files[0])] if files else [{}]
+        check(f"{number.name}: its end", lines[-1].get("exit") == 128 + number and lines[-1].get("signal") == number.name, lines[-1])
 
     # What our own options refuse
     refuses("unknown peer 'tensorflow'; known: torch.sdpa", "--peers", "tensorflow")

@@ -192,17 +192,21 @@ if [ -e /dev/full ]; then
     if [ "$code" -ne 2 ] || ! grep -q '^error: standard output: cannot write: No space' err; then fail "report > /dev/full: exit code $code, expected 2"; fi
 fi
 
-# Ctrl-C at a terminal reaches the renderer too, kill -INT the program alone: 130 without a traceback, and the good page stays.
+# Ctrl-C at a terminal reaches the renderer too, and so does a terminal that goes away; kill reaches the program alone: 128 + the signal without
+# a traceback, and the good page stays.
 mkdir path
 python=$(command -v python3)
 cat >path/python3 <<END
 #!/bin/sh
-[ "\$1" = -c ] || exec "$python" -c 'import time; open("drawing", "w"); time.sleep(30)'
+[ "\$1" = -c ] || exec "$python" -c 'import time; open("drawing", "w"); time.sleep(100000)'
 END
 chmod +x path/python3
-for whom in program group; do
+for what in 'program INT 130' 'group INT 130' 'program TERM 143' 'group TERM 143' 'program HUP 129' 'group HUP 129'; do
+    # shellcheck disable=SC2086 # words on purpose
+    set -- $what
+    whom=$1 signal=$2 expected=$3
     if [ $whom = group ] && ! command -v setsid >/dev/null; then
-        echo 'skipped: Ctrl-C for a process group: no setsid here'
+        echo 'skipped: signals for a process group: no setsid here'
         continue
     fi
     rm -f drawing
@@ -211,19 +215,16 @@ for whom in program group; do
     *) PATH=$work/path:$PATH "$program" report -o html:kept.html m1 2>err & ;;
     esac
     child=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        [ -e drawing ] && break
-        sleep 0.5
-    done
+    while [ ! -e drawing ] && kill -0 "$child" 2>/dev/null; do sleep 0.1; done
     case $whom in
-    group) kill -s INT -- "-$child" ;;
-    *) kill -INT "$child" ;;
+    group) kill -s "$signal" -- "-$child" ;;
+    *) kill -s "$signal" "$child" ;;
     esac
     code=0
     wait "$child" || code=$?
-    [ "$code" -eq 130 ] || fail "report, Ctrl-C for the $whom: exit code $code, expected 130"
-    [ -s err ] && fail "report, Ctrl-C for the $whom: words on stderr"
-    cmp -s again.html kept.html || fail "report, Ctrl-C for the $whom: the good page was replaced"
+    [ "$code" -eq "$expected" ] || fail "report, SIG$signal for the $whom: exit code $code, expected $expected"
+    [ -s err ] && fail "report, SIG$signal for the $whom: words on stderr"
+    cmp -s again.html kept.html || fail "report, SIG$signal for the $whom: the good page was replaced"
 done
 
 "$program" report -o html:sparse.html sparse.jsonl 2>err || fail 'report of records that say little'

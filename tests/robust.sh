@@ -1,5 +1,5 @@
 #!/bin/sh
-# robust.sh PROGRAM - what a run leaves behind when it does not end well: Ctrl-C, a kill, a full disk, a folder that may not be written, two
+# robust.sh PROGRAM - what a run leaves behind when it does not end well: a signal, a kill, a full disk, a folder that may not be written, two
 # runs at once.
 set -u
 program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -22,41 +22,108 @@ shapes='b1_h1_q{16..63}_k16_d16' # 48 short cases
 bench() { "$program" bench -k naive_f32,flash_f32 -s "$shapes" --budget 100ms "$@"; }
 only() { echo results/*/*.jsonl; }
 cases() { grep -c '"t":"bench"' "$1" || :; }
-# await N FILE...: until the one file of results holds N bench records, at most a minute.
+# await N: until the one file of results holds N bench records, or $pid is gone.
 await() {
-    tries=0
-    while [ "$(cat results/*/*.jsonl 2>/dev/null | grep -c '"t":"bench"')" -lt "$1" ] && [ $tries -lt 600 ]; do
-        sleep 0.1
-        tries=$((tries + 1))
-    done
+    while [ "$(cat results/*/*.jsonl 2>/dev/null | grep -c '"t":"bench"')" -lt "$1" ] && kill -0 $pid 2>/dev/null; do sleep 0.1; done
 }
 # Every line is whole, and read back by the one reader.
 readable() { "$program" results check results >out 2>err; }
 
-# Ctrl-C: every finished record is kept, the file ends with exit 130. (A background job of sh ignores SIGINT, so env sets it right.)
-rm -rf results
-env --default-signal=INT "$program" bench -k naive_f32,flash_f32 -s "$shapes" --budget 100ms >out 2>err &
-pid=$!
-await 2
-kill -INT $pid
-wait $pid
-code=$?
-[ $code -eq 130 ] || fail "Ctrl-C: exit code $code, expected 130"
-file=$(only)
-tail -n 1 "$file" | grep -q '"t":"end".*"exit":130' || fail 'Ctrl-C: the file does not end with exit 130'
-[ "$(cases "$file")" -ge 2 ] || fail 'Ctrl-C: finished records are lost'
-[ "$(cases "$file")" -lt 96 ] || fail 'Ctrl-C: came too late to test anything'
-readable || fail 'Ctrl-C: results cannot read the file'
+# A signal that asks for an end: every finished record is kept, the file ends with 128 + the signal and its name, the table is written.
+# (A background job of sh ignores SIGINT, so env sets it right.)
+while read -r signal expected; do
+    rm -rf results table.csv*
+    env --default-signal=INT "$program" bench -k naive_f32,flash_f32 -s "$shapes" --budget 100ms -o csv:table.csv >out 2>err &
+    pid=$!
+    await 2
+    kill -s "$signal" $pid
+    wait $pid
+    code=$?
+    [ $code -eq "$expected" ] || fail "SIG$signal: exit code $code, expected $expected"
+    file=$(only)
+    tail -n 1 "$file" | grep -q "\"t\":\"end\".*\"exit\":$expected,\"signal\":\"SIG$signal\"}" || fail "SIG$signal: the file does not end with exit $expected"
+    [ "$(cases "$file")" -ge 2 ] || fail "SIG$signal: finished records are lost"
+    [ "$(cases "$file")" -lt 96 ] || fail "SIG$signal: came too late to test anything"
+    [ "$(wc -l <table.csv)" -eq $((1 + $(cases "$file"))) ] || fail "SIG$signal: the table does not hold what was finished"
+    [ -z "$(find . -name '*.partial')" ] || fail "SIG$signal: a partial file is left"
+    readable || fail "SIG$signal: results cannot read the file"
+    "$program" results >out 2>err
+    grep -q interrupted out || fail "SIG$signal: results does not say that the run was interrupted"
+done <<'END'
+INT 130
+TERM 143
+HUP 129
+END
 
-# Ctrl-C in verify: nothing that was not run through has passed, and what was not reached has not been skipped for a reason of its own. One
+# caught PID SIGNAL-NUMBER: until the process has a handler for it, or is gone.
+caught() {
+    while kill -0 "$1" 2>/dev/null; do
+        mask=$(sed -n 's/^SigCgt:.*\(........\)$/\1/p' "/proc/$1/status" 2>/dev/null)
+        [ $(((0x${mask:-0} >> ($2 - 1)) & 1)) -eq 0 ] || break
+        sleep 0.05
+    done
+}
+# ends WHAT SIGNAL NUMBER COMMAND...: whatever it is doing, it ends with 128 + NUMBER and leaves no half file.
+ends() {
+    what=$1 signal=$2 number=$3
+    shift 3
+    env --default-signal=INT "$program" "$@" >out 2>err <hold &
+    pid=$!
+    caught $pid "$number"
+    kill -s "$signal" $pid
+    wait $pid
+    code=$?
+    [ $code -eq $((128 + number)) ] || fail "$what, SIG$signal: exit code $code, expected $((128 + number))"
+    [ -z "$(find . -name '*.partial')" ] || fail "$what, SIG$signal: a partial file is left"
+}
+if [ -r /proc/self/status ]; then
+    mkfifo hold
+    sleep 100000 >hold &
+    holder=$!
+    for signal in 'INT 2' 'TERM 15' 'HUP 1'; do
+        number=${signal#* } signal=${signal% *}
+        ends verify "$signal" "$number" verify --suite full -o jsonl:verified
+        ends 'verify, csv' "$signal" "$number" verify --suite full -o csv:verified
+        ends tune "$signal" "$number" tune --rigor exhaustive -o csv:tuned --file tuned.tune
+        ends serve "$signal" "$number" serve --no-results
+        ends run "$signal" "$number" run -k naive_f32 -s b1_h1_q64_k64_d16 --iters 1000000000
+        ends 'bench --micro' "$signal" "$number" bench --micro all --no-results -o jsonl:micro
+        ends 'bench --dist' "$signal" "$number" bench --dist all --budget 100 --no-results -o md:vary
+        ends 'cpu --peaks' "$signal" "$number" cpu --peaks
+        if command -v hyperfine >/dev/null; then
+            ends 'bench --driver hyperfine' "$signal" "$number" bench --driver hyperfine --budget 100 --no-results -o csv:processes
+        fi
+        if [ -e "$(dirname "$program")/attnzoo_pack.so" ]; then
+            ends selftest "$signal" "$number" selftest
+            ends regress "$signal" "$number" regress --base "$(dirname "$program")/attnzoo_pack.so" --head "$(dirname "$program")/attnzoo_pack.so"
+        fi
+    done
+    # Two signals at once are one request, as `timeout` sends them; a later one ends the program where it stands.
+    env --default-signal=INT "$program" serve --no-results >out 2>err <hold &
+    pid=$!
+    caught $pid 15
+    kill -s TERM $pid
+    kill -s HUP $pid 2>/dev/null
+    wait $pid
+    code=$?
+    [ $code -eq 143 ] || [ $code -eq 129 ] || fail "two signals at once: exit code $code"
+    # nohup: the terminal may go away.
+    (trap '' HUP; exec "$program" serve --no-results >out 2>err <hold) &
+    pid=$!
+    caught $pid 15
+    kill -s HUP $pid
+    kill -s TERM $pid
+    wait $pid
+    code=$?
+    [ $code -eq 143 ] || fail "SIGHUP under nohup: exit code $code, expected that of the SIGTERM behind it"
+    kill $holder
+fi
+
+# A signal in verify: nothing that was not run through has passed, and what was not reached has not been skipped for a reason of its own. One
 # worker goes from case to case and on each from kernel to kernel, so no kernel is through before the last case.
 env --default-signal=INT "$program" verify --suite full -j 1 -k naive_f32,linear_f32 -o jsonl:verified >out 2>err &
 pid=$!
-tries=0
-until grep -q '"t":"verify"' verified.*.partial 2>/dev/null || [ $tries -ge 100 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
+until grep -q '"t":"verify"' verified.*.partial 2>/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
 kill -INT $pid
 wait $pid
 code=$?

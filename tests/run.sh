@@ -12,8 +12,14 @@ meson=$root/build-tools/bin/meson
 [ -x "$meson" ] || meson=meson
 
 rm -f "$build"/tests/*.xml "$build/meson-logs/testlog.json"
+# A signal for this script alone is handed on to Meson, which ends the tests.
+trap 'kill -s TERM "$child" 2>/dev/null; wait "$child" || :; exit 130' INT
+trap 'kill -s TERM "$child" 2>/dev/null; wait "$child" || :; exit 143' TERM
+trap 'kill -s TERM "$child" 2>/dev/null; wait "$child" || :; exit 129' HUP
 status=0
-"$meson" test -C "$build" --print-errorlogs "$@" || status=$?
+"$meson" test -C "$build" --print-errorlogs "$@" &
+child=$!
+wait "$child" || status=$?
 
 [ -f "$build/meson-logs/testlog.json" ] || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 # One line of testlog.json is one test: {"name": "…", …, "result": "OK", …}. Strings are escaped, so the first match of a key is the key.

@@ -224,7 +224,7 @@ Test(paired, a_narrow_interval_ends_it_early)
     paired_free(arms, 2);
 }
 
-static volatile int pressed;
+static volatile sig_atomic_t pressed;
 static void press(void *context, size_t done, size_t total)
 {
     (void)context;

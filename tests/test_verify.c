@@ -91,7 +91,7 @@ Test(verify, isolation_stops_when_told)
     cr_assert_not(isolate_run(&job, &error));
     cr_assert_null(error);
     cr_assert_eq(seen.total, 4);
-    const volatile int stop = 1;
+    const volatile sig_atomic_t stop = 1;
     Seen none = {0};
     job = job_of(&none, 1, 1);
     job.stop = &stop;

@@ -217,6 +217,26 @@ zoo list
 check 'a failed build: shows the end of the log' has "$err" 'having a day'
 check 'a failed build: 4' [ "$status" = 4 ]
 check 'a failed build: looked at afresh next time' [ ! -e "$tree/build/.zoo-program" ]
+# A signal for zoo alone, while it builds: what builds gets it, nothing is left behind, and the exit code is 128 + the signal.
+for signal in 'INT 130' 'TERM 143' 'HUP 129'; do
+    code=${signal#* } signal=${signal% *}
+    world "signal $signal" apt-get
+    shelf
+    cp "$here"/shelf/* "$bin/"
+    ln -s "$(command -v sleep)" "$bin/sleep"
+    impostor ninja "trap 'echo \"ninja got TERM\" >>\"$calls\"; exit 1' TERM; : >\"$here/building\"; while :; do sleep 0.05; done"
+    (cd / && PATH=$bin CC='' exec env --default-signal=INT "$bin/sh" "$tree/zoo" list >"$here/out" 2>"$here/err" </dev/null) &
+    pid=$!
+    while [ ! -e "$here/building" ]; do sleep 0.05; done
+    kill -s "$signal" $pid
+    status=0
+    wait $pid || status=$?
+    out=$(cat "$here/out") err=$(cat "$here/err")
+    check "SIG$signal while it builds: $code" [ "$status" = "$code" ]
+    check "SIG$signal while it builds: handed on" called 'ninja got TERM'
+    check "SIG$signal while it builds: said" has "$err" "zoo: stopped by SIG$signal"
+done
+
 # A git that knows the commits abc (forked from main) and old, which has no pack.
 world regress apt-get
 shelf

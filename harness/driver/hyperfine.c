@@ -12,6 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "harness/cli.h"
+#include "harness/pipes.h"
+
 enum { PATH_SIZE = 600, FIXED_WORDS = 12 };
 
 static bool fail(char *error, size_t error_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -123,15 +126,18 @@ static void last_line(const char *path, char *line, size_t size)
 }
 
 /* Run a program with stdin empty, both outputs in a file, and a variable (may be NULL) added to the environment. Its wait status, or -1
- * with errno. */
+ * with errno. A signal that ends us ends it and what it started: they are a group of their own, and hold a pipe that closes with the last. */
 static int run_quietly(const char *const *argv, const char *variable, const char *output)
 {
-    int status = 0;
+    int status = 0, alive[2];
+    char none;
     fflush(NULL);
-    const pid_t pid = fork();
-    if (pid < 0)
+    if (pipe(alive) != 0)
         return -1;
+    const pid_t pid = fork();
     if (pid == 0) {
+        setpgid(0, 0);
+        close(alive[0]);
         const int in = open("/dev/null", O_RDONLY), out = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
             (variable && putenv((char *)(uintptr_t)variable) != 0))
@@ -139,10 +145,18 @@ static int run_quietly(const char *const *argv, const char *variable, const char
         execvp(argv[0], (char *const *)(uintptr_t)argv);
         _exit(127);
     }
-    while (waitpid(pid, &status, 0) < 0)
+    close(alive[1]);
+    if (pid > 0) {
+        setpgid(pid, pid);
+        pipes_get(alive[0], &none, sizeof none, &cli_interrupted);
+        if (cli_interrupted)
+            kill(-pid, SIGTERM);
+    }
+    close(alive[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return -1;
-    return status;
+    return pid > 0 ? status : -1;
 }
 
 bool hyperfine_version(char *text, size_t size, char *error, size_t error_size)

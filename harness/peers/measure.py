@@ -20,7 +20,7 @@ MOST_CALLS = 10**9  # what a worker takes
 PEAK_TRIAL = 10e-3  # the peaks' trials are as long as ours, up to this (harness/bench_case.c)
 CONFIDENCE = 0.99   # of all intervals of a table together
 GROSS = 1e-2        # relative 2-norm of a row's error above which an output is another thing, not a rounded one
-EXIT_OK, EXIT_DISAGREE, EXIT_USAGE, EXIT_NOTHING, EXIT_CRASHED, EXIT_INTERRUPTED = 0, 1, 2, 4, 5, 130
+EXIT_OK, EXIT_DISAGREE, EXIT_USAGE, EXIT_NOTHING, EXIT_CRASHED = 0, 1, 2, 4, 5  # after a signal: 128 + its number
 
 
 class Arm:

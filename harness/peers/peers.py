@@ -9,9 +9,11 @@ import argparse
 import fnmatch
 import json
 import os
+import signal
 import sys
+import time
 
-from measure import EXIT_CRASHED, EXIT_INTERRUPTED, EXIT_NOTHING, EXIT_USAGE, Run
+from measure import EXIT_CRASHED, EXIT_NOTHING, EXIT_USAGE, Run
 from process import Died, Refused
 from show import records, show, summary
 from worker import ARMS
@@ -28,6 +30,31 @@ SUITES["all"] = " ".join(SUITES.values())
 # What is measured unless asked otherwise. torch.math is the path that PyTorch itself does not take.
 KNOWN = [name for name in ARMS if not name.startswith("fake.")]
 USUAL = [name for name in KNOWN if name != "torch.math"]
+
+
+class Stopped(BaseException):
+    """A signal asked for an end."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.code = 128 + number
+
+
+def catch_signals():
+    """The first signal raises Stopped; one half a second later or more ends the program at once. As in harness/cli.c."""
+    first = []
+
+    def stop(number, _frame):
+        if not first:
+            first.append(time.monotonic())
+            raise Stopped(number)
+        if time.monotonic() - first[0] > 0.5:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, stop)
 
 
 def usage_error(sentence):
@@ -147,8 +174,8 @@ def main():
     cases = []
     try:
         measure_all(run, words, cases)
-    except KeyboardInterrupt:
-        run.code = EXIT_INTERRUPTED
+    except Stopped as stopped:
+        run.code = stopped.code
     summary(cases)
     path = run.secretary.ask("end", str(run.code))["path"]
     if path:
@@ -159,4 +186,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    catch_signals()
+    try:
+        sys.exit(main())
+    except Stopped as ended:  # before there was anything to keep
+        sys.exit(ended.code)

@@ -21,10 +21,11 @@ class Process:
     """A process that answers lines. `cores` is what it may run on."""
 
     def __init__(self, command, cores, environment):
-        # A session of its own: Ctrl-C is for the driver, which ends the workers by closing their stdin.
+        # A session of its own: signals are for the driver, which ends the workers by closing their stdin.
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
                                       preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None)
         self.buffer = b""
+        self.owed = 0  # answers to questions that a signal cut off
         self.used = self.cpu_seconds()
         self.idle = 0.0  # processor seconds between an answer and the next question
 
@@ -42,7 +43,10 @@ class Process:
         try:
             self.child.stdin.write(line.encode() + b"\n")
             self.child.stdin.flush()
-            answer = json.loads(self.read_line())
+            self.owed += 1
+            while self.owed:
+                answer = json.loads(self.read_line())
+                self.owed -= 1
         except (BrokenPipeError, ValueError) as error:
             raise Died(self.end(f"no answer to '{verb}'")) from error
         self.used = self.cpu_seconds()
