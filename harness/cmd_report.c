@@ -162,12 +162,14 @@ static int write_output(void *context, const CliOutput *out)
     if (strcmp(out->format, "html") == 0)
         return draw(report->title, report->loaded, out->file, out->path ? out->path : "standard output");
     json_t *model = report_model(report->loaded);
-    const bool written = model && json_dumpf(model, out->file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 &&
-                         fputc('\n', out->file) != EOF;
-    json_decref(model);
-    if (!model)
+    if (!model) {
         render_error("out of memory for %zu records", report->loaded->results.records);
-    return written ? EXIT_OK : EXIT_USAGE;
+        return EXIT_USAGE;
+    }
+    json_dumpf(model, out->file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)); /* what cannot be written shows when the file is closed */
+    fputc('\n', out->file);
+    json_decref(model);
+    return EXIT_OK;
 }
 
 int cmd_report(const Cli *cli, int argc, char **argv)

@@ -121,7 +121,7 @@ fi
 
 # A signal in verify: nothing that was not run through has passed, and what was not reached has not been skipped for a reason of its own. One
 # worker goes from case to case and on each from kernel to kernel, so no kernel is through before the last case.
-env --default-signal=INT "$program" verify --suite full -j 1 -k naive_f32,linear_f32 -o jsonl:verified >out 2>err &
+env --default-signal=INT "$program" verify --suite full -j 1 -k naive_f32,linear_f32 -o table -o jsonl:verified >out 2>err &
 pid=$!
 until grep -q '"t":"verify"' verified.*.partial 2>/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
 kill -INT $pid
