@@ -117,11 +117,18 @@ bool tune_file_path(char *path, size_t size, char *error, size_t error_size)
     return true;
 }
 
-/* Wait for the lock of a file, whose folder is made. -1: error[] says why. Ctrl-C ends the wait. */
+/* Wait for the lock of a file, whose folder is made. It stands beside the file itself, so that writers who know it by different links wait for
+ * each other. -1: error[] says why. Ctrl-C ends the wait. */
 static int take_lock(const char *path, char *error, size_t error_size)
 {
-    char name[1100];
-    const int length = snprintf(name, sizeof name, "%s.lock", path);
+    char name[4200];
+    char *target = whole_target(path);
+    if (!target) {
+        snprintf(error, error_size, "tune file: cannot follow %s: %s", path, strerror(errno));
+        return -1;
+    }
+    const int length = snprintf(name, sizeof name, "%s.lock", target);
+    free(target);
     if (length < 0 || (size_t)length >= sizeof name) {
         snprintf(error, error_size, "tune file: the name '%.60s...' is too long", path);
         return -1;

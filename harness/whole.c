@@ -20,8 +20,7 @@
 #define SUFFIX ".partial"
 enum { DIGITS = 8, MOST_LINKS = 40 };
 
-/* The file that a name leads to through symbolic links, there or not, to be freed. NULL: errno says why. */
-static char *target_of(const char *path)
+char *whole_target(const char *path)
 {
     char *at = strdup(path);
     for (int links = 0; at && links < MOST_LINKS; links++) {
@@ -135,7 +134,7 @@ static int open_for(Whole *whole, const char *path)
         return open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
     if (there && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
         return -1;
-    whole->target = target_of(path);
+    whole->target = whole_target(path);
     if (!whole->target)
         return -1;
     remove_stale(whole->target);

@@ -19,6 +19,9 @@ bool whole_open(Whole *whole, const char *path, char *error, size_t error_size);
 /* Flush to the disk, rename, close. With keep false, or if anything written so far failed, what was written is removed. */
 bool whole_close(Whole *whole, bool keep, char *error, size_t error_size);
 
+/* The file that a name leads to through symbolic links, there or not, to be freed. NULL: errno says why. */
+char *whole_target(const char *path);
+
 /* Make a folder and those above it (mkdir -p); `path` is not empty, and as it was afterwards. false: errno says why. */
 bool whole_folders(char *path);
 

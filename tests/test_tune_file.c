@@ -168,6 +168,28 @@ Test(tune_file, files_of_others_are_left_alone)
     cr_expect_not_null(strstr(failure, "not a regular file"), "%s", failure);
 }
 
+/* A tune file that is a link to where the user keeps such files, with rights of its own. */
+Test(tune_file, a_link_stays_and_its_file_keeps_its_rights)
+{
+    const TuneRow first = row_of(9, "flash_f32", ATTN_RIGOR_QUICK), second = row_of(17, "flash_f32", ATTN_RIGOR_QUICK);
+    char real[160], lock[200];
+    struct stat status;
+    update(NULL, 0, false);
+    snprintf(real, sizeof real, "%s/real.tune", folder);
+    cr_assert_eq(symlink("../../real.tune", path), 0);
+    update(&first, 1, false);
+    cr_assert_eq(chmod(real, 0600), 0);
+    update(&second, 1, false);
+    cr_assert(lstat(path, &status) == 0 && S_ISLNK(status.st_mode), "the link was replaced");
+    cr_assert(lstat(real, &status) == 0 && S_ISREG(status.st_mode));
+    cr_assert_eq(status.st_mode & 07777, 0600u, "0%o", status.st_mode & 07777);
+    snprintf(lock, sizeof lock, "%s.lock", real);
+    cr_assert_eq(access(lock, F_OK), 0, "writers by other names would not wait for this one");
+    AttnTune *tune = load_good();
+    cr_expect_eq(tune->count, 2);
+    attn_tune_free(tune);
+}
+
 /* ---- Several at once ------------------------------------------------------------------------------------------------------------- */
 
 enum { WRITERS = 4, READERS = 2, EACH = 25 };
