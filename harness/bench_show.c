@@ -9,20 +9,30 @@
 #include "harness/known.h"
 #include "harness/zoo.h"
 
-enum { KERNEL, ISA, TIME, MIN, CI, SPEEDUP, GFLOPS, OF_PEAK, OF_ROOF, BOUND, ETA, ERROR, NOTE, COLUMNS };
-
 RenderTable *bench_table(bool with_case)
 {
-    static const struct { const char *heading; bool right; } columns[COLUMNS] = {
-        [KERNEL] = {"kernel", false}, [ISA] = {"ISA", false}, [TIME] = {"median", true}, [MIN] = {"min", true}, [CI] = {"t / fastest", true},
-        [SPEEDUP] = {"speed-up", true}, [GFLOPS] = {"GFLOP/s", true}, [OF_PEAK] = {"%peak", true}, [OF_ROOF] = {"%roof", true},
-        [BOUND] = {"bound", false}, [ETA] = {"eta", true}, [ERROR] = {"max err", true}, [NOTE] = {"note", false}};
-    RenderTable *table = render_table(COLUMNS + with_case);
-    if (with_case)
-        render_column(table, 0, "case", false);
-    for (size_t c = 0; c < COLUMNS; c++)
-        render_column(table, c + with_case, columns[c].heading, columns[c].right);
-    return table;
+    static const RenderColumn columns[] = {
+        {"case", "case", RENDER_TEXT},
+        {"kernel", "kernel", RENDER_TEXT},
+        {"ISA", "isa", RENDER_TEXT},
+        {NULL, "status", RENDER_TEXT},
+        {"median", "median_s", RENDER_NUMBER}, /* the first of UNTIMED columns */
+        {"min", "min_s", RENDER_NUMBER},
+        {"t / fastest", "time_over_fastest", RENDER_NUMBER},
+        {NULL, "time_over_fastest_lo", RENDER_NUMBER},
+        {NULL, "time_over_fastest_hi", RENDER_NUMBER},
+        {"speed-up", "speedup", RENDER_NUMBER},
+        {NULL, "speedup_lo", RENDER_NUMBER},
+        {NULL, "speedup_hi", RENDER_NUMBER},
+        {"GFLOP/s", "gflops", RENDER_NUMBER},
+        {"%peak", "pct_peak", RENDER_NUMBER},
+        {"%roof", "pct_roof", RENDER_NUMBER},
+        {"bound", "bound", RENDER_TEXT},
+        {"eta", "eta", RENDER_NUMBER},
+        {"max err", "max_abs_error", RENDER_NUMBER},
+        {"note", "note", RENDER_TEXT},
+    };
+    return render_table_of(columns + !with_case, sizeof columns / sizeof *columns - !with_case);
 }
 
 static const char *thread_text(size_t threads)
@@ -35,6 +45,9 @@ const char *bench_isa_name(const AttnKernel *kernel)
     return zoo_is_yardstick(kernel) ? "library" : kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
 }
 
+/* In records and for programs. */
+static const char *const status_names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
+
 static const char *status_text(VerifyStatus status)
 {
     static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "FAIL", [VERIFY_SKIP] = "skipped",
@@ -45,17 +58,19 @@ static const char *status_text(VerifyStatus status)
 static void empty_cells(RenderTable *table, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        render_cell(table, STYLE_DIM, "-");
+        render_missing(table);
 }
+
+enum { UNTIMED = 12 }; /* columns from the median to the bound */
 
 /* A kernel that was not timed: why, in the place of numbers. */
 static void add_untimed(RenderTable *table, const BenchKernel *k)
 {
     const bool bad = k->verify.status == VERIFY_FAIL || k->verify.status == VERIFY_CRASH;
-    empty_cells(table, ETA - TIME);
+    empty_cells(table, UNTIMED);
     if (bad) {
-        render_cell(table, STYLE_BAD, "%.2g", k->verify.eta);
-        render_cell(table, STYLE_BAD, "%.1e", k->verify.max_abs);
+        render_value(table, STYLE_BAD, k->verify.eta, "%.2g", k->verify.eta);
+        render_value(table, STYLE_BAD, k->verify.max_abs, "%.1e", k->verify.max_abs);
     } else {
         empty_cells(table, 2);
     }
@@ -65,7 +80,7 @@ static void add_untimed(RenderTable *table, const BenchKernel *k)
 static void add_percent(RenderTable *table, double share)
 {
     if (isfinite(share))
-        render_cell(table, STYLE_PLAIN, "%.1f %%", 100 * share);
+        render_value(table, STYLE_PLAIN, 100 * share, "%.1f %%", 100 * share);
     else
         empty_cells(table, 1);
 }
@@ -105,21 +120,24 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
 {
     char text[40];
     const size_t index = (size_t)(k - bench->kernels);
-    render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.median, text, sizeof text));
-    render_cell(table, STYLE_PLAIN, "%s", render_time(k->time.min, text, sizeof text));
-    /* Of the fastest itself: of the control. */
+    const double gflops = bench->work.flop / k->time.median * 1e-9;
+    render_value(table, STYLE_PLAIN, k->time.median, "%s", render_time(k->time.median, text, sizeof text));
+    render_value(table, STYLE_PLAIN, k->time.min, "%s", render_time(k->time.min, text, sizeof text));
+    /* People see the interval, of the fastest itself that of the control. */
     const StatsInterval ci = index == bench->fastest ? bench->control : k->best;
-    if (known_ratio(ci.lo, ci.hi) != KNOWN_FEW)
-        render_cell(table, STYLE_PLAIN, "%s", known_interval(ci.lo, ci.hi, text, sizeof text));
-    else
-        empty_cells(table, 1);
-    render_cell(table, STYLE_PLAIN, "%.*f×", 1 / k->vs.median < 10 ? 2 : 1, 1 / k->vs.median);
-    render_cell(table, STYLE_PLAIN, "%.1f", bench->work.flop / k->time.median * 1e-9);
+    const bool few = known_ratio(ci.lo, ci.hi) == KNOWN_FEW;
+    render_value(table, few ? STYLE_DIM : STYLE_PLAIN, k->best.median, "%s", few ? "-" : known_interval(ci.lo, ci.hi, text, sizeof text));
+    render_number(table, k->best.lo);
+    render_number(table, k->best.hi);
+    render_value(table, STYLE_PLAIN, 1 / k->vs.median, "%.*f×", 1 / k->vs.median < 10 ? 2 : 1, 1 / k->vs.median);
+    render_number(table, isfinite(k->vs.hi) ? 1 / k->vs.hi : NAN);
+    render_number(table, k->vs.lo > 0 ? 1 / k->vs.lo : NAN);
+    render_value(table, STYLE_PLAIN, gflops, "%.1f", gflops);
     add_percent(table, k->peak.median);
     add_percent(table, k->roof_share.median);
     render_cell(table, STYLE_PLAIN, "%s", k->roof.name);
-    render_cell(table, STYLE_PLAIN, "%.3f", k->verify.eta);
-    render_cell(table, STYLE_PLAIN, "%.1e", k->verify.max_abs);
+    render_value(table, STYLE_PLAIN, k->verify.eta, "%.3f", k->verify.eta);
+    render_value(table, STYLE_PLAIN, k->verify.max_abs, "%.1e", k->verify.max_abs);
     bool good;
     const char *rank = rank_of(bench, index, &good);
     const char *choice = k->kernel != bench->chosen ? "" : strcmp(bench->chosen_by, "tune") == 0 ? "tuned choice" : "dispatch's choice";
@@ -135,6 +153,7 @@ void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
             render_cell(table, STYLE_PLAIN, "%s", bench->shape);
         render_cell(table, i == bench->fastest ? STYLE_GOOD : STYLE_PLAIN, "%s", k->kernel->name);
         render_cell(table, STYLE_PLAIN, "%s", bench_isa_name(k->kernel));
+        render_cell(table, STYLE_PLAIN, "%s", status_names[k->verify.status]);
         if (k->timed && bench->run.rounds > 0 && k->time.n > 0)
             add_timed(table, bench, k);
         else
@@ -253,11 +272,10 @@ static json_t *case_json(const BenchCase *bench, const char *id)
 
 json_t *bench_verify_json(const BenchKernel *k, const char *id)
 {
-    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
     const VerifyResult *v = &k->verify;
     const bool judged = v->rows > 0;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
-                     "isa", bench_isa_name(k->kernel), "status", names[v->status], "ref", "double", "rows", (int)v->rows,
+                     "isa", bench_isa_name(k->kernel), "status", status_names[v->status], "ref", "double", "rows", (int)v->rows,
                      "eta", judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(),
                      "max_abs", judged ? records_real(v->max_abs) : json_null(),
                      "max_ulp", judged ? records_real(v->max_ulp) : json_null(),

@@ -379,17 +379,37 @@ static int code_of(const VaryRun *v)
 
 RenderTable *vary_table(const Vary *vary, bool with_case)
 {
-    static const char *const threads[] = {"kernel", "threads", "work units", "median", "GFLOP/s", "speed-up", "99 %", "efficiency", "slowest/mean", "note"},
-                      *const data[] = {"kernel", "data", "median", "GFLOP/s", "of normal", "99 %", "note"};
-    const size_t columns = vary->by_threads ? sizeof threads / sizeof *threads : sizeof data / sizeof *data;
-    RenderTable *table = render_table(columns + with_case);
-    if (with_case)
-        render_column(table, 0, "case", false);
-    for (size_t c = 0; c < columns; c++) {
-        const bool left = c == 0 || c + 1 == columns || (!vary->by_threads && c == 1);
-        render_column(table, c + with_case, vary->by_threads ? threads[c] : data[c], !left);
-    }
-    return table;
+    static const RenderColumn threads[] = {
+        {"case", "case", RENDER_TEXT},
+        {"kernel", "kernel", RENDER_TEXT},
+        {"threads", "threads", RENDER_COUNT},
+        {"work units", "units", RENDER_COUNT},
+        {"median", "median_s", RENDER_NUMBER},
+        {"GFLOP/s", "gflops", RENDER_NUMBER},
+        {"speed-up", "speedup", RENDER_NUMBER},
+        {"99 %", NULL, RENDER_NUMBER},
+        {NULL, "speedup_lo", RENDER_NUMBER},
+        {NULL, "speedup_hi", RENDER_NUMBER},
+        {"efficiency", "pct_efficiency", RENDER_NUMBER},
+        {"slowest/mean", "slowest_over_mean", RENDER_NUMBER},
+        {NULL, "bar", RENDER_NUMBER},
+        {"note", "note", RENDER_TEXT},
+    };
+    static const RenderColumn data[] = {
+        {"case", "case", RENDER_TEXT},
+        {"kernel", "kernel", RENDER_TEXT},
+        {"data", "data", RENDER_TEXT},
+        {"median", "median_s", RENDER_NUMBER},
+        {"GFLOP/s", "gflops", RENDER_NUMBER},
+        {"of normal", "speed_over_normal", RENDER_NUMBER},
+        {"99 %", NULL, RENDER_NUMBER},
+        {NULL, "speed_over_normal_lo", RENDER_NUMBER},
+        {NULL, "speed_over_normal_hi", RENDER_NUMBER},
+        {NULL, "bar", RENDER_NUMBER},
+        {"note", "note", RENDER_TEXT},
+    };
+    const size_t count = vary->by_threads ? sizeof threads / sizeof *threads : sizeof data / sizeof *data;
+    return render_table_of((vary->by_threads ? threads : data) + !with_case, count - !with_case);
 }
 
 static const char *arm_name(const VaryArm *arm)
@@ -401,7 +421,10 @@ static void add_cell(RenderTable *table, bool known, const char *format, double 
 {
     char text[32];
     snprintf(text, sizeof text, format, value); /* the formats are those of add_row */
-    render_cell(table, known ? STYLE_PLAIN : STYLE_DIM, "%s", known ? text : "-");
+    if (known)
+        render_value(table, STYLE_PLAIN, value, "%s", text);
+    else
+        render_missing(table);
 }
 
 static void add_note(RenderTable *table, const VaryRun *v, const VaryArm *arm)
@@ -430,18 +453,24 @@ static void add_row(RenderTable *table, const VaryRun *v, const VaryArm *arm, bo
     if (with_case)
         render_cell(table, STYLE_PLAIN, "%s", v->shape);
     render_cell(table, arm->kernel ? STYLE_PLAIN : STYLE_DIM, "%s", arm_name(arm));
-    render_cell(table, STYLE_PLAIN, "%s", v->vary->name[arm->variant]);
+    render_value(table, STYLE_PLAIN, (double)arm->threads, "%s", v->vary->name[arm->variant]); /* of data the text counts */
     if (v->vary->by_threads)
         add_cell(table, timed && arm->kernel, "%.0f", timed && arm->kernel ? (double)attn_plan_units(arm->plan) : 0);
-    render_cell(table, STYLE_PLAIN, "%s", timed ? render_time(arm->time.median, text, sizeof text) : "-");
+    if (timed)
+        render_value(table, STYLE_PLAIN, arm->time.median, "%s", render_time(arm->time.median, text, sizeof text));
+    else
+        render_missing(table);
     add_cell(table, timed && arm->kernel, "%.1f", timed ? arm->work / arm->time.median * 1e-9 : 0);
     add_cell(table, compared, "%.2f", speed);
     render_cell(table, compared ? STYLE_PLAIN : STYLE_DIM, "%s",
                 compared ? known_interval(arm->speed.lo, arm->speed.hi, text, sizeof text) : "-");
+    render_number(table, compared ? arm->speed.lo : NAN);
+    render_number(table, compared ? arm->speed.hi : NAN);
     if (v->vary->by_threads) {
         add_cell(table, compared, "%.1f %%", 100 * speed / ideal(arm));
         add_cell(table, isfinite(arm->slowest), "%.3f", arm->slowest);
     }
+    render_number(table, bar(v, arm));
     add_note(table, v, arm);
 }
 #pragma GCC diagnostic pop

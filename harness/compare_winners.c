@@ -116,10 +116,11 @@ int compare_winners(const Cli *cli, const Points *points, const CompareOptions *
         layout_free(&l);
         return EXIT_USAGE;
     }
-    static const char *const headings[] = {"case", "machine", "fastest", "time", "next", "margin", "verdict"};
-    RenderTable *table = render_table(7);
-    for (size_t c = 0; c < 7; c++)
-        render_column(table, c, headings[c], c == 3 || c == 5);
+    static const RenderColumn columns[] = {{"case", "case", RENDER_TEXT},       {"machine", "machine", RENDER_TEXT},
+                                           {"fastest", "fastest", RENDER_TEXT}, {"time", "time_s", RENDER_NUMBER},
+                                           {"next", "next", RENDER_TEXT},       {"margin", "margin", RENDER_NUMBER},
+                                           {"verdict", "verdict", RENDER_TEXT}};
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     for (size_t r = 0; r < l.rows; r++)
         for (size_t m = 0; m < l.machines; m++) {
             const Winner w = winner(points, fullest(points, &l.keys, l.row[r], l.machine[m]->key[KEY_MACHINE]));
@@ -130,9 +131,14 @@ int compare_winners(const Cli *cli, const Points *points, const CompareOptions *
             render_cell(table, STYLE_PLAIN, "%s", compare_label(l.strings, &l.keys, l.varies, l.row[r]));
             render_cell(table, STYLE_PLAIN, "%s", w.first->key[KEY_MACHINE]);
             render_cell(table, STYLE_GOOD, "%s", w.first->key[KEY_KERNEL]);
-            render_cell(table, STYLE_PLAIN, "%s", render_time(w.first->median, text, sizeof text));
-            render_cell(table, STYLE_PLAIN, "%s", w.second ? w.second->key[KEY_KERNEL] : "-");
-            render_cell(table, STYLE_PLAIN, "%s", w.second ? compare_value(METRIC_SPEEDUP, w.margin, text, sizeof text) : "-");
+            render_value(table, STYLE_PLAIN, w.first->median, "%s", render_time(w.first->median, text, sizeof text));
+            if (w.second) {
+                render_cell(table, STYLE_PLAIN, "%s", w.second->key[KEY_KERNEL]);
+                render_value(table, STYLE_PLAIN, w.margin, "%s", compare_value(METRIC_SPEEDUP, w.margin, text, sizeof text));
+            } else {
+                render_missing(table);
+                render_missing(table);
+            }
             render_cell(table, STYLE_DIM, "%s", !w.second ? "alone" : w.next == KNOWN_SLOWER ? "faster" : known_word(w.next));
         }
     const int code = outputs_table(cli, table);
@@ -160,7 +166,7 @@ typedef struct Loss {
 static void add_loss(RenderTable *table, const Points *points, const Point *here, const Winner *own, const Winner *other, Loss *loss)
 {
     if (!other->first) {
-        render_cell(table, STYLE_DIM, "-");
+        render_missing(table);
         return;
     }
     const Point *p = in_case(points, here, other->first->key[KEY_KERNEL]);
@@ -177,10 +183,10 @@ static void add_loss(RenderTable *table, const Points *points, const Point *here
     loss->worst = r.median > loss->worst ? r.median : loss->worst;
     loss->count++;
     if (p == own->first)
-        render_cell(table, STYLE_DIM, "0 %%");
+        render_value(table, STYLE_DIM, 0, "0 %%");
     else
-        render_cell(table, known == KNOWN_SLOWER ? STYLE_BAD : STYLE_PLAIN, "%+.1f %%%s", 100 * (r.median - 1),
-                    known == KNOWN_TIED ? " =" : known == KNOWN_NOT || known == KNOWN_FEW ? " ?" : "");
+        render_value(table, known == KNOWN_SLOWER ? STYLE_BAD : STYLE_PLAIN, r.median - 1, "%+.1f %%%s", 100 * (r.median - 1),
+                     known == KNOWN_TIED ? " =" : known == KNOWN_NOT || known == KNOWN_FEW ? " ?" : "");
 }
 
 static void add_losses(RenderTable *table, const Loss *losses, size_t count, const char *what, bool worst)
@@ -190,11 +196,12 @@ static void add_losses(RenderTable *table, const Loss *losses, size_t count, con
     render_cell(table, STYLE_PLAIN, "%s", "");
     render_cell(table, STYLE_PLAIN, "%s", "");
     for (size_t x = 0; x < count; x++) {
-        if (losses[x].count == 0)
-            render_cell(table, STYLE_DIM, "-");
-        else
-            render_cell(table, STYLE_BOLD, "%+.1f %% (%zu cases)",
-                        100 * ((worst ? losses[x].worst : exp(losses[x].sum / (double)losses[x].count)) - 1), losses[x].count);
+        if (losses[x].count == 0) {
+            render_missing(table);
+            continue;
+        }
+        const double loss = (worst ? losses[x].worst : exp(losses[x].sum / (double)losses[x].count)) - 1;
+        render_value(table, STYLE_BOLD, loss, "%+.1f %% (%zu cases)", 100 * loss, losses[x].count);
     }
 }
 
@@ -220,8 +227,10 @@ int compare_portability(const Cli *cli, const Points *points, const CompareOptio
     render_column(table, 2, "own choice", false);
     for (size_t x = 0; x < l.machines; x++) {
         char heading[300];
+        char name[300];
         snprintf(heading, sizeof heading, "choice of %.250s", l.machine[x]->key[KEY_MACHINE]);
-        render_column(table, 3 + x, heading, true);
+        snprintf(name, sizeof name, "loss_share_by_%.250s", l.machine[x]->key[KEY_MACHINE]);
+        render_column_as(table, 3 + x, (RenderColumn){heading, name, RENDER_NUMBER});
     }
     for (size_t r = 0; losses && r < l.rows; r++)
         for (size_t m = 0; m < l.machines; m++) {

@@ -85,8 +85,6 @@ int micro_bench(const char *list, const MicroContext *context)
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------------------------- */
 
-enum { WHAT, ISA, TIME, CYCLES, COMPARED, CI, NOTE, COLUMNS };
-
 /* The columns that a table with headings of its own has; over all tables the headings are general ones, behind the name. */
 static RenderTable *columns(const MicroTable *t)
 {
@@ -94,15 +92,27 @@ static RenderTable *columns(const MicroTable *t)
     char per[40];
     if (t)
         snprintf(per, sizeof per, t->by_rate ? "G%s/s" : "per %s", t->unit);
-    const char *heading[COLUMNS] = {
-        [WHAT] = "what", [ISA] = "ISA", [TIME] = t ? per : "value", [CYCLES] = "cycles",
-        [COMPARED] = t ? by_compare[t->compare] : "compared", [CI] = "99 %", [NOTE] = "note"};
-    RenderTable *table = render_table(COLUMNS + !t);
-    if (!t)
-        render_column(table, 0, "micro", false);
-    for (size_t c = 0; c < COLUMNS; c++)
-        render_column(table, c + !t, heading[c], c != WHAT && c != ISA && c != NOTE);
-    return table;
+    const RenderColumn all[] = {
+        {"micro", "micro", RENDER_TEXT},
+        {"what", "what", RENDER_TEXT},
+        {"ISA", "isa", RENDER_TEXT},
+        {NULL, "unit", RENDER_TEXT},
+        {t ? per : "value", "seconds_per_unit", RENDER_NUMBER},
+        {"cycles", "cycles_per_unit", RENDER_NUMBER},
+        {NULL, "compare", RENDER_TEXT},
+        {t ? by_compare[t->compare] : "compared", NULL, RENDER_NUMBER},
+        {"99 %", NULL, RENDER_NUMBER},
+        {NULL, "share", RENDER_NUMBER},
+        {NULL, "share_lo", RENDER_NUMBER},
+        {NULL, "share_hi", RENDER_NUMBER},
+        {NULL, "beyond_s", RENDER_NUMBER},
+        {NULL, "beyond_lo_s", RENDER_NUMBER},
+        {NULL, "beyond_hi_s", RENDER_NUMBER},
+        {NULL, "most_s", RENDER_NUMBER},
+        {NULL, "in_use", RENDER_FLAG},
+        {"note", "note", RENDER_TEXT},
+    };
+    return render_table_of(all + (t != NULL), sizeof all / sizeof *all - (t != NULL));
 }
 
 RenderTable *micro_table_of_all(void)
@@ -144,15 +154,18 @@ static double bounded(const MicroTable *t, size_t i, const StatsSummary *time)
     return t->compare == MICRO_BEYOND && has_reference(t, i) ? t->rows[i].compared.median : time->median;
 }
 
+static const char *const compare_names[] = {[MICRO_SHARE] = "share", [MICRO_COST] = "cost", [MICRO_BEYOND] = "beyond"};
+
 static void add_compared(RenderTable *table, const MicroTable *t, size_t i)
 {
     const StatsInterval c = t->rows[i].compared;
     char text[32], other[32];
     if (!has_reference(t, i)) {
-        render_cell(table, STYLE_DIM, "-");
-        render_cell(table, STYLE_DIM, "-");
+        for (size_t column = 0; column < 9; column++)
+            render_missing(table);
         return;
     }
+    render_cell(table, STYLE_PLAIN, "%s", compare_names[t->compare]);
     if (t->compare == MICRO_BEYOND)
         render_cell(table, STYLE_PLAIN, "%s%s", c.median < 0 ? "-" : "", render_time(fabs(c.median), text, sizeof text));
     else
@@ -164,6 +177,9 @@ static void add_compared(RenderTable *table, const MicroTable *t, size_t i)
                     c.hi < 0 ? "-" : "", render_time(fabs(c.hi), other, sizeof other));
     else
         render_cell(table, STYLE_PLAIN, "[%.*f, %.*f] %%", c.lo < 0.1 ? 2 : 1, 100 * c.lo, c.hi < 0.1 ? 2 : 1, 100 * c.hi);
+    const double values[] = {c.median, c.lo, c.hi};
+    for (size_t v = 0; v < 6; v++) /* a share, or a time beyond the other's */
+        render_number(table, (v >= 3) == (t->compare == MICRO_BEYOND) ? values[v % 3] : NAN);
 }
 
 static void add_note(RenderTable *table, const MicroTable *t, size_t i, const StatsSummary *time, const PairedArm *arms,
@@ -195,29 +211,33 @@ static void show(RenderTable *table, const MicroTable *t, const PairedArm *arms,
             render_cell(table, STYLE_PLAIN, "%s", t->micro);
         render_cell(table, row->in_use ? STYLE_BOLD : STYLE_PLAIN, "%s", row->name);
         render_cell(table, STYLE_PLAIN, "%s", row->isa);
+        render_cell(table, STYLE_PLAIN, "%s", t->unit);
         if (t->by_rate)
-            render_cell(table, STYLE_PLAIN, "%.1f", 1e-9 / each);
+            render_value(table, STYLE_PLAIN, each, "%.1f", 1e-9 / each);
+        else if (isfinite(each))
+            render_value(table, STYLE_PLAIN, each, "%s", render_time(each, text, sizeof text));
         else
-            render_cell(table, STYLE_PLAIN, "%s", isfinite(each) ? render_time(each, text, sizeof text) : "-");
+            render_missing(table);
         if (isfinite(each))
-            render_cell(table, STYLE_PLAIN, "%.*f", each * hertz < 1 ? 3 : each * hertz < 100 ? 1 : 0, each * hertz);
+            render_value(table, STYLE_PLAIN, each * hertz, "%.*f", each * hertz < 1 ? 3 : each * hertz < 100 ? 1 : 0, each * hertz);
         else
-            render_cell(table, STYLE_DIM, "-");
+            render_missing(table);
         add_compared(table, t, i);
+        render_number(table, row->most > 0 ? row->most : NAN);
+        render_number(table, row->in_use);
         add_note(table, t, i, &time, arms, run);
     }
 }
 
 static json_t *row_json(const MicroTable *t, size_t i, const PairedArm *arm, const PairedRun *run)
 {
-    static const char *const compares[] = {[MICRO_SHARE] = "share", [MICRO_COST] = "cost", [MICRO_BEYOND] = "beyond"};
     const MicroRow *row = &t->rows[i];
     const StatsSummary time = paired_summary(run, arm);
     json_t *object = json_pack("{s:s, s:s, s:s, s:o, s:s, s:f, s:b}", "micro", t->micro, "title", t->title, "row", row->name, "isa",
                                row->isa[0] ? json_string(row->isa) : json_null(), "work_unit", t->unit, "work", row->work, "in_use",
                                row->in_use);
     bench_json_times(object, arm, run);
-    json_object_set_new(object, "compare", has_reference(t, i) ? json_string(compares[t->compare]) : json_null());
+    json_object_set_new(object, "compare", has_reference(t, i) ? json_string(compare_names[t->compare]) : json_null());
     json_object_set_new(object, "vs", has_reference(t, i) ? bench_json_ratio(t->rows[row->against].name, run, row->compared) : json_null());
     if (has_reference(t, i) && t->compare == MICRO_BEYOND)
         json_object_set_new(json_object_get(object, "vs"), "method", json_string("paired-difference-sign"));

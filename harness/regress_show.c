@@ -7,7 +7,7 @@
 #include "harness/regress.h"
 #include "harness/outputs.h"
 
-enum { CASE, KERNEL, TAKEN, RATIO, CI, LAUNCHES, VERDICT, NOTE, COLUMNS };
+enum { UNMEASURED = 6 }; /* columns from the ratio to the launches */
 
 static void summarise(const Regress *r, char *text, size_t size)
 {
@@ -93,19 +93,28 @@ static void add_pair(RenderTable *table, const Regress *r, const RegressPair *p)
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", p->pair.shape);
     render_cell(table, STYLE_PLAIN, "%s", regress_name(p));
-    render_cell(table, p->taken ? STYLE_PLAIN : STYLE_DIM, "%s", p->dispatch ? "-" : regress_taken(r, p));
+    if (p->dispatch)
+        render_missing(table);
+    else
+        render_cell(table, p->taken ? STYLE_PLAIN : STYLE_DIM, "%s", regress_taken(r, p));
+    render_cell(table, STYLE_PLAIN, "time");
     if (!p->measured) {
-        for (int c = RATIO; c <= LAUNCHES; c++)
-            render_cell(table, STYLE_DIM, "-");
+        for (size_t c = 0; c < UNMEASURED; c++)
+            render_missing(table);
         const bool bad = p->crashed || p->verify.status != VERIFY_PASS;
         const bool crash = p->crashed || p->verify.status == VERIFY_CRASH;
         render_cell(table, bad ? STYLE_BAD : STYLE_WARN, "%s", crash ? "CRASH" : bad ? "WRONG" : p->interrupted ? "interrupted" : "inconclusive");
         render_cell(table, STYLE_PLAIN, "%s", p->why[0] ? p->why : "not measured");
         return;
     }
-    render_cell(table, STYLE_PLAIN, "%.3f", p->found.ratio.median);
-    render_cell(table, STYLE_PLAIN, "[%.3f, %.3f]", p->found.ratio.lo, p->found.ratio.hi);
-    render_cell(table, STYLE_PLAIN, "%zu/%zu", p->found.ratio.median >= 1 ? p->found.above : p->found.below, p->found.launches);
+    const StatsInterval ratio = p->found.ratio;
+    const size_t agree = ratio.median >= 1 ? p->found.above : p->found.below;
+    render_value(table, STYLE_PLAIN, ratio.median, "%.3f", ratio.median);
+    render_cell(table, STYLE_PLAIN, "[%.3f, %.3f]", ratio.lo, ratio.hi);
+    render_number(table, ratio.lo);
+    render_number(table, ratio.hi);
+    render_value(table, STYLE_PLAIN, (double)agree, "%zu/%zu", agree, p->found.launches);
+    render_number(table, (double)p->found.launches);
     const bool harmless = p->verdict == VERDICT_SLOWER && !p->gates;
     render_cell(table, harmless ? STYLE_WARN : styles[p->verdict], "%s",
                 p->interrupted ? "interrupted" : p->verdict == VERDICT_SLOWER && !harmless ? "SLOWER" : verdict_name(p->verdict));
@@ -126,17 +135,18 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
     render_row(table);
     render_cell(table, STYLE_PLAIN, "%s", c->pair.shape);
     render_cell(table, STYLE_PLAIN, "%s", c->pair.kernel);
-    render_cell(table, STYLE_DIM, "-");
+    render_missing(table);
+    render_cell(table, STYLE_PLAIN, "instructions");
     if (!c->counted) {
-        for (int i = RATIO; i <= LAUNCHES; i++)
-            render_cell(table, STYLE_DIM, "-");
+        for (size_t i = 0; i < UNMEASURED; i++)
+            render_missing(table);
         render_cell(table, STYLE_WARN, "not counted");
         render_cell(table, STYLE_PLAIN, "%s", c->why[0] ? c->why : "not reached");
         return;
     }
-    render_cell(table, STYLE_PLAIN, "%.3f", (double)c->head / (double)c->base);
-    render_cell(table, STYLE_DIM, "-");
-    render_cell(table, STYLE_DIM, "-");
+    render_value(table, STYLE_PLAIN, (double)c->head / (double)c->base, "%.3f", (double)c->head / (double)c->base);
+    for (size_t i = 1; i < UNMEASURED; i++)
+        render_missing(table);
     render_cell(table, c->fails ? STYLE_BAD : STYLE_PLAIN, "%s", c->fails ? "MORE" : insn_outcome(c->base, c->head));
     snprintf(note, sizeof note, "%llu -> %llu instructions%s", (unsigned long long)c->base, (unsigned long long)c->head,
              !insn_fails(c->base, c->head) ? "" : !alike ? ", another compiler or flags" : !c->gates ? "; dispatch does not take it: no failure" : "");
@@ -146,12 +156,21 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
 /* all: every row; else of the instruction counts only those that differ. */
 static RenderTable *make_table(const Regress *r, bool all)
 {
-    static const struct { const char *heading; bool right; } columns[COLUMNS] = {
-        [CASE] = {"case", false}, [KERNEL] = {"kernel", false}, [TAKEN] = {"taken by", false}, [RATIO] = {"head/base", true}, [CI] = {"CI", true},
-        [LAUNCHES] = {"launches", true}, [VERDICT] = {"verdict", false}, [NOTE] = {"note", false}};
-    RenderTable *table = render_table(COLUMNS);
-    for (size_t c = 0; c < COLUMNS; c++)
-        render_column(table, c, columns[c].heading, columns[c].right);
+    static const RenderColumn columns[] = {
+        {"case", "case", RENDER_TEXT},
+        {"kernel", "kernel", RENDER_TEXT},
+        {"taken by", "taken_by", RENDER_TEXT},
+        {NULL, "of", RENDER_TEXT},
+        {"head/base", "head_over_base", RENDER_NUMBER}, /* the first of UNMEASURED columns */
+        {"CI", NULL, RENDER_NUMBER},
+        {NULL, "lo", RENDER_NUMBER},
+        {NULL, "hi", RENDER_NUMBER},
+        {"launches", "launches_agree", RENDER_COUNT},
+        {NULL, "launches", RENDER_COUNT},
+        {"verdict", "verdict", RENDER_TEXT},
+        {"note", "note", RENDER_TEXT},
+    };
+    RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < r->pair_count; i++)
         if (regress_shown(r, &r->pairs[i]))
             add_pair(table, r, &r->pairs[i]);

@@ -137,11 +137,16 @@ void render_column(RenderTable *table, size_t column, const char *heading, bool 
     set_column(table, column, heading, heading, RENDER_TEXT, right);
 }
 
+void render_column_as(RenderTable *table, size_t column, RenderColumn as)
+{
+    set_column(table, column, as.heading, as.name, as.kind, as.kind != RENDER_TEXT);
+}
+
 RenderTable *render_table_of(const RenderColumn *columns, size_t count)
 {
     RenderTable *table = render_table(count);
     for (size_t c = 0; c < count; c++)
-        set_column(table, c, columns[c].heading, columns[c].name, columns[c].kind, columns[c].kind != RENDER_TEXT);
+        render_column_as(table, c, columns[c]);
     return table;
 }
 

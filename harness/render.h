@@ -33,6 +33,7 @@ typedef struct RenderTable RenderTable;
 RenderTable *render_table_of(const RenderColumn *columns, size_t count);
 RenderTable *render_table(size_t columns);                                             /* of texts, whose names are their headings */
 void render_column(RenderTable *table, size_t column, const char *heading, bool right);
+void render_column_as(RenderTable *table, size_t column, RenderColumn as);
 void render_row(RenderTable *table);                                                   /* begin a row                              */
 void render_cell(RenderTable *table, RenderStyle style, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The number and how people read it; not finite: programs get nothing. A flag is 0 or 1. render_number: where people read nothing. */

@@ -72,6 +72,53 @@ has report.md '^### Machines'
 has report.json '"machines"'
 check 0 '^CPU' cpu -o table -o jsonl:cpu.jsonl
 has cpu.jsonl '^{"of":"machine",'
+# What programs read: plain numbers in the unit that the column's name ends in, nothing where there is none, signs in the note only.
+# plain COUNT FILE COLUMN...: so many lines or more, and in these columns numbers alone, one at the least in each but the ends of intervals,
+# which few rounds have not
+plain() {
+    lines=$1 file=$2
+    shift 2
+    [ "$(wc -l <"$file")" -ge "$lines" ] || fail "$file: fewer lines than $lines"
+    for column in "$@"; do
+        sed 's/"[^"]*"/quoted/g' "$file" | awk -F , -v name="$column" '
+            NR == 1 { for (c = 1; c <= NF; c++) if ($c == name) at = c; next }
+            at && $at ~ /^-?[0-9.]+(e[-+][0-9]+)?$/ { numbers++; next }
+            at && $at == "" { next }
+            { bad = 1; print "line " NR ": " $0 }
+            END { exit !(at && (numbers || name ~ /_(lo|hi)$/) && !bad) }' >out 2>err || fail "$file: column $column is not one of plain numbers"
+    done
+    sed 's/"[^"]*"/quoted/g; s/,[^,]*$//' "$file" | grep '★\|×\|%' >out && fail "$file: signs outside of the note"
+}
+kernels='naive_f32,blocked_f32,flash_f32'
+check 0 '' bench --no-results -k $kernels -s $small,linear:4x4x4 --budget 100ms -o csv:bench.csv -o table
+plain 4 bench.csv median_s min_s time_over_fastest time_over_fastest_lo time_over_fastest_hi speedup speedup_lo speedup_hi gflops pct_peak \
+    pct_roof eta max_abs_error
+has bench.csv "^$small,flash_f32,.*,pass,"
+check 0 '' bench --no-results -k $kernels -s $small --budget 100ms --dist normal,peaky24 -o csv:vary.csv
+plain 4 vary.csv median_s gflops speed_over_normal
+check 0 '' bench --no-results --budget 50ms --micro merge,plan -o csv:micro.csv
+plain 4 micro.csv seconds_per_unit cycles_per_unit share share_lo share_hi
+has micro.csv '^merge,16 parts,,'
+if "$program" --build-info | grep -q '^threads .*OpenMP'; then
+    check 0 '' bench --no-results -k $kernels -s $small --budget 100ms --scaling 1,2 -o csv:scaling.csv
+    plain 4 scaling.csv threads units median_s gflops speedup pct_efficiency
+fi
+check 0 '' verify -k $kernels -s $small -o csv:verify.csv
+plain 4 verify.csv cases_passed cases_run eta z skipped
+check 0 '' run -s $small --iters 3 -o csv:run.csv
+plain 2 run.csv calls seconds_per_call
+check 0 '' tune --dry-run -s b1_h1_q9_k64_d32 --rigor quick --threads 1 -o csv:tune.csv -o jsonl:tune.jsonl
+plain 2 tune.csv ratio ratio_lo ratio_hi
+has tune.jsonl '"ratio":[0-9.]*,"ratio_lo":[0-9.]*,"ratio_hi":[0-9.]*,'
+check 0 '' results list records.jsonl -o csv:runs.csv
+plain 2 runs.csv cases measured
+check 0 '' results export records.jsonl -o csv:export.csv -o jsonl:export.jsonl
+has export.jsonl '"median_s":[0-9.e-]*,' '"verified":true'
+check 0 '' cpu --peaks -o csv:cpu.csv
+plain 10 cpu.csv median best
+check 0 '' compare --winners records.jsonl -o csv:winners.csv
+plain 2 winners.csv time_s
+
 check 2 "sends two forms to stdout, 'csv' and 'md'; allowed: one, and the others to files, as in -o md:FILE" list -o csv -o md
 check 2 "is given twice for 'csv'; allowed: each form once" list -o csv:a -o csv:b
 check 2 "sends two forms to a, 'csv' and 'md'; allowed: a file for each" list -o csv:a -o md:a

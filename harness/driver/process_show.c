@@ -7,8 +7,6 @@
 #include "harness/driver/processes.h"
 #include "harness/known.h"
 
-enum { KERNEL, SETUP, FIRST, CALL, INSIDE, BOTH, SPEEDUP, CALLS, NOTE, COLUMNS };
-
 /* Apart by more than this share, and the two clocks do not agree: processes begin and end in steps of about a millisecond of 300. */
 #define AGREE_WITHIN 0.02
 
@@ -16,17 +14,33 @@ static const char *const status_names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL]
 
 RenderTable *process_table(bool with_case)
 {
-    static const struct { const char *heading; bool right; } columns[COLUMNS] = {
-        [KERNEL] = {"kernel", false}, [SETUP] = {"set-up", true}, [FIRST] = {"first call", true}, [CALL] = {"call", true},
-        [INSIDE] = {"seen inside", true}, [BOTH] = {"call/inside", true}, [SPEEDUP] = {"speed-up", true}, [CALLS] = {"calls", true},
-        [NOTE] = {"note", false}};
-    RenderTable *table = render_table(COLUMNS + with_case);
-    if (with_case)
-        render_column(table, 0, "case", false);
-    for (size_t c = 0; c < COLUMNS; c++)
-        render_column(table, c + with_case, columns[c].heading, columns[c].right);
-    return table;
+    static const RenderColumn columns[] = {
+        {"case", "case", RENDER_TEXT},
+        {"kernel", "kernel", RENDER_TEXT},
+        {NULL, "status", RENDER_TEXT},
+        {"set-up", "setup_s", RENDER_NUMBER}, /* the first of UNTIMED columns */
+        {NULL, "setup_lo_s", RENDER_NUMBER},
+        {NULL, "setup_hi_s", RENDER_NUMBER},
+        {"first call", "first_s", RENDER_NUMBER},
+        {NULL, "first_lo_s", RENDER_NUMBER},
+        {NULL, "first_hi_s", RENDER_NUMBER},
+        {"call", "call_s", RENDER_NUMBER},
+        {NULL, "call_lo_s", RENDER_NUMBER},
+        {NULL, "call_hi_s", RENDER_NUMBER},
+        {"seen inside", "inside_s", RENDER_NUMBER},
+        {NULL, "inside_lo_s", RENDER_NUMBER},
+        {NULL, "inside_hi_s", RENDER_NUMBER},
+        {"call/inside", "call_over_inside", RENDER_NUMBER},
+        {NULL, "call_over_inside_lo", RENDER_NUMBER},
+        {NULL, "call_over_inside_hi", RENDER_NUMBER},
+        {"speed-up", "speedup", RENDER_NUMBER},
+        {"calls", "calls", RENDER_COUNT},
+        {"note", "note", RENDER_TEXT},
+    };
+    return render_table_of(columns + !with_case, sizeof columns / sizeof *columns - !with_case);
 }
+
+enum { UNTIMED = 17 };
 
 const char *process_interval(StatsInterval x, char *text, size_t size)
 {
@@ -50,7 +64,7 @@ static void ratio_cell(RenderTable *table, const char *format, double ratio)
 {
     char text[32];
     snprintf(text, sizeof text, format, ratio);
-    render_cell(table, STYLE_PLAIN, "%s", isfinite(ratio) ? text : "-");
+    render_value(table, STYLE_PLAIN, ratio, "%s", isfinite(ratio) ? text : "-");
 }
 #pragma GCC diagnostic pop
 
@@ -63,15 +77,21 @@ static void add_kernel(RenderTable *table, const ProcessCase *run, const Process
 {
     char text[PROCESS_INTERVAL];
     const StatsInterval cells[] = {k->setup, k->first, k->call, k->own};
-    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
-        render_cell(table, STYLE_PLAIN, "%s", process_interval(cells[i], text, sizeof text));
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        const StatsInterval x = cells[i];
+        render_value(table, STYLE_PLAIN, x.median > 0 && !(x.lo <= 0) ? x.median : NAN, "%s", process_interval(x, text, sizeof text));
+        render_number(table, x.lo);
+        render_number(table, x.hi);
+    }
     if (isfinite(k->agreement.hi))
-        render_cell(table, agree(k->agreement) ? STYLE_PLAIN : STYLE_WARN, "%.3f %s", k->agreement.median,
-                    known_interval(k->agreement.lo, k->agreement.hi, text, sizeof text));
+        render_value(table, agree(k->agreement) ? STYLE_PLAIN : STYLE_WARN, k->agreement.median, "%.3f %s", k->agreement.median,
+                     known_interval(k->agreement.lo, k->agreement.hi, text, sizeof text));
     else
         ratio_cell(table, "%.3f", k->agreement.median);
+    render_number(table, k->agreement.lo);
+    render_number(table, k->agreement.hi);
     ratio_cell(table, "%.2f×", 1 / k->vs.median);
-    render_cell(table, STYLE_PLAIN, "%llu", (unsigned long long)k->calls);
+    render_value(table, STYLE_PLAIN, (double)k->calls, "%llu", (unsigned long long)k->calls);
     const bool baseline = k == &run->kernels[run->baseline], chosen = strcmp(k->kernel->name, run->chosen) == 0;
     render_cell(table, STYLE_DIM, "%s%s%s%s", chosen ? "dispatch's choice" : "", chosen && baseline ? ", " : "", baseline ? "baseline" : "",
                 !isfinite(k->call.hi) ? " (few rounds)" : k->call.lo <= 0 ? " (a call is not told from the empty process)"
@@ -86,12 +106,13 @@ void process_table_add(RenderTable *table, const ProcessCase *run, bool with_cas
         if (with_case)
             render_cell(table, STYLE_PLAIN, "%s", run->name);
         render_cell(table, STYLE_PLAIN, "%s", k->kernel->name);
+        render_cell(table, STYLE_PLAIN, "%s", status_names[k->verify.status]);
         if (!k->why[0] && run->rounds > 0) {
             add_kernel(table, run, k);
             continue;
         }
-        for (size_t c = SETUP; c < NOTE; c++)
-            render_cell(table, STYLE_DIM, "-");
+        for (size_t c = 0; c < UNTIMED; c++)
+            render_missing(table);
         const bool bad = k->verify.status == VERIFY_FAIL || k->verify.status == VERIFY_CRASH;
         render_cell(table, bad ? STYLE_BAD : STYLE_DIM, "%s: %s", status_names[k->verify.status], k->why);
     }
