@@ -26,9 +26,9 @@ static const char *const escapes[] = {
 void render_setup(RenderColor color, bool progress, bool quiet)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    const bool forbidden = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
-    colored = color == RENDER_ALWAYS || (color == RENDER_AUTO && !forbidden && isatty(STDOUT_FILENO));
-    bars = progress && !quiet && isatty(STDERR_FILENO);
+    const bool dumb = !term || !*term || strcmp(term, "dumb") == 0, plain = dumb || (no_color && *no_color);
+    colored = color == RENDER_ALWAYS || (color == RENDER_AUTO && !plain && isatty(STDOUT_FILENO));
+    bars = progress && !quiet && !dumb && isatty(STDERR_FILENO);
     quiet_notes = quiet;
 }
 
@@ -460,20 +460,37 @@ static bool due(bool last)
     return true;
 }
 
+/* The bytes of a text that fill at most `columns`. */
+static int fitting(const char *text, size_t columns)
+{
+    const char *at = text;
+    for (; *at; at++)
+        if (((unsigned char)*at & 0xC0) != 0x80 && columns-- == 0)
+            break;
+    return (int)(at - text);
+}
+
+/* A line that wraps cannot be taken back, so it is asked each time how wide the terminal is, and its last column stays free. What does not
+ * fit is left out: first the words, then the bar. */
 void render_progress(size_t done, size_t total, const char *what)
 {
-    enum { BAR = 24 };
+    enum { BAR = 24, LEAST = 4, SHARE = 5 /* "100 %" */, BRACKETS = 3 /* "[] " */, GAP = 2 };
+    struct winsize window = {0};
     if (!bars || total == 0 || !due(done >= total))
         return;
-    struct winsize window = {0};
-    const size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
-    const size_t part = done < total ? done : total, filled = (size_t)((double)part / (double)total * BAR);
-    char bar[BAR + 1];
-    memset(bar, '#', filled);
-    memset(bar + filled, '.', BAR - filled);
-    bar[BAR] = '\0';
-    const size_t taken = BAR + 12, left = columns > taken ? columns - taken : 0;
-    fprintf(stderr, "\r\033[K[%s] %3.0f %%  %.*s", bar, 100.0 * (double)part / (double)total, (int)left, what ? what : "");
+    const size_t columns = (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80) - 1u;
+    if (columns < SHARE)
+        return;
+    const size_t beside = columns - SHARE, part = done < total ? done : total;
+    const size_t bar = beside < BRACKETS + LEAST ? 0 : beside < BRACKETS + BAR ? beside - BRACKETS : BAR;
+    const size_t left = beside > BRACKETS + BAR + GAP ? beside - (BRACKETS + BAR + GAP) : 0;
+    const size_t filled = (size_t)((double)part / (double)total * (double)bar);
+    fputs("\r\033[K", stderr);
+    for (size_t i = 0; i < bar; i++)
+        fprintf(stderr, "%s%c%s", i == 0 ? "[" : "", i < filled ? '#' : '.', i + 1 == bar ? "] " : "");
+    fprintf(stderr, "%3.0f %%", 100.0 * (double)part / (double)total);
+    if (left > 0 && what)
+        fprintf(stderr, "  %.*s", fitting(what, left), what);
     fflush(stderr);
     bar_shown = true;
 }

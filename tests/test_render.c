@@ -3,9 +3,12 @@
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 static RenderTable *sample(void)
 {
@@ -184,6 +187,71 @@ Test(render, progress_is_silent_where_stderr_is_no_terminal, .init = cr_redirect
     render_error("said %s", "always");
     fflush(stderr);
     cr_assert_stderr_eq_str("note: kept\nerror: said always\n");
+}
+
+/* What a terminal so wide gets to see of a bar, without the sequence that clears the line; colour[0] is what it sees of a coloured word. */
+static const char *on_terminal(unsigned short columns, const char *term, const char *what, bool *colour)
+{
+    static char text[400];
+    render_progress_end(); /* so that the next one is drawn at once */
+    const int master = posix_openpt(O_RDWR | O_NOCTTY);
+    cr_assert(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    const int slave = open(ptsname(master), O_RDWR | O_NOCTTY), out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    const struct winsize window = {.ws_col = columns, .ws_row = 24};
+    cr_assert(slave >= 0 && ioctl(slave, TIOCSWINSZ, &window) == 0);
+    fflush(NULL);
+    dup2(slave, STDOUT_FILENO);
+    dup2(slave, STDERR_FILENO);
+    term ? setenv("TERM", term, 1) : unsetenv("TERM");
+    render_setup(RENDER_AUTO, true, false);
+    *colour = render_colored();
+    render_progress(1, 2, what);
+    fputc('|', stderr);
+    fflush(NULL);
+    dup2(out, STDOUT_FILENO);
+    dup2(err, STDERR_FILENO);
+    close(out);
+    close(err);
+    size_t length = 0;
+    while (length == 0 || text[length - 1] != '|') {
+        const ssize_t n = read(master, text + length, sizeof text - 1 - length);
+        cr_assert_gt(n, 0);
+        length += (size_t)n;
+    }
+    text[length - 1] = '\0';
+    close(slave);
+    close(master);
+    render_setup(RENDER_NEVER, false, false);
+    return strncmp(text, "\r\033[K", 4) == 0 ? text + 4 : text;
+}
+
+Test(render, progress_fits_the_terminal)
+{
+    static const struct {
+        unsigned short columns;
+        const char *term, *what, *expected;
+    } cases[] = {
+        {0, "xterm", "half of it", "[############............]  50 %  half of it"}, /* a terminal that does not know its width */
+        {80, "xterm", "half of it", "[############............]  50 %  half of it"},
+        {40, "xterm", "half of it", "[############............]  50 %  half "},
+        {40, "xterm", "\u00bd\u00bd\u00bd\u00bd\u00bd\u00bd\u00bd", "[############............]  50 %  \u00bd\u00bd\u00bd\u00bd\u00bd"},
+        {34, "xterm", "half of it", "[############............]  50 %"},
+        {20, "xterm", "half of it", "[#####......]  50 %"},
+        {13, "xterm", "half of it", "[##..]  50 %"},
+        {12, "xterm", "half of it", " 50 %"},
+        {6, "xterm", "half of it", " 50 %"},
+        {5, "xterm", "half of it", ""},
+        {80, "dumb", "half of it", ""},
+        {80, "", "half of it", ""},
+        {80, NULL, "half of it", ""},
+    };
+    unsetenv("NO_COLOR");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool colour;
+        const char *seen = on_terminal(cases[i].columns, cases[i].term, cases[i].what, &colour);
+        cr_expect_str_eq(seen, cases[i].expected, "%d columns: '%s', expected '%s'", cases[i].columns, seen, cases[i].expected);
+        cr_expect_eq(colour, cases[i].term && strcmp(cases[i].term, "xterm") == 0, "%s is%s coloured", cases[i].term, colour ? "" : " not");
+    }
 }
 
 Test(render, units)

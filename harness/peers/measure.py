@@ -120,7 +120,7 @@ class Run:
 
     def note(self, text):
         if self.options.progress:
-            sys.stderr.write("\r\033[K" + text[:100])
+            sys.stderr.write("\r\033[K" + text[:os.get_terminal_size(sys.stderr.fileno()).columns - 1])
             sys.stderr.flush()
 
     # ---- Who takes part ----

@@ -130,7 +130,7 @@ def read_options():
     options.seed = whole("--seed", options.seed, 0, 2**63 - 1)
     options.arms = pick_arms(options.peers)
     options.cores = pick_cores(options.cores, options.threads)
-    options.progress = sys.stderr.isatty()
+    options.progress = sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")
     return options
 
 
