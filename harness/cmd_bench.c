@@ -1,4 +1,5 @@
 /* cmd_bench.c - `attnzoo bench`: the cases to measure, one after the other; what is shown and what is kept. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "harness/machine.h"
 #include "harness/micro.h"
 #include "harness/outputs.h"
+#include "harness/self.h"
+#include "harness/topology.h"
 #include "harness/zoo.h"
 
 /* The worst that a case had to say. */
@@ -173,12 +176,10 @@ static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *
 {
     int code = EXIT_NOTHING;
     char program[4096], error[600];
-    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length <= 0) {
-        render_error("--driver hyperfine needs /proc/self/exe, which names this program");
+    if (!self_path(program, sizeof program, error, sizeof error)) {
+        render_error("--driver hyperfine starts this program again: %s", error);
         return EXIT_USAGE;
     }
-    program[length] = '\0';
     for (size_t i = 0; i < work->attention.count && work->attention_kernels > 0 && !cli_interrupted; i++) {
         ProcessCase run;
         char id[32];
@@ -225,9 +226,12 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
     }
     if (out->tables && !cli->quiet) {
         printf("%s  %s\n", out->machine.key, cpu->brand);
-        printf("%zu %s%s%s; load %.1f; attnzoo %s, commit %s, %s\n", bench->threads, bench->threads == 1 ? "thread" : "threads",
+        char load[32] = "unknown";
+        if (isfinite(out->machine.loadavg))
+            snprintf(load, sizeof load, "%.1f", out->machine.loadavg);
+        printf("%zu %s%s%s; load %s; attnzoo %s, commit %s, %s\n", bench->threads, bench->threads == 1 ? "thread" : "threads",
                is_pinned ? " on " : ", ", pinned,
-               out->machine.loadavg, attn_version(), build_commit(), build_compiler());
+               load, attn_version(), build_commit(), build_compiler());
     }
     json_t *host = machine_json(&out->machine, &peaks);
     json_object_set_new(host, "pinned", json_string(pinned));

@@ -74,26 +74,38 @@ static void fact(const Facts *to, const char *what, const char *format, ...)
     render_cell(to->table, STYLE_PLAIN, "%s", text);
 }
 
+/* "2 cores", "1 core", "unknown number of cores". */
+static const char *counted(size_t count, const char *what, char *text, size_t size)
+{
+    if (count > 0)
+        snprintf(text, size, "%zu %s%s", count, what, count == 1 ? "" : "s");
+    else
+        snprintf(text, size, "unknown number of %ss", what);
+    return text;
+}
+
 static void tell_machine(const Facts *to, const Machine *m)
 {
     const AttnCpu *cpu = m->cpu;
     const Topology *t = &m->topology;
-    char a[32], b[32], c[32], names[1024];
-    fact(to, "CPU", "%s (family %u model %u stepping %u), %s%s%s", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), cpu->family,
-         cpu->model, cpu->stepping, cpu->arch, m->hypervisor[0] ? ", under " : "", m->hypervisor);
+    char a[64], b[64], c[64], names[1024];
+    char model[80] = "", load[32] = "unknown";
+    if (cpu->family > 0)
+        snprintf(model, sizeof model, " (family %u model %u stepping %u)", cpu->family, cpu->model, cpu->stepping);
+    if (!isnan(m->loadavg))
+        snprintf(load, sizeof load, "%.1f", m->loadavg);
+    fact(to, "CPU", "%s%s, %s%s%s", cpu->brand[0] ? cpu->brand : or_unknown(cpu->vendor), model, cpu->arch,
+         m->hypervisor[0] ? ", under " : "", m->hypervisor);
     fact(to, "Machine", "%s", m->key);
     fact(to, "ISA", "%s", attn_cpu_feature_names(cpu->features, names, sizeof names));
-    a[0] = '\0';
-    if (t->sockets > 0)
-        snprintf(a, sizeof a, ", %zu socket%s", t->sockets, t->sockets == 1 ? "" : "s");
-    fact(to, "Cores", "%zu core%s, %zu hardware thread%s to use%s (%s)", t->cores, t->cores == 1 ? "" : "s", t->cpus, t->cpus == 1 ? "" : "s",
-         a, t->source);
-    fact(to, "Caches", "L1d %s, L2 %s, last level %s, lines of %zu B", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b),
-         binary(t->llc, c, sizeof c), t->line);
+    fact(to, "Cores", "%s, %s to use, %s (%s)", counted(t->cores, "core", a, sizeof a), counted(t->cpus, "hardware thread", b, sizeof b),
+         counted(t->sockets, "socket", c, sizeof c), t->source);
+    fact(to, "Caches", "L1d %s, L2 %s, last level %s, lines of %s", binary(t->l1d, a, sizeof a), binary(t->l2, b, sizeof b),
+         binary(t->llc, c, sizeof c), binary(t->line, names, sizeof names));
     fact(to, "Memory", "%s, pages of %s, huge pages %s", binary(isnan(m->memory) ? 0 : (size_t)m->memory, a, sizeof a),
          binary(m->page, b, sizeof b), or_unknown(m->thp));
-    fact(to, "System", "%s, governor %s, turbo %s, load %.1f", or_unknown(m->kernel), or_unknown(m->governor),
-         m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", m->loadavg);
+    fact(to, "System", "%s, governor %s, turbo %s, load %s", or_unknown(m->kernel), or_unknown(m->governor),
+         m->turbo < 0 ? "unknown" : m->turbo ? "on" : "off", load);
     fact(to, "Build", "attnzoo %s, commit %s, %s, %s", attn_version(), build_commit(), build_compiler(), build_flags());
 }
 

@@ -2,6 +2,7 @@
  * Jinja2, are Python's; Markdown and JSON need neither. */
 #include "harness/outputs.h"
 #include "harness/report_model.h"
+#include "harness/self.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,10 +38,8 @@ static const CliOption options[] = {
 /* The renderer stands in share/attnzoo/report beside the bin/ of an installed program, else in the source tree that it was built from. */
 static bool find_renderer(char *path, size_t size)
 {
-    char self[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length > 0) {
-        self[length] = '\0';
+    char self[PATH_MAX], unused[1];
+    if (self_path(self, sizeof self, unused, sizeof unused)) {
         snprintf(path, size, "%s/../share/attnzoo/report/render.py", dirname(self));
         if (access(path, R_OK) == 0)
             return true;

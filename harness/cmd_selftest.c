@@ -15,6 +15,7 @@
 #include "harness/outputs.h"
 #include "harness/pack.h"
 #include "harness/regress_judge.h"
+#include "harness/self.h"
 
 #define ALPHA 0.01
 #define LEAST 0.02 /* as regress: --min-effect auto */
@@ -252,13 +253,24 @@ static int advise(const Selftest *t, InsnMethod method)
     return time_gate ? EXIT_OK : EXIT_INCONCLUSIVE;
 }
 
-/* attnzoo_pack.so beside the program. */
-static void pack_beside(char *path, size_t size)
+/* attnzoo_pack.so: beside the program, as it is built, or where it is installed with it, which may have been moved as a whole. false after
+ * printing an error. */
+static bool find_pack(char *path, size_t size)
 {
-    const ssize_t length = readlink("/proc/self/exe", path, size - 32);
-    path[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    strcpy(slash ? slash + 1 : path, "attnzoo_pack.so");
+    static const char *const places[] = {"attnzoo_pack.so", "../" PACK_FOLDER "/attnzoo_pack.so"};
+    char self[900], error[600];
+    if (!self_path(self, sizeof self, error, sizeof error)) {
+        render_error("no pack to measure with: %s; --pack PACK names one", error);
+        return false;
+    }
+    *strrchr(self, '/') = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(path, size, "%s/%s", self, places[i]);
+        if (access(path, F_OK) == 0)
+            return true;
+    }
+    render_error("no pack to measure with: neither %s/%s nor %s/%s is there; --pack PACK names one", self, places[0], self, places[1]);
+    return false;
 }
 
 int cmd_selftest(const Cli *cli, int argc, char **argv)
@@ -268,7 +280,6 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
     double seconds = 50;
     char error[1400];
     Pack pack;
-    pack_beside(t.pack, sizeof t.pack);
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         if (key == 'h' || key == '?')
             return key == 'h' ? EXIT_OK : EXIT_USAGE;
@@ -277,6 +288,8 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
         else
             snprintf(t.pack, sizeof t.pack, "%s%s", strchr(value, '/') ? "" : "./", value);
     }
+    if (!t.pack[0] && !find_pack(t.pack, sizeof t.pack))
+        return EXIT_NOTHING;
     if (!pack_open(&pack, t.pack, false, error, sizeof error)) {
         render_error("no pack to measure with: %s; --pack PACK names one", error);
         return EXIT_NOTHING;

@@ -17,6 +17,7 @@
 #include "harness/cli.h"
 #include "harness/pipes.h"
 #include "harness/rival.h"
+#include "harness/self.h"
 #include "harness/topology.h"
 
 #define CHAIN_UNIT 1024 /* multiplications that are timed against a call    */
@@ -228,9 +229,11 @@ static void become(const char *word, const char *const *tool)
         argv[n] = tool[n];
         n++;
     }
-    char self[1024];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[length > 0 ? length : 0] = '\0';
+    char self[4096], error[600];
+    if (!self_path(self, sizeof self, error, sizeof error)) {
+        fprintf(stderr, "cannot start another process: %s\n", error);
+        _exit(127);
+    }
     argv[n++] = self;
     argv[n++] = "regress";
     argv[n++] = word;

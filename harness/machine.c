@@ -120,14 +120,16 @@ static void make_key(Machine *machine)
 {
     char names[1024], facts[1400], vendor[24];
     const Topology *t = &machine->topology;
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t cores = t->cores > 0 ? t->cores : online > 0 ? (size_t)online : 0;
     attn_cpu_feature_names(machine->cpu->features, names, sizeof names);
     short_vendor(machine->cpu, vendor, sizeof vendor);
-    snprintf(facts, sizeof facts, "%s|%s|%zu %zu %zu %zu|%zu %zu|%s", vendor, names, t->l1d, t->l2, t->llc, t->line, t->cores, t->sockets,
+    snprintf(facts, sizeof facts, "%s|%s|%zu %zu %zu %zu|%zu %zu|%s", vendor, names, t->l1d, t->l2, t->llc, t->line, cores, t->sockets,
              machine->hypervisor);
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (const char *c = facts; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 16777619u;
-    snprintf(machine->key, sizeof machine->key, "%s-%s-%zuc-%s-%08x", vendor, machine_isa_label(machine->cpu->features), t->cores,
+    snprintf(machine->key, sizeof machine->key, "%s-%s-%zuc-%s-%08x", vendor, machine_isa_label(machine->cpu->features), cores,
              machine->hypervisor[0] ? machine->hypervisor : "metal", hash);
 }
 

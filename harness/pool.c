@@ -9,7 +9,7 @@
 
 #include "harness/topology.h"
 
-enum { SPINS = 20000 /* about 0.1 to 0.5 ms: as long as OpenMP runtimes wait before they sleep */, MOST = 1024 };
+enum { SPINS = 20000 /* about 0.1 to 0.5 ms: as long as OpenMP runtimes wait before they sleep */ };
 
 typedef struct Member {
     Pool *pool;
@@ -59,9 +59,9 @@ static void *serve(void *argument)
 {
     const Member *self = argument;
     Pool *pool = self->pool;
-    int cpu[MOST];
-    if (topology_cores(cpu, MOST) > self->index)
-        topology_pin_thread(cpu[self->index]);
+    const int cpu = topology_core(self->index);
+    if (cpu >= 0)
+        topology_pin_thread(cpu);
     for (size_t job = 0;;) {
         await_job(pool, job++);
         const bool ends = pool->ends;
@@ -100,10 +100,9 @@ void pool_loop(void *context, size_t n, void (*task)(void *argument, size_t i), 
 Pool *pool_open(size_t threads)
 {
     Pool *pool = calloc(1, sizeof *pool + threads * sizeof *pool->member);
-    int cpu[1];
     if (!pool)
         return NULL;
-    topology_cores(cpu, 1); /* read before the threads ask at once */
+    topology_core(0); /* read before the threads ask at once */
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pool->threads = 1;

@@ -1,4 +1,5 @@
-/* topology.h - cores and caches: from hwloc if built with it, else from Linux's /sys; zeros where neither knows. */
+/* topology.h - cores and caches: from hwloc if built with it, else from Linux's /sys; zeros where neither knows, to be shown as
+ * "unknown". */
 #ifndef HARNESS_TOPOLOGY_H
 #define HARNESS_TOPOLOGY_H
 
@@ -11,14 +12,23 @@ typedef struct Topology {
     size_t l1d, l2, llc, line;           /* bytes; l1d and l2 of one core, llc the outermost cache */
 } Topology;
 
+/* A core that this process may use. */
+typedef struct TopologyCore {
+    int cpu;       /* one of its hardware threads that the process may use */
+    size_t number; /* among all cores                                      */
+} TopologyCore;
+
 void topology_read(Topology *topology);
 
-/* Hardware threads that this process may use now; 0: not known here. */
+/* Hardware threads that this process may use now, by its affinity; 0: not known here. The one source for this number. */
 size_t topology_cpus(void);
 
 /* One hardware thread of each physical core that this process may use (its affinity counts as it was at the first call), in order: never
  * two of one core. Returns how many, at most `most`. 0: not known here. */
 size_t topology_cores(int *cpu, size_t most);
+
+/* The same of core `index` alone; -1: there is none. */
+int topology_core(size_t index);
 
 /* Keep this process (and threads that it starts later) on the first `threads` of those cores, one hardware thread each. false, changing
  * nothing, where that cannot be done. text: "core 0", "cores 0-1, one worker each" or why not. */

@@ -2,11 +2,11 @@
 #include "harness/verify_request.h"
 
 #include <getopt.h>
-#include <unistd.h>
 
 #include "harness/cli.h"
 #include "harness/oracle.h"
 #include "harness/render.h"
+#include "harness/topology.h"
 
 static const char usage[] =
     "attnzoo verify [-k PATTERNS] [-s SHAPES | --suite NAME] - prove kernels right\n"
@@ -69,9 +69,9 @@ static bool read_ref(const char *name, VerifyRequest *request)
 
 int verify_request_read(int argc, char **argv, VerifyRequest *request)
 {
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t processors = topology_cpus();
     const char *value, *suite = NULL;
-    *request = (VerifyRequest){.jobs = processors > 0 ? (uint64_t)processors : 1, .session.flop_limit = ORACLE_FLOP_LIMIT};
+    *request = (VerifyRequest){.jobs = processors > 0 ? processors : 1, .session.flop_limit = ORACLE_FLOP_LIMIT};
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         bool ok = true;
         switch (key) {

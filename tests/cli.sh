@@ -39,6 +39,23 @@ check() {
     fi
 }
 
+# One source for how many hardware threads there are to use: the mask.
+if command -v taskset >/dev/null; then
+    taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')" "$program" cpu >out 2>err
+    grep -q ', 1 hardware thread to use' out || fail 'cpu under taskset: does not say 1 hardware thread to use'
+    grep -Eq '\b0 (hardware|cores|B$)' out && fail 'cpu: what is unknown is shown as 0'
+fi
+
+# Without /proc the program starts itself by the name that it was started by; it never starts "".
+if command -v unshare >/dev/null && unshare -rm sh -c 'mount -t tmpfs none /proc' 2>/dev/null; then
+    pack=$(dirname "$program")/attnzoo_pack.so
+    [ -e "$pack" ] || pack=none
+    # shellcheck disable=SC2016 # "$@" is of the inner shell
+    unshare -rm sh -c 'mount -t tmpfs none /proc && exec "$@"' sh "$program" selftest --quick --pack "$pack" >out 2>err
+    grep -q 'cannot start' out err && fail 'selftest without /proc: does not find itself'
+    [ "$pack" = none ] || grep -q '^slowdown ' out || fail 'selftest without /proc: no table'
+fi
+
 # Doors
 check 2 'Subcommands'
 check 0 'Subcommands' --help
