@@ -137,6 +137,9 @@ static int open_for(Whole *whole, const char *path)
     whole->target = whole_target(path);
     if (!whole->target)
         return -1;
+    struct stat end;
+    if (there && (stat(whole->target, &end) != 0 || end.st_dev != status.st_dev || end.st_ino != status.st_ino))
+        return open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY); /* a link of /proc to an open file that has no name */
     remove_stale(whole->target);
     const int file = open_beside(whole->target, &whole->partial);
     if (file >= 0 && there)

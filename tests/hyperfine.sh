@@ -60,7 +60,7 @@ grep '"t":"process"' "$file" | sed 's/.*"kernel":"\([a-z0-9_]*\)","unit".*"agree
 awk '{ print $1 ": hyperfine / inside = " $2 " [" $3 ", " $4 "]"; if ($3 > 1.02 || ($4 != "null" && $4 < 0.98)) bad = 1; n++ } END { exit bad || n != 1 }' \
     agreement || { fail 'the clocks disagree'; cat agreement >&2; }
 cat agreement
-[ -z "$(find /tmp -maxdepth 1 -name 'attnzoo-processes-*' -user "$(id -u)" -newer agreement 2>/dev/null)" ] || fail 'a folder is left in /tmp'
+[ -z "$(find /tmp /dev/shm -maxdepth 1 -name 'attnzoo-processes-*' -user "$(id -u)" -newer agreement 2>/dev/null)" ] || fail 'a folder is left behind'
 
 # The arms of the tune file, seen by a hyperfine that notes what it is given: in every round one process with a file and one without, and
 # the file is taken, by dispatch too, and changes nothing.

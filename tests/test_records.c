@@ -304,3 +304,18 @@ Test(records, parts_of_dead_writers_are_removed)
     expect_text(path, "first");
     cr_assert_eq(files_like(""), 1u);
 }
+
+Test(records, an_open_file_without_a_name_is_written_in_place)
+{
+    char path[64], text[16] = "";
+    FILE *file = tmpfile();
+    cr_assert_not_null(file);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(file));
+    if (access(path, W_OK) != 0)
+        cr_skip_test("no /proc here");
+    write_text(path, "nameless");
+    rewind(file);
+    cr_assert_eq(fread(text, 1, sizeof text - 1, file), 8u);
+    cr_assert_str_eq(text, "nameless");
+    fclose(file);
+}
