@@ -365,11 +365,11 @@ AuditSample audit_sample(void)
         const double hz = (double)sysconf(_SC_CLK_TCK);
         const double busy = b.user - a.user + b.nice - a.nice + b.system - a.system + b.irq - a.irq + b.soft - a.soft;
         const double steal = b.steal - a.steal, total = busy + steal + b.idle - a.idle + b.wait - a.wait;
-        sample.busy = fmax(0, (busy / hz - mine) / (now - start));
+        sample.busy = now > start ? fmax(0, (busy / hz - mine) / (now - start)) : NAN; /* a clock may stand */
         sample.steal = total > 0 ? steal / total : NAN;
     }
     const StatsSummary s = stats_summary(chain, n, work);
-    sample.drift = s.p90 / s.median - 1;
+    sample.drift = s.median > 0 ? s.p90 / s.median - 1 : NAN;
     return sample;
 }
 

@@ -32,7 +32,8 @@ json_t *bench_json_flags(const PairedArm *arm, size_t rounds)
 
 json_t *bench_json_noise(const PairedRun *run)
 {
-    return json_pack("{s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged, "steal",
+    return json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged,
+                     "left_out", (int)run->left_out, "clock_back", (int)run->back, "steal",
                      records_real(run->steal), "warmup", records_real(run->warmup), "settled", run->settled, "probe_ghz",
                      records_real((double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median * 1e-9));
 }

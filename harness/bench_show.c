@@ -85,6 +85,14 @@ static void add_percent(RenderTable *table, double share)
         empty_cells(table, 1);
 }
 
+/* What is known of a ratio of this case: nothing, where the clock cannot be believed. */
+static Known known_of(const BenchCase *bench, StatsInterval r)
+{
+    char unused[200];
+    const Known known = known_ratio(r.lo, r.hi);
+    return known != KNOWN_FEW && paired_doubt(&bench->run, unused, sizeof unused) ? KNOWN_NOT : known;
+}
+
 /* Is the fastest known to be that? Every other kernel is known to be slower or tied; of one that was left out of most rounds calibration
  * knew that it is many times slower (paired.h). */
 static bool has_star(const BenchCase *bench)
@@ -93,7 +101,7 @@ static bool has_star(const BenchCase *bench)
         const BenchKernel *k = &bench->kernels[i];
         if (!k->timed)
             continue;
-        const Known known = known_ratio(k->best.lo, k->best.hi);
+        const Known known = known_of(bench, k->best);
         if (known == KNOWN_NOT || (known == KNOWN_FEW && (i == bench->fastest || bench->arms[k->arm].every == 1)))
             return false;
     }
@@ -104,7 +112,7 @@ static bool has_star(const BenchCase *bench)
 static const char *rank_of(const BenchCase *bench, size_t index, bool *good)
 {
     const BenchKernel *k = &bench->kernels[index];
-    const Known known = known_ratio(k->best.lo, k->best.hi);
+    const Known known = known_of(bench, k->best);
     const bool star = has_star(bench), baseline = index == bench->baseline;
     *good = index == bench->fastest ? star : known == KNOWN_TIED;
     if (index == bench->fastest)
@@ -207,7 +215,7 @@ void bench_footer(const BenchCase *bench)
     if (run->rounds == 0)
         return;
     char text[40];
-    const Known known = known_ratio(bench->control.lo, bench->control.hi);
+    const Known known = known_of(bench, bench->control);
     printf("control %s against its copy: %.3f", bench->kernels[bench->controlled].kernel->name, bench->control.median);
     if (known == KNOWN_FEW)
         printf(", too few rounds for an interval");
@@ -216,11 +224,12 @@ void bench_footer(const BenchCase *bench)
     if (known == KNOWN_TIED)
         render_text(STYLE_GOOD, "%s", known_control(known));
     else if (known == KNOWN_NOT)
-        render_text(STYLE_WARN, "%s: wider than %.0f %%; more rounds (--budget) or a quieter machine", known_control(known),
-                    100 * KNOWN_MARGIN);
+        render_text(STYLE_WARN, "%s", known_control(known));
     else if (known != KNOWN_FEW)
         render_text(STYLE_WARN, "%s: differences of %.1f %% mean nothing here", known_control(known), 100 * fabs(bench->control.median - 1));
     printf("; %zu of %zu trials disturbed (kept)", run->flagged, run->trials);
+    if (run->left_out > 0)
+        render_text(STYLE_WARN, "; %zu trials left out: the clock stood or stepped back", run->left_out);
     if (run->flagged * 5 > run->trials)
         render_text(STYLE_WARN, " - a noisy machine");
     printf("\npeaks ");
@@ -321,7 +330,7 @@ bool bench_record(Records *records, const BenchCase *bench, const char *id)
     if (bench->run.rounds > 0) {
         json_t *control = interval_json(bench->kernels[bench->controlled].kernel->name, bench, bench->control);
         json_object_set_new(control, "case", json_string(id));
-        const int ok = known_ok(known_ratio(bench->control.lo, bench->control.hi));
+        const int ok = known_ok(known_of(bench, bench->control));
         json_object_set_new(control, "ok", ok < 0 ? json_null() : json_boolean(ok));
         kept = records_write(records, "control", control) && kept;
     }

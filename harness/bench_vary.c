@@ -605,6 +605,10 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
             compare(v);
         topology_free_caller();
         code = code_of(v);
+        if (paired_doubt(&v->run, error, sizeof error)) {
+            render_note("%s: %s", v->shape, error);
+            code = code == EXIT_OK ? EXIT_INCONCLUSIVE : code;
+        }
         if (ok && (v->run.rounds > 0 || !cli_interrupted))
             show(v, out);
         if (ok && (v->run.rounds > 0 || !cli_interrupted))

@@ -30,7 +30,7 @@ static int case_code(const BenchCase *bench)
 
 static int worse(int a, int b)
 {
-    static const int order[] = {EXIT_INTERRUPTED, EXIT_USAGE, EXIT_CRASHED, EXIT_DISAGREE, EXIT_NOTHING};
+    static const int order[] = {EXIT_INTERRUPTED, EXIT_USAGE, EXIT_CRASHED, EXIT_DISAGREE, EXIT_NOTHING, EXIT_INCONCLUSIVE};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)
         if (a == order[i] || b == order[i])
             return order[i];
@@ -98,6 +98,16 @@ static int close_outputs(Outputs *out, const Cli *cli, int code)
     return code;
 }
 
+/* Times of a clock that cannot be believed are shown and kept, and never a success. */
+static int doubt(const PairedRun *run, const char *what)
+{
+    char why[200];
+    if (!paired_doubt(run, why, sizeof why))
+        return EXIT_OK;
+    render_note("%s: %s", what, why);
+    return EXIT_INCONCLUSIVE;
+}
+
 /* Show and keep a measured case. Returns its code. */
 static int finish_case(Outputs *out, BenchCase *measured, const char *id)
 {
@@ -115,7 +125,7 @@ static int finish_case(Outputs *out, BenchCase *measured, const char *id)
         bench_table_add(out->all, measured, true);
     if (complete)
         bench_record(out->records, measured, id); /* records_close reports what went wrong */
-    return measured->timed > 0 ? worse(EXIT_OK, case_code(measured)) : case_code(measured) != EXIT_OK ? case_code(measured) : EXIT_NOTHING;
+    return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape), case_code(measured)) : case_code(measured) != EXIT_OK ? case_code(measured) : EXIT_NOTHING;
 }
 
 /* What is to be measured: attention by kernels of attention, products by kernels of products, both together by pairs of them. */
@@ -297,6 +307,15 @@ static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work
 static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *work)
 {
     Outputs out;
+    char why[400];
+    const PairedClock clock = paired_clock();
+    const PairedTrust trust = paired_trust(&clock, wanted->bench.min_trial, wanted->bench.budget, why, sizeof why);
+    if (trust == PAIRED_UNFIT) {
+        render_error("nothing was measured: %s", why);
+        return EXIT_NOTHING;
+    }
+    if (trust == PAIRED_COARSE)
+        render_note("%s", why);
     if (!open_outputs(&out, cli, wanted))
         return EXIT_USAGE;
     int code = start(cli, &wanted->bench, &out);

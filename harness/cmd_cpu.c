@@ -11,6 +11,7 @@
 #include "harness/cli.h"
 #include "harness/machine.h"
 #include "harness/outputs.h"
+#include "harness/paired.h"
 
 #define PEAK_SECONDS 3.0
 
@@ -217,6 +218,12 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     if (want_audit) { /* before the peaks, which are load themselves */
         const AuditSample sample = audit_sample();
         audit_read(&audit, "", &sample);
+    }
+    const PairedClock clock = paired_clock();
+    char why[400];
+    if (want_peaks && paired_trust(&clock, 300e-6, PEAK_SECONDS, why, sizeof why) == PAIRED_UNFIT) {
+        render_error("no peaks were measured: %s", why);
+        return EXIT_NOTHING;
     }
     if (want_peaks) {
         topology_pin(threads, pinned, sizeof pinned);

@@ -53,10 +53,10 @@ static double seconds(void)
 static int report(const Cli *cli, const char *kernel, const char *name, uint64_t calls, double each, uint64_t checksum)
 {
     char time[32] = "-", sum[32] = "-";
-    if (calls > 0) {
+    if (calls > 0)
         snprintf(sum, sizeof sum, "%016" PRIx64, checksum);
+    if (isfinite(each))
         render_time(each, time, sizeof time);
-    }
     if (outputs_on_stdout(cli))
         printf("%s  %s  %" PRIu64 " calls  %s per call  checksum %s\n", kernel, name, calls, time, sum);
     static const RenderColumn columns[] = {{"kernel", "kernel", RENDER_TEXT},
@@ -69,7 +69,7 @@ static int report(const Cli *cli, const char *kernel, const char *name, uint64_t
     render_cell(table, STYLE_PLAIN, "%s", kernel);
     render_cell(table, STYLE_PLAIN, "%s", name);
     render_value(table, STYLE_PLAIN, (double)calls, "%" PRIu64, calls);
-    render_value(table, STYLE_PLAIN, calls ? each : NAN, "%s", time);
+    render_value(table, STYLE_PLAIN, each, "%s", time);
     if (calls)
         render_cell(table, STYLE_PLAIN, "%s", sum);
     else
@@ -94,7 +94,7 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
         if (!ok)
             render_error("%s", attn_last_error());
     }
-    const double each = done ? (seconds() - start) / (double)done : 0;
+    const double spent = seconds() - start, each = done && spent > 0 ? spent / (double)done : NAN; /* the clock may stand */
     free(workspace);
     if (!ok)
         return EXIT_USAGE;

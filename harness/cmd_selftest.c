@@ -19,8 +19,9 @@
 
 #define ALPHA 0.01
 #define LEAST 0.02 /* as regress: --min-effect auto */
+#define MIN_TRIAL 300e-6 /* as regress                  */
 
-enum { LAUNCHES = 3, ROUNDS = 100, PAIRS = 4, CHAINS = 400, EFFECTS = LAUNCH_MOST_PLANTED, FIVE = 3 };
+enum { LAUNCHES = 3, ROUNDS = 100, MOST_LAUNCHES = 3000, PAIRS = 4, CHAINS = 400, EFFECTS = LAUNCH_MOST_PLANTED, FIVE = 3 };
 static const double effects[EFFECTS] = {0.01, 0.02, 0.03, 0.05, 0.10};
 
 enum { QUICK = 256, PACK_FILE };
@@ -186,12 +187,13 @@ static int measure(Selftest *t, const Cli *cli, double seconds)
 {
     const PairedClock clock = paired_clock();
     const double start = clock.now(clock.context);
-    LaunchOrder order = {.min_trial = 300e-6, .rounds = ROUNDS, .threads = 1, .seed = cli->seed, .pairs = t->pair_count};
+    LaunchOrder order = {.min_trial = MIN_TRIAL, .rounds = ROUNDS, .threads = 1, .seed = cli->seed, .pairs = t->pair_count};
     char error[1400];
     memcpy(order.planted, effects, sizeof effects);
     snprintf(order.base, sizeof order.base, "%s", t->pack);
     snprintf(order.head, sizeof order.head, "%s", t->pack);
-    for (size_t launch = 1; clock.now(clock.context) - start < seconds || t->decisions == 0;) {
+    /* A clock that stops meanwhile does not make it endless. */
+    for (size_t launch = 1; launch <= MOST_LAUNCHES && (clock.now(clock.context) - start < seconds || t->decisions == 0);) {
         clear(t);
         for (size_t l = 0; l < LAUNCHES; l++, launch++) {
             const double spent = clock.now(clock.context) - start;
@@ -292,6 +294,12 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
         return EXIT_NOTHING;
     if (!pack_open(&pack, t.pack, false, error, sizeof error)) {
         render_error("no pack to measure with: %s; --pack PACK names one", error);
+        return EXIT_NOTHING;
+    }
+    char why[400];
+    if (!launch_clock_serves(MIN_TRIAL, why, sizeof why)) {
+        render_error("nothing was measured: %s", why);
+        pack_close(&pack);
         return EXIT_NOTHING;
     }
     choose_pairs(&t, &pack, cli);

@@ -265,6 +265,20 @@ static int tune_all(Run *run, const TuneBuckets *buckets)
     return printed == EXIT_OK ? code : printed;
 }
 
+/* Can the clock tell kernels apart in the time that this rigor takes? false after saying why not. */
+static bool clock_serves(AttnRigor rigor)
+{
+    char why[400];
+    const BenchOptions bench = tune_options(rigor);
+    const PairedClock clock = paired_clock();
+    const PairedTrust trust = paired_trust(&clock, bench.min_trial, bench.budget, why, sizeof why);
+    if (trust == PAIRED_UNFIT)
+        render_error("nothing was measured: %s", why);
+    else if (trust == PAIRED_COARSE)
+        render_note("%s", why);
+    return trust != PAIRED_UNFIT;
+}
+
 static int tune_shapes(const Cli *cli, const Wanted *wanted, const char *path)
 {
     Run run = {.cli = cli, .wanted = wanted, .path = path};
@@ -278,6 +292,8 @@ static int tune_shapes(const Cli *cli, const Wanted *wanted, const char *path)
         render_error("out of memory for %zu shapes", shapes.count);
     } else if (buckets.count == 0) {
         render_error("nothing to tune: no shape has rows and keys");
+        code = EXIT_NOTHING;
+    } else if (wanted->rigor != ATTN_RIGOR_ESTIMATE && !clock_serves(wanted->rigor)) {
         code = EXIT_NOTHING;
     } else {
         code = tune_all(&run, &buckets);
@@ -307,6 +323,8 @@ int cmd_tune(const Cli *cli, int argc, char **argv)
     }
     if (wanted.show)
         return tune_show(cli, path);
+    if (wanted.check && !clock_serves(ATTN_RIGOR_MEASURE))
+        return EXIT_NOTHING;
     if (wanted.check)
         return tune_check(cli, path, wanted.sample > 0 ? wanted.sample : 0.05);
     if (wanted.export)

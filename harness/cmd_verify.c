@@ -2,6 +2,7 @@
  *
  * Work is a list of (job, kernel) pairs, job by job, so that neighbours share operands and oracle. This process itself runs no kernel: its
  * children start from clean threads and clean floating-point control. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "harness/mha_case.h"
 #include "harness/mutants.h"
 #include "harness/outputs.h"
+#include "harness/paired.h"
 #include "harness/scoreboard.h"
 #include "harness/session.h"
 #include "harness/special.h"
@@ -142,6 +144,11 @@ static double now(void)
 
 static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
+    if (!isfinite(paired_clock().resolution)) {
+        render_error("the clock of this system stands still, so %llu seconds have no end; -s and the other suites need no clock",
+                     (unsigned long long)request->fuzz_seconds);
+        return false;
+    }
     const double end = now() + (double)request->fuzz_seconds;
     for (uint64_t batch = 0; now() < end; batch++) {
         Suite suite = {0};

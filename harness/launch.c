@@ -16,6 +16,7 @@
 
 #include "harness/cli.h"
 #include "harness/pipes.h"
+#include "harness/render.h"
 #include "harness/rival.h"
 #include "harness/self.h"
 #include "harness/topology.h"
@@ -217,6 +218,19 @@ int launch_child(void)
     volatile char *stack = alloca(gap);
     stack[0] = 0;
     return work(&order);
+}
+
+bool launch_clock_serves(double min_trial, char *why, size_t size)
+{
+    char step[32], asked[32];
+    const PairedClock clock = paired_clock();
+    if (paired_trust(&clock, min_trial, INFINITY, why, size) == PAIRED_UNFIT)
+        return false;
+    if (PAIRED_LEAST_STEPS * clock.resolution <= min_trial)
+        return true;
+    snprintf(why, size, "the clock of this system moves in steps of %s, and trials of %s hold fewer than %d of them",
+             render_time(clock.resolution, step, sizeof step), render_time(min_trial, asked, sizeof asked), PAIRED_LEAST_STEPS);
+    return false;
 }
 
 /* ---- The parent ------------------------------------------------------------------------------------------------------------------- */

@@ -49,6 +49,9 @@ typedef struct LaunchResult {
 
 const char *launch_head_kernel(const LaunchPair *pair);
 
+/* Do steps of the clock fit into trials of min_trial? A launch takes all its rounds, however long they are. false: why[]. */
+bool launch_clock_serves(double min_trial, char *why, size_t size);
+
 /* Run one launch; take() gets each pair's result as it comes, a crash too, after which a new child goes on with the next pair. false: no
  * child could be made, a pack did not load there, or `stop` became non-zero; error[] says which ("" when stopped). */
 bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(void *context, size_t pair, const LaunchResult *result),

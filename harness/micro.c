@@ -72,15 +72,18 @@ int micro_list(const Cli *cli)
     return code;
 }
 
+static bool doubtful; /* a table's clock could not be believed */
+
 int micro_bench(const char *list, const MicroContext *context)
 {
     char error[300] = "";
+    doubtful = false;
     for (size_t i = 0; i < micro_count && !cli_interrupted; i++)
         if (named(list, micros[i].name) && !micros[i].run(context, error, sizeof error)) {
             render_error("%s", error);
             return EXIT_USAGE;
         }
-    return cli_interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+    return cli_interrupted ? EXIT_INTERRUPTED : doubtful ? EXIT_INCONCLUSIVE : EXIT_OK;
 }
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------------------------- */
@@ -317,6 +320,10 @@ bool micro_measure(const MicroContext *context, MicroTable *table, char *error, 
     }
     render_progress_end();
     bool kept = true;
+    if (paired_doubt(&run, error, error_size)) {
+        render_note("%s: %s", table->title, error);
+        doubtful = true;
+    }
     for (size_t i = 0; i < table->count; i++)
         if (has_reference(table, i))
             table->rows[i].compared = compare(table, i, arms, &run);

@@ -11,12 +11,20 @@
 #include <unistd.h>
 
 #include "harness/data.h"
+#include "harness/render.h"
 
 #define WARMUP_SECONDS 0.2
 #define WARMUP_AGREE 1.02
 #define SETTLE_SECONDS 1e-3 /* calls shorter than this run once untimed before their trial */
 #define CALIBRATE_SECONDS 0.25 /* one call as long as this is a reading by itself               */
 #define CLOCK_STEPS 1000.0  /* a trial lasts at least this many steps of the clock         */
+#define LONG_TRIAL 0.1      /* … but not longer than this for the sake of the steps        */
+#define HOPELESS 2.0        /* CPU seconds of calls after which a clock that shows less than a trial is given up */
+#define WARMUPS 2000        /* rounds of warming up, whatever the clock says               */
+enum {
+    STANDING = 3,           /* rounds without a time: the clock stands                     */
+    TRIALS = 200            /* of a case with a dozen arms, calibration included           */
+};
 
 #ifdef CLOCK_MONOTONIC_RAW
 #define CLOCK_USED CLOCK_MONOTONIC_RAW
@@ -32,19 +40,81 @@ static double real_now(void *context)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-PairedClock paired_clock(void)
+/* Readings are counted, since no clock tells how long a clock that stands has stood: MOST_READINGS take a fraction of a second. A clock of
+ * long steps has to show a few of them; a fine one shows many at once. */
+static PairedClock look_at_clock(void)
 {
-    PairedClock clock = {real_now, NULL, 1.0};
+    enum { FINE_STEPS = 100, COARSE_STEPS = 3, FEW_READINGS = 100000, MOST_READINGS = 8000000 };
+    PairedClock clock = {.now = real_now, .resolution = INFINITY};
+    struct timespec claimed = {0};
     double last = real_now(NULL);
-    for (int seen = 0; seen < 100;) {
+    for (int seen = 0, readings = 0; readings < MOST_READINGS && seen < (readings < FEW_READINGS ? FINE_STEPS : COARSE_STEPS); readings++) {
         const double now = real_now(NULL);
         if (now > last) {
             clock.resolution = fmin(clock.resolution, now - last);
             seen++;
         }
+        clock.steps_back |= now < last;
         last = now;
     }
+    /* What the system claims may be worse than what was seen, never better. */
+    if (isfinite(clock.resolution) && clock_getres(CLOCK_USED, &claimed) == 0)
+        clock.resolution = fmax(clock.resolution, (double)claimed.tv_sec + 1e-9 * (double)claimed.tv_nsec);
     return clock;
+}
+
+PairedClock paired_clock(void)
+{
+    static PairedClock clock;
+    if (!clock.now)
+        clock = look_at_clock();
+    return clock;
+}
+
+/* How long a trial shall be. */
+static double trial_goal(const PairedClock *clock, double min_trial, double budget)
+{
+    const double least = PAIRED_LEAST_STEPS * clock->resolution, most = fmin(LONG_TRIAL, budget / TRIALS);
+    return fmax(min_trial, fmin(CLOCK_STEPS * clock->resolution, fmax(least, most)));
+}
+
+PairedTrust paired_trust(const PairedClock *clock, double min_trial, double budget, char *text, size_t size)
+{
+    const double goal = trial_goal(clock, min_trial, budget);
+    char step[32], asked[32], takes[32], has[32], needs[32];
+    if (!isfinite(clock->resolution)) {
+        snprintf(text, size, "the clock of this system stands still: it was read millions of times and did not move");
+        return PAIRED_UNFIT;
+    }
+    if (clock->steps_back) {
+        snprintf(text, size, "the clock of this system steps back: no time that it shows means anything");
+        return PAIRED_UNFIT;
+    }
+    render_time(clock->resolution, step, sizeof step);
+    render_time(goal, takes, sizeof takes);
+    if (goal * TRIALS > 3 * budget && PAIRED_LEAST_STEPS * clock->resolution > min_trial) {
+        snprintf(text, size, "the clock of this system moves in steps of %s, so a trial of %d steps takes %s, and the %s for a case have no room "
+                 "for the %d trials of a comparison; allowed: --budget of %s or more", step, PAIRED_LEAST_STEPS, takes,
+                 render_time(budget, has, sizeof has), TRIALS, render_time(goal * TRIALS / 3, needs, sizeof needs));
+        return PAIRED_UNFIT;
+    }
+    if (goal <= min_trial || goal >= CLOCK_STEPS * clock->resolution)
+        return PAIRED_FINE;
+    snprintf(text, size, "the clock of this system moves in steps of %s: trials take %s instead of %s, each known to %.1f %%", step, takes,
+             render_time(min_trial, asked, sizeof asked), 100 * clock->resolution / goal);
+    return PAIRED_COARSE;
+}
+
+bool paired_doubt(const PairedRun *run, char *text, size_t size)
+{
+    const bool many = 20 * run->left_out > run->trials + run->left_out;
+    if (run->back > 0)
+        snprintf(text, size, "the clock stepped back %zu times, %zu of %zu trials are left out: these times say nothing", run->back,
+                 run->left_out, run->trials + run->left_out);
+    else if (many)
+        snprintf(text, size, "the clock did not move in %zu of %zu trials, which are left out: these times say nothing", run->left_out,
+                 run->trials + run->left_out);
+    return run->back > 0 || many;
 }
 
 PairedConfig paired_config(void)
@@ -114,6 +184,14 @@ static void make_ready(const PairedArm *arm)
         arm->before(arm->context);
 }
 
+/* CPU time of this thread, by another way than the clock. */
+static double cpu_seconds(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_THREAD, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + 1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+}
+
 static double time_calls(const PairedConfig *config, const PairedArm *arm, size_t iterations)
 {
     const double start = now(config);
@@ -123,7 +201,7 @@ static double time_calls(const PairedConfig *config, const PairedArm *arm, size_
 
 void paired_calibrate(const PairedConfig *config, PairedArm *arm)
 {
-    const double goal = fmax(config->min_trial, CLOCK_STEPS * config->clock.resolution);
+    const double goal = trial_goal(&config->clock, config->min_trial, config->budget), begun = cpu_seconds();
     size_t n = 1;
     for (;;) {
         make_ready(arm);
@@ -135,9 +213,11 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm)
                 t = fmin(t, time_calls(config, arm, n));
             }
         }
-        if (t >= goal || stopped(config) || n >= (size_t)1 << 40) {
+        /* A clock that stands does not tell that it does; the processor's accounts do. */
+        const bool hopeless = t < goal && cpu_seconds() - begun > HOPELESS + 10 * goal;
+        if (t >= goal || stopped(config) || n >= (size_t)1 << 40 || hopeless) {
             arm->iterations = n;
-            arm->trial = t;
+            arm->trial = t > 0 ? t : goal;
             return;
         }
         const double grow = t > 0 ? fmin(10.0, fmax(1.1, 1.1 * goal / t)) : 10.0;
@@ -165,16 +245,21 @@ static bool read_steal(int fd, double *stolen, double *total)
 }
 
 /* One trial of the round; fills seconds[round] and flags[round]. */
-static void trial(const PairedConfig *config, PairedArm *arm, size_t round)
+static void trial(const PairedConfig *config, PairedArm *arm, size_t round, PairedRun *run)
 {
     make_ready(arm);
     if (arm->trial < SETTLE_SECONDS * (double)arm->iterations)
         arm->run(arm->context, 1);
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
-    const double t = time_calls(config, arm, arm->iterations);
+    const double start = now(config);
+    arm->run(arm->context, arm->iterations);
+    const double end = now(config), t = end - start;
     getrusage(RUSAGE_SELF, &after);
     arm->seconds[round] = t > 0 ? t / (double)arm->iterations : NAN;
+    run->left_out += !(t > 0);
+    run->back += (size_t)(start < run->last) + (size_t)(end < start);
+    run->last = end;
     if (after.ru_nivcsw != before.ru_nivcsw)
         arm->flags[round] |= PAIRED_PREEMPTED;
     if (after.ru_minflt != before.ru_minflt)
@@ -186,7 +271,7 @@ static void warm_up(const PairedConfig *config, const PairedArm *arm, PairedRun 
 {
     double ratio[3] = {0, 0, 0};
     const double start = now(config);
-    for (size_t i = 0; !stopped(config); i++) {
+    for (size_t i = 0; !stopped(config) && i < WARMUPS; i++) {
         make_ready(arm);
         const double a = now(config);
         paired_chain();
@@ -291,6 +376,7 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
     double stolen_before = stolen0;
     size_t blocks = 0;
     const double start = now(config);
+    run->last = start;
     while (run->rounds < rounds && !stopped(config)) {
         const size_t round = run->rounds;
         paired_order(config->seed, round, count, order);
@@ -302,7 +388,7 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
         for (size_t place = 0; place < count; place++) {
             PairedArm *arm = &arms[order[place]];
             if (round % arm->every == 0)
-                trial(config, arm, round);
+                trial(config, arm, round, run);
         }
         const bool was_stolen = knows_steal && read_steal(stat, &stolen, &total) && stolen > stolen_before;
         stolen_before = stolen;
@@ -318,6 +404,8 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
         if (config->progress)
             config->progress(config->progress_context, run->rounds, rounds);
         if (looks > 1 && (run->rounds == rounds * 40 / 100 || run->rounds == rounds * 70 / 100) && narrow(config, arms, run))
+            break;
+        if (run->trials == 0 && run->rounds >= STANDING)
             break;
         /* The machine became slower than it was at calibration: the budget counts. */
         if (run->elapsed > config->budget && run->rounds >= fewest)

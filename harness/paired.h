@@ -6,7 +6,8 @@
  * keeps the neighbours for a whole block; tried, a kernel's copy came out faster than the kernel in five cases of six, by 0.4 % to 2 %.
  * What is compared is ln t_B - ln t_A of the same round; the median of those with its sign-test interval needs no assumption about noise.
  *
- * Trial: an arm runs `iterations` times between two clock readings, so many that a trial takes min_trial (and 1000 ticks of the clock).
+ * Trial: an arm runs `iterations` times between two clock readings, so many that a trial takes min_trial (and 1000 ticks of the clock, or of
+ * a coarse one as many as the budget has room for, 20 at the least).
  * Each arm has its own count: a common one would make the slowest kernel, 50 times slower than the fastest, eat the whole budget. An arm
  * whose trial takes more than PAIRED_SLOW times that of the reference arm is measured in every n-th round only (`every`), so it has fewer
  * samples and its intervals are wider; that is recorded. A short call is run once untimed before its trial, since the arm before it left
@@ -23,15 +24,22 @@
 enum {
     PAIRED_MAX_ROUNDS = 256, /* raw samples kept per arm                                             */
     PAIRED_MAX_ARMS = 256,
-    PAIRED_SLOW = 8          /* trials longer than this many reference trials are taken more rarely  */
+    PAIRED_SLOW = 8,         /* trials longer than this many reference trials are taken more rarely  */
+    PAIRED_LEAST_STEPS = 20  /* of the clock in a trial, or a comparison is refused: 5 %             */
 };
 
 /* Where time comes from; tests inject their own. */
 typedef struct PairedClock {
     double (*now)(void *context); /* seconds                        */
     void *context;
-    double resolution;            /* smallest step seen, in seconds */
+    double resolution;            /* smallest step seen, in seconds; infinite: it was never seen to move */
+    bool steps_back;              /* it was seen to                                                      */
 } PairedClock;
+
+/* May a clock be believed with trials of min_trial and `budget` seconds for the rounds of a case? COARSE: its steps are long, so trials are
+ * longer than asked for; UNFIT: it stands still, steps back, or its steps do not fit the budget. text[] says so in a sentence. */
+typedef enum PairedTrust { PAIRED_FINE, PAIRED_COARSE, PAIRED_UNFIT } PairedTrust;
+PairedTrust paired_trust(const PairedClock *clock, double min_trial, double budget, char *text, size_t size);
 
 /* Something happened during a trial that is not the arm's own doing. The sample stays in the data: medians bear it, and what is left out
  * by judgement is no longer a sample. */
@@ -71,6 +79,9 @@ typedef struct PairedConfig {
 typedef struct PairedRun {
     size_t rounds;          /* complete rounds                                              */
     size_t trials, flagged; /* all trials; those with any flag                              */
+    size_t left_out;        /* trials in which the clock stood still or went back           */
+    size_t back;            /* readings earlier than the one before: such a clock tells nothing */
+    double last;            /* reading                                                      */
     double alpha;           /* level of one interval, after Bonferroni and looks            */
     double warmup;          /* seconds until three pairs agreed within 2 %                  */
     bool settled;           /* false: they did not within 200 ms                            */
@@ -80,7 +91,7 @@ typedef struct PairedRun {
     bool interrupted;
 } PairedRun;
 
-PairedClock paired_clock(void);   /* CLOCK_MONOTONIC_RAW where there is one   */
+PairedClock paired_clock(void);   /* CLOCK_MONOTONIC_RAW where there is one; looked at once in a process, in a second at most */
 PairedConfig paired_config(void); /* the defaults above, budget 2 s           */
 
 /* The arms of round `round` in their order, 0-based from the first round of all; a block is `count` rounds. For an odd count each arm
@@ -94,6 +105,9 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm);
 /* Measure; allocates seconds and flags of each arm. count <= PAIRED_MAX_ARMS. false: out of memory. */
 bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, PairedRun *run);
 void paired_free(PairedArm *arms, size_t count);
+
+/* Is there reason not to believe the times of a run? The clock went back, or over 5 % of the trials are left out. The sentence in text[]. */
+bool paired_doubt(const PairedRun *run, char *text, size_t size);
 
 /* How arm b compares with arm a: t_b / t_a with its interval at level run->alpha. */
 StatsInterval paired_ratio(const PairedRun *run, const PairedArm *a, const PairedArm *b);

@@ -276,6 +276,11 @@ int regress_run(Regress *r, const Cli *cli)
 {
     (void)cli;
     const RegressOptions *o = r->options;
+    char why[400];
+    if (o->time && !launch_clock_serves(o->min_trial, why, sizeof why)) {
+        render_error("nothing was measured: %s; allowed: a longer --min-trial where the clock moves, or --gate insn, which needs none", why);
+        return EXIT_NOTHING;
+    }
     verify_all(r);
     if (o->insn && !cli_interrupted)
         count_all(r);

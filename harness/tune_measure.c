@@ -8,7 +8,6 @@
 
 #include "dispatch/choose.h"
 #include "dispatch/registry.h"
-#include "harness/bench_case.h"
 #include "harness/known.h"
 #include "harness/tune_pick.h"
 
@@ -208,8 +207,9 @@ static void judge(const TuneBucket *bucket, const Cases *cases, const AttnKernel
     result->outcome = passed == 0 ? TUNE_NOBODY : passed == 1 ? TUNE_ALONE : TUNE_NOISY;
     if (passed < 2 || picked == count || watched == count || tune_risk(cases->times, cases->count, count, picked) > plans[rigor].sure)
         return;
+    char unused[200];
     for (size_t c = 0; c < cases->count; c++)
-        if (!cases->times[c * count + watched].known)
+        if (!cases->times[c * count + watched].known || paired_doubt(&cases->at[c].run, unused, sizeof unused))
             return;
     const size_t worst = tune_worst_case(cases->times, cases->count, count, watched);
     result->loss = cases->times[worst * count + watched].ratio;
@@ -222,13 +222,19 @@ static void judge(const TuneBucket *bucket, const Cases *cases, const AttnKernel
         result->outcome = TUNE_FOUND;
 }
 
+BenchOptions tune_options(AttnRigor rigor)
+{
+    return (BenchOptions){.budget = plans[rigor].budget, .min_trial = 300e-6, .max_rounds = 100, .target_ci = plans[rigor].target_ci,
+                          .confidence = 0.99, .dist = DIST_NORMAL, .threads = 1, .bare = true};
+}
+
 /* Measure the candidates until the pick is sure, or three times. */
 static bool measure(const TuneBucket *bucket, const AttnKernel *const *kernels, size_t count, AttnRigor rigor, const AttnKernel *held,
                     uint64_t seed, const AttnSettings *settings, const Topology *topology, TuneResult *result, char *error,
                     size_t error_size)
 {
-    BenchOptions options = {.budget = plans[rigor].budget, .min_trial = 300e-6, .max_rounds = 100, .target_ci = plans[rigor].target_ci,
-                            .confidence = 0.99, .dist = DIST_NORMAL, .threads = bucket->key.threads, .bare = true};
+    BenchOptions options = tune_options(rigor);
+    options.threads = bucket->key.threads;
     const size_t most = plans[rigor].passes * bucket->count;
     bool measured = true;
     result->outcome = TUNE_NOISY;

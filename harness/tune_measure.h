@@ -13,6 +13,7 @@
 #ifndef HARNESS_TUNE_MEASURE_H
 #define HARNESS_TUNE_MEASURE_H
 
+#include "harness/bench_case.h"
 #include "dispatch/options.h"
 #include "harness/topology.h"
 #include "harness/tune_file.h"
@@ -42,6 +43,9 @@ typedef struct TuneResult {
     const AttnKernel *fastest;  /* … and who was fastest there                                                        */
     bool disagreed, crashed;    /* a candidate did, and was left out                                                  */
 } TuneResult;
+
+/* How a case is measured at this rigor, to begin with, on one thread. */
+BenchOptions tune_options(AttnRigor rigor);
 
 /* Measure one bucket. held: NULL, or the kernel that `loss` is about instead of the pick (tune --check); it is always a candidate. false:
  * error[] says what stopped it (memory). */

@@ -1,6 +1,7 @@
 /* test_paired.c - the timing engine on a synthetic clock: order, calibration, recovery of known ratios, the A/A control. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 #include "harness/data.h"
 #include "harness/paired.h"
@@ -41,7 +42,7 @@ static void work(void *context, size_t iterations)
 static PairedConfig config_of(Machine *m)
 {
     PairedConfig config = paired_config();
-    config.clock = (PairedClock){show, m, m->tick};
+    config.clock = (PairedClock){.now = show, .context = m, .resolution = m->tick};
     config.budget = 1e3;
     return config;
 }
@@ -302,4 +303,90 @@ Test(paired, the_real_clock_moves_and_the_chain_takes_time)
     }
     /* 49152 cycles: between 0.1 and 50 GHz. A compiler that removed the chain would be far outside. */
     cr_assert(best > 1e-6 && best < 5e-4, "%g s", best);
+}
+
+/* ---- Clocks that cannot be believed ------------------------------------------------------------------------------------------------ */
+
+Test(paired, whether_a_clock_serves)
+{
+    static const struct {
+        double step, budget;
+        bool back;
+        PairedTrust trust;
+        const char *word;
+    } cases[] = {
+        {25e-9, 8, false, PAIRED_FINE, ""},
+        {1e-6, 8, false, PAIRED_FINE, ""},
+        {1e-3, 8, false, PAIRED_COARSE, "steps of 1.00 ms: trials take 40.0 ms instead of 300 us, each known to 2.5 %"},
+        {1e-3, 0.2, false, PAIRED_UNFIT, "--budget of 1.33 s or more"},
+        {10e-3, 8, false, PAIRED_UNFIT, "--budget of 13.3 s or more"},
+        {10e-3, 14, false, PAIRED_COARSE, "each known to 5.0 %"},
+        {INFINITY, 8, false, PAIRED_UNFIT, "stands still"},
+        {25e-9, 8, true, PAIRED_UNFIT, "steps back"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[400] = "";
+        const PairedClock clock = {.resolution = cases[i].step, .steps_back = cases[i].back};
+        cr_assert_eq(paired_trust(&clock, 300e-6, cases[i].budget, text, sizeof text), cases[i].trust, "%g: %s", cases[i].step, text);
+        cr_assert(strstr(text, cases[i].word), "%s", text);
+    }
+}
+
+/* A clock that goes back every so often: those trials are left out and counted, and the run is in doubt. */
+static double show_back(void *context)
+{
+    Machine *m = context;
+    m->time += 20e-9;
+    return m->time - floor(m->time / 50e-3) * 20e-3;
+}
+
+Test(paired, a_clock_that_goes_back_is_seen)
+{
+    Machine m = {.tick = 1e-9, .seed = 1};
+    Work w[2] = {{&m, 1e-4, 0, 0}, {&m, 2e-4, 0, 0}};
+    PairedArm arms[2] = {{.run = work, .context = &w[0]}, {.run = work, .context = &w[1]}};
+    PairedConfig config = config_of(&m);
+    PairedRun run;
+    char why[200];
+    cr_assert(paired_measure(&config, arms, 2, &run));
+    cr_assert(!paired_doubt(&run, why, sizeof why), "%s", why);
+    cr_assert_eq(run.left_out, 0);
+    paired_free(arms, 2);
+    arms[0] = (PairedArm){.run = work, .context = &w[0]};
+    arms[1] = (PairedArm){.run = work, .context = &w[1]};
+    config.clock.now = show_back;
+    cr_assert(paired_measure(&config, arms, 2, &run));
+    cr_assert_gt(run.back, 0);
+    cr_assert(paired_doubt(&run, why, sizeof why));
+    cr_assert(strstr(why, "stepped back"), "%s", why);
+    cr_assert_eq(run.trials + run.left_out, 2 * run.rounds, "every trial is counted");
+    paired_free(arms, 2);
+}
+
+/* A clock that stops in the middle of it all ends the run, and nothing is endless. */
+static double stand(void *context)
+{
+    (void)context;
+    return 1.0;
+}
+
+static void burn(void *context, size_t iterations)
+{
+    (void)context;
+    for (size_t i = 0; i < iterations; i++)
+        paired_chain();
+}
+
+Test(paired, a_clock_that_stands_ends_the_run)
+{
+    PairedArm arm = {.run = burn};
+    PairedConfig config = paired_config();
+    config.clock = (PairedClock){.now = stand, .resolution = 1e-9};
+    PairedRun run;
+    char why[200];
+    cr_assert(paired_measure(&config, &arm, 1, &run));
+    cr_assert_leq(run.rounds, 3);
+    cr_assert_eq(run.trials, 0);
+    cr_assert(paired_doubt(&run, why, sizeof why));
+    paired_free(&arm, 1);
 }
