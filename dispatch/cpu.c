@@ -402,5 +402,5 @@ AttnStatus attn_cpu_query(AttnCpuInfo *info)
         .features = this_features,
         .hypervisor = this_cpu.hypervisor,
     };
-    return attn_struct_write("info", info, ATTN_STRUCT_UP_TO(AttnCpuInfo, hypervisor), &ours, sizeof ours);
+    return attn_struct_write(&attn_struct_cpu_info, info, &ours);
 }

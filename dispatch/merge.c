@@ -120,7 +120,7 @@ AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const
     AttnMerge m;
     if (!merge)
         return attn_fail(ATTN_ERROR_NULL, "merge is NULL; allowed: one made by attn_merge_of()");
-    AttnStatus status = attn_struct_read("merge", "attn_merge_of()", merge, ATTN_STRUCT_UP_TO(AttnMerge, lse), &m, sizeof m);
+    AttnStatus status = attn_struct_read(&attn_struct_merge, merge, &m);
     if (status == ATTN_OK)
         status = check_sizes(&m);
     if (status == ATTN_OK)

@@ -122,8 +122,7 @@ AttnStatus attn_mha_check(const AttnMhaPlan *plan, const AttnMhaTensors *tensors
     AttnTensors copy;
     if (!tensors)
         return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_mha_tensors()");
-    AttnStatus status =
-        attn_struct_read("tensors", "attn_mha_tensors()", tensors, ATTN_STRUCT_UP_TO(AttnMhaTensors, past), out, sizeof *out);
+    AttnStatus status = attn_struct_read(&attn_struct_mha_tensors, tensors, out);
     if (status == ATTN_OK)
         status = check_pointers(plan, out);
     if (status == ATTN_OK)

@@ -112,10 +112,9 @@ static AttnStatus read_all(const AttnMhaConfig *config, const AttnMhaWeights *we
         return attn_fail(ATTN_ERROR_NULL, "config is NULL; allowed: one made by attn_mha_config()");
     if (!weights)
         return attn_fail(ATTN_ERROR_NULL, "weights is NULL; allowed: weights made by attn_mha_weights()");
-    AttnStatus status =
-        attn_struct_read("config", "attn_mha_config()", config, ATTN_STRUCT_UP_TO(AttnMhaConfig, norm_eps), &mha->c, sizeof mha->c);
+    AttnStatus status = attn_struct_read(&attn_struct_mha_config, config, &mha->c);
     if (status == ATTN_OK)
-        status = attn_struct_read("weights", "attn_mha_weights()", weights, ATTN_STRUCT_UP_TO(AttnMhaWeights, norm_bias), w, sizeof *w);
+        status = attn_struct_read(&attn_struct_mha_weights, weights, w);
     if (status == ATTN_OK)
         status = check_config(&mha->c);
     if (status == ATTN_OK)

@@ -314,8 +314,7 @@ AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, c
     if (!plan)
         return attn_fail(ATTN_ERROR_MEMORY, "no memory for a plan of %zu bytes", sizeof *plan);
     plan->mha = mha;
-    AttnStatus status =
-        attn_struct_read("shape", "attn_mha_shape()", shape, ATTN_STRUCT_UP_TO(AttnMhaShape, v_cache), &plan->s, sizeof plan->s);
+    AttnStatus status = attn_struct_read(&attn_struct_mha_shape, shape, &plan->s);
     if (status == ATTN_OK)
         status = fill_plan(plan, options);
     if (status != ATTN_OK) {

@@ -164,7 +164,7 @@ AttnStatus attn_settings_read(const AttnOptions *options, const char *(*getenv_f
     memset(settings, 0, sizeof *settings);
     settings->allowed = (UINT64_C(1) << ATTN_CPU_BITS) - 1;
     if (options)
-        status = attn_struct_read("options", "attn_options()", options, ATTN_STRUCT_UP_TO(AttnOptions, parallel_context), &o, sizeof o);
+        status = attn_struct_read(&attn_struct_options, options, &o);
     if (status == ATTN_OK)
         status = read_kernel(request_of(o.kernel, "options.kernel", getenv_fn, "ATTNZOO_KERNEL"), settings);
     if (status == ATTN_OK)

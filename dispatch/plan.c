@@ -385,5 +385,5 @@ AttnStatus attn_kernel_query(size_t index, AttnKernelInfo *info)
         .needs = attn_registry_needs(index),
         .runnable = (kernel->isa & ~attn_cpu_this()->features) == 0,
     };
-    return attn_struct_write("info", info, ATTN_STRUCT_UP_TO(AttnKernelInfo, runnable), &ours, sizeof ours);
+    return attn_struct_write(&attn_struct_kernel_info, info, &ours);
 }

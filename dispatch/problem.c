@@ -203,8 +203,7 @@ AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
     if (!problem)
         return attn_fail(ATTN_ERROR_NULL, "problem is NULL; allowed: a problem made by attn_problem()");
     AttnView view[VIEWS];
-    AttnStatus status =
-        attn_struct_read("problem", "attn_problem()", problem, ATTN_STRUCT_UP_TO(AttnProblem, bias), out, sizeof *out);
+    AttnStatus status = attn_struct_read(&attn_struct_problem, problem, out);
     if (status == ATTN_OK)
         status = check_sizes(out);
     if (status != ATTN_OK)
@@ -287,7 +286,7 @@ AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tens
 {
     if (!tensors)
         return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_tensors()");
-    AttnStatus status = attn_struct_read("tensors", "attn_tensors()", tensors, ATTN_STRUCT_UP_TO(AttnTensors, bias), out, sizeof *out);
+    AttnStatus status = attn_struct_read(&attn_struct_tensors, tensors, out);
     if (status == ATTN_OK)
         status = check_numbers(problem, out);
     if (status != ATTN_OK)

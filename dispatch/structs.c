@@ -4,41 +4,147 @@
 /* No struct here will ever be this large: a larger `size` was never set, and reading that far could leave the stack. */
 #define LARGEST_SIZE ((size_t)4096)
 
-/* The caller's `size`, or 0 after storing the sentence. */
-static size_t claimed_size(const char *name, const char *maker, const void *from, size_t smallest, size_t known)
+/* ---- Members --------------------------------------------------------------------------------------------------------------------- */
+
+/* Each struct's members in their order. A member that is appended to a struct of the header is appended here; tests/test_structs.c sees
+ * a gap. */
+#define PROBLEM(F)                                                                                                                         \
+    F(size) F(batch) F(q_heads) F(kv_heads) F(q_len) F(k_len) F(d) F(dv) F(q) F(k) F(v) F(o) F(lse) F(scale) F(mask) F(bias)               \
+    F(score) F(causal) F(align) F(offset) F(window) F(window_left) F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths)              \
+    F(varlen) F(past_len) F(k_past) F(v_past) F(scores) F(scores_stage)
+#define TENSORS(F)                                                                                                                         \
+    F(size) F(q) F(k) F(v) F(o) F(lse) F(mask) F(bias) F(w) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks) F(cu_q) F(cu_k) F(k_past)    \
+    F(v_past) F(scores)
+#define OPTIONS(F) F(size) F(kernel) F(max_isa) F(disable) F(threads) F(parallel_for) F(parallel_context) F(tune)
+#define CPU_INFO(F) F(size) F(arch) F(vendor) F(brand) F(features) F(hypervisor)
+#define KERNEL_INFO(F) F(size) F(name) F(summary) F(needs) F(runnable)
+#define MERGE(F) F(size) F(parts) F(batch) F(heads) F(rows) F(dv) F(o_part) F(lse_part) F(o) F(lse)
+#define MHA_CONFIG(F)                                                                                                                      \
+    F(size) F(embed) F(q_heads) F(kv_heads) F(d) F(dv) F(kdim) F(vdim) F(sources) F(output) F(zero_attn) F(rope) F(rope_dims)              \
+    F(rope_base) F(residual) F(norm) F(norm_eps)
+#define MHA_WEIGHTS(F)                                                                                                                     \
+    F(size) F(wq) F(wk) F(wv) F(wo) F(bq) F(bk) F(bv) F(bo) F(bias_k) F(bias_v) F(norm_weight) F(norm_bias)
+#define MHA_SHAPE(F)                                                                                                                       \
+    F(size) F(batch) F(q_len) F(k_len) F(xq) F(xk) F(xv) F(y) F(scale) F(causal) F(align) F(offset) F(window) F(window_left)               \
+    F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths) F(mask) F(bias) F(key_mask) F(key_mask_batch) F(weights)                    \
+    F(weights_batch) F(weights_head) F(weights_row) F(positions) F(q_position) F(k_position) F(capacity) F(k_cache) F(v_cache)
+#define MHA_TENSORS(F)                                                                                                                     \
+    F(size) F(xq) F(xk) F(xv) F(y) F(weights) F(key_mask) F(mask) F(bias) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks)                \
+    F(q_positions) F(k_positions) F(k_cache) F(v_cache) F(past)
+
+#define FIELD(member) {offsetof(TYPE, member), ATTN_STRUCT_UP_TO(TYPE, member)},
+#define COUNT(fields) (sizeof(fields) / sizeof *(fields))
+
+#define TYPE AttnProblem
+static const AttnField problem_fields[] = {PROBLEM(FIELD)};
+#undef TYPE
+#define TYPE AttnTensors
+static const AttnField tensors_fields[] = {TENSORS(FIELD)};
+#undef TYPE
+#define TYPE AttnOptions
+static const AttnField options_fields[] = {OPTIONS(FIELD)};
+#undef TYPE
+#define TYPE AttnCpuInfo
+static const AttnField cpu_info_fields[] = {CPU_INFO(FIELD)};
+#undef TYPE
+#define TYPE AttnKernelInfo
+static const AttnField kernel_info_fields[] = {KERNEL_INFO(FIELD)};
+#undef TYPE
+#define TYPE AttnMerge
+static const AttnField merge_fields[] = {MERGE(FIELD)};
+#undef TYPE
+#define TYPE AttnMhaConfig
+static const AttnField mha_config_fields[] = {MHA_CONFIG(FIELD)};
+#undef TYPE
+#define TYPE AttnMhaWeights
+static const AttnField mha_weights_fields[] = {MHA_WEIGHTS(FIELD)};
+#undef TYPE
+#define TYPE AttnMhaShape
+static const AttnField mha_shape_fields[] = {MHA_SHAPE(FIELD)};
+#undef TYPE
+#define TYPE AttnMhaTensors
+static const AttnField mha_tensors_fields[] = {MHA_TENSORS(FIELD)};
+#undef TYPE
+
+#define SIZES(type, last) ATTN_STRUCT_UP_TO(type, last), sizeof(type), _Alignof(type)
+const AttnStruct attn_struct_problem = {"problem", "attn_problem()", SIZES(AttnProblem, bias), problem_fields, COUNT(problem_fields)};
+const AttnStruct attn_struct_tensors = {"tensors", "attn_tensors()", SIZES(AttnTensors, bias), tensors_fields, COUNT(tensors_fields)};
+const AttnStruct attn_struct_options = {"options", "attn_options()", SIZES(AttnOptions, parallel_context), options_fields,
+                                        COUNT(options_fields)};
+const AttnStruct attn_struct_cpu_info = {"info", "sizeof before the call", SIZES(AttnCpuInfo, hypervisor), cpu_info_fields,
+                                         COUNT(cpu_info_fields)};
+const AttnStruct attn_struct_kernel_info = {"info", "sizeof before the call", SIZES(AttnKernelInfo, runnable), kernel_info_fields,
+                                            COUNT(kernel_info_fields)};
+const AttnStruct attn_struct_merge = {"merge", "attn_merge_of()", SIZES(AttnMerge, lse), merge_fields, COUNT(merge_fields)};
+const AttnStruct attn_struct_mha_config = {"config", "attn_mha_config()", SIZES(AttnMhaConfig, norm_eps), mha_config_fields,
+                                           COUNT(mha_config_fields)};
+const AttnStruct attn_struct_mha_weights = {"weights", "attn_mha_weights()", SIZES(AttnMhaWeights, norm_bias), mha_weights_fields,
+                                            COUNT(mha_weights_fields)};
+const AttnStruct attn_struct_mha_shape = {"shape", "attn_mha_shape()", SIZES(AttnMhaShape, v_cache), mha_shape_fields,
+                                          COUNT(mha_shape_fields)};
+const AttnStruct attn_struct_mha_tensors = {"tensors", "attn_mha_tensors()", SIZES(AttnMhaTensors, past), mha_tensors_fields,
+                                            COUNT(mha_tensors_fields)};
+
+/* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Does some header's struct have this size? It ends with a member, or with the padding behind its last one. Of newer headers nothing is
+ * known but that they pad too. */
+static bool ends_with_a_member(const AttnStruct *kind, size_t size)
+{
+    if (size >= kind->known)
+        return size % kind->alignment == 0 || size == kind->fields[kind->count - 1].end;
+    bool ends = false;
+    for (size_t i = 0; i < kind->count; i++) {
+        const AttnField *field = &kind->fields[i];
+        if (size > field->begin && size < field->end)
+            return false;
+        ends = ends || size == field->end || size == (field->end + kind->alignment - 1) / kind->alignment * kind->alignment;
+    }
+    return ends;
+}
+
+/* The caller's `size`, or 0 after storing the sentence, which names the limit that it breaks. */
+static size_t claimed_size(const AttnStruct *kind, const void *from)
 {
     size_t size;
     memcpy(&size, from, sizeof size);
-    if (size >= smallest && size <= LARGEST_SIZE)
+    if (size < kind->smallest)
+        attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at least %zu bytes, and %zu in this version; %s sets it", kind->name, size,
+                  kind->smallest, kind->known, kind->maker);
+    else if (size > LARGEST_SIZE)
+        attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at most %zu bytes, and %zu in this version; %s sets it", kind->name, size,
+                  LARGEST_SIZE, kind->known, kind->maker);
+    else if (!ends_with_a_member(kind, size))
+        attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu, which ends within a field; allowed: sizes that end with one, %zu in this version; %s "
+                  "sets it", kind->name, size, kind->known, kind->maker);
+    else
         return size;
-    attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at least %zu bytes, and %zu in this version; %s sets it", name, size, smallest,
-              known, maker);
     return 0;
 }
 
-AttnStatus attn_struct_read(const char *name, const char *maker, const void *from, size_t smallest, void *to, size_t known)
+AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to)
 {
-    const size_t size = claimed_size(name, maker, from, smallest, known);
+    const size_t size = claimed_size(kind, from), known = kind->known;
     if (size == 0)
         return ATTN_ERROR_STRUCT;
     for (size_t i = known; i < size; i++)
         if (((const unsigned char *)from)[i] != 0)
             return attn_fail(ATTN_ERROR_STRUCT,
                              "%s.size is %zu and byte %zu of it is not 0, a field that this library (version %s, %zu bytes) does not know; "
-                             "leave it 0 or use a newer library", name, size, i, ATTNZOO_VERSION, known);
+                             "leave it 0 or use a newer library", kind->name, size, i, ATTNZOO_VERSION, known);
     memset(to, 0, known);
     memcpy(to, from, size < known ? size : known);
     memcpy(to, &known, sizeof known); /* the copy is ours, so its size is ours */
     return ATTN_OK;
 }
 
-AttnStatus attn_struct_write(const char *name, void *to, size_t smallest, const void *from, size_t known)
+AttnStatus attn_struct_write(const AttnStruct *kind, void *to, const void *from)
 {
-    const size_t size = claimed_size(name, "sizeof before the call", to, smallest, known);
+    const size_t size = claimed_size(kind, to);
     if (size == 0)
         return ATTN_ERROR_STRUCT;
     memset(to, 0, size);
-    memcpy(to, from, size < known ? size : known);
+    memcpy(to, from, size < kind->known ? size : kind->known);
     memcpy(to, &size, sizeof size);
     return ATTN_OK;
 }

@@ -7,12 +7,29 @@
 /* Bytes of a struct up to and including one member: with the last member of the first release, the smallest size ever made. */
 #define ATTN_STRUCT_UP_TO(type, member) (offsetof(type, member) + sizeof ((type *)NULL)->member)
 
-/* Copy a caller's struct into `to` (known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`.
- * Refused: fewer bytes than `smallest`, and bytes beyond what this library knows that are not zero, for those are a request that it
- * cannot honour. `name` and `maker` are for the sentence: "problem", "attn_problem()". */
-AttnStatus attn_struct_read(const char *name, const char *maker, const void *from, size_t smallest, void *to, size_t known);
+/* First byte of a member, and one past its last. */
+typedef struct AttnField {
+    size_t begin, end;
+} AttnField;
 
-/* Fill a caller's struct, whose `size` the caller has set, from ours (known bytes). What only a newer caller knows becomes zero. */
-AttnStatus attn_struct_write(const char *name, void *to, size_t smallest, const void *from, size_t known);
+/* A public struct: what a sentence calls it, who makes it, and its members in their order. */
+typedef struct AttnStruct {
+    const char *name, *maker; /* "problem", "attn_problem()"                          */
+    size_t smallest, known;   /* bytes: of the first release, and here                */
+    size_t alignment;         /* its size is a multiple                               */
+    const AttnField *fields;  /* all of them: structs.c has the lists                 */
+    size_t count;
+} AttnStruct;
+
+extern const AttnStruct attn_struct_problem, attn_struct_tensors, attn_struct_options, attn_struct_cpu_info, attn_struct_kernel_info,
+    attn_struct_merge, attn_struct_mha_config, attn_struct_mha_weights, attn_struct_mha_shape, attn_struct_mha_tensors;
+
+/* Copy a caller's struct into `to` (kind->known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`.
+ * Refused: a size that no header ever gave it, which is one that does not end with a member (or with the padding behind it), and bytes
+ * beyond what this library knows that are not zero, for those are a request that it cannot honour. */
+AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to);
+
+/* Fill a caller's struct, whose `size` the caller has set, from ours. What only a newer caller knows becomes zero. */
+AttnStatus attn_struct_write(const AttnStruct *kind, void *to, const void *from);
 
 #endif

@@ -61,7 +61,7 @@ ATTN_API const char *attn_version(void);
 typedef enum AttnStatus {
     ATTN_OK = 0,
     ATTN_ERROR_NULL,        /* a required pointer is NULL                                                              */
-    ATTN_ERROR_STRUCT,      /* a struct's `size` is not one that this library knows: it was not made by its maker      */
+    ATTN_ERROR_STRUCT,      /* a struct's `size` is none that a header gives it, such as one that ends within a field  */
     ATTN_ERROR_VALUE,       /* a field has a value that is not allowed                                                 */
     ATTN_ERROR_OVERFLOW,    /* a product of sizes or strides does not fit the address space                            */
     ATTN_ERROR_OVERLAP,     /* the output overlaps an input, or its own rows overlap each other                        */

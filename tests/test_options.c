@@ -231,34 +231,6 @@ Test(options, structs_of_other_ages)
     }
 }
 
-/* The border itself, with a struct that has grown since: an older caller's copy ends early, the rest is 0. */
-Test(options, an_older_caller_keeps_working)
-{
-    struct Old {
-        size_t size;
-        int a;
-    } old = {sizeof old, 7};
-    struct New {
-        size_t size;
-        int a;
-        int spare;
-        double b;
-    } copy, ours = {sizeof ours, 1, 2, 3.0};
-    cr_assert_eq(attn_struct_read("it", "its maker", &old, sizeof old, &copy, sizeof copy), ATTN_OK);
-    cr_expect_eq(copy.size, sizeof copy);
-    cr_expect_eq(copy.a, 7);
-    cr_expect_eq(copy.b, 0.0);
-
-    struct {
-        struct Old old;
-        char beyond;
-    } caller = {.old.size = sizeof caller.old, .beyond = 9};
-    cr_assert_eq(attn_struct_write("it", &caller.old, sizeof(struct Old), &ours, sizeof ours), ATTN_OK);
-    cr_expect_eq(caller.old.a, 1);
-    cr_expect_eq(caller.old.size, sizeof caller.old);
-    cr_expect_eq(caller.beyond, 9);
-}
-
 Test(options, the_real_environment)
 {
     AttnSettings settings;

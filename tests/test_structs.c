@@ -1,0 +1,121 @@
+/* test_structs.c - the sizes of public structs: which are taken, through every function that reads one, and what is copied. */
+#include <criterion/criterion.h>
+
+#include "dispatch/structs.h"
+
+static const AttnStruct *const kinds[] = {
+    &attn_struct_problem, &attn_struct_tensors,    &attn_struct_options,     &attn_struct_cpu_info,  &attn_struct_kernel_info,
+    &attn_struct_merge,   &attn_struct_mha_config, &attn_struct_mha_weights, &attn_struct_mha_shape, &attn_struct_mha_tensors};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* No member is missing from a list: what lies between two of them is padding, less than a word, and only padding follows the last. */
+Test(structs, every_member_is_listed)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        const AttnStruct *kind = kinds[i];
+        size_t end = 0;
+        for (size_t f = 0; f < kind->count; f++) {
+            const size_t begin = kind->fields[f].begin;
+            cr_expect(begin >= end && begin - end < sizeof(size_t), "%s: before member %zu", kind->maker, f);
+            end = kind->fields[f].end;
+        }
+        cr_expect(end <= kind->known && kind->known - end < sizeof(size_t), "%s: behind the last member", kind->maker);
+    }
+}
+
+/* Each size from 0 up: taken if it is not too small, cuts no member and is either exactly the end of one or a whole number of words. */
+Test(structs, a_size_ends_with_a_member)
+{
+    _Alignas(16) unsigned char from[5000] = {0}, to[5000];
+    for (size_t i = 0; i < KINDS; i++) {
+        const AttnStruct *kind = kinds[i];
+        size_t taken = 0;
+        for (size_t size = 0; size <= 4200; size++) {
+            bool cut = false, end = false;
+            for (size_t f = 0; f < kind->count; f++) {
+                cut = cut || (size > kind->fields[f].begin && size < kind->fields[f].end);
+                end = end || size == kind->fields[f].end;
+            }
+            const bool good = size >= kind->smallest && size <= 4096 && !cut && (end || size % sizeof(size_t) == 0);
+            memcpy(from, &size, sizeof size);
+            memset(to, 0xff, sizeof to);
+            const AttnStatus status = attn_struct_read(kind, from, to);
+            cr_expect_eq(status == ATTN_OK, good, "%s of %zu bytes: %s", kind->maker, size, attn_last_error());
+            taken += status == ATTN_OK;
+        }
+        cr_expect_geq(taken, (4096 - kind->known) / sizeof(size_t) + 1, "%s: %zu sizes", kind->maker, taken);
+    }
+}
+
+/* The same through the public doors, for half a pointer and for the size of this header's struct. */
+Test(structs, half_a_member_is_refused_everywhere)
+{
+    AttnProblem problem = attn_problem(1, 1, 1, 1, 1, 4, 4);
+    problem.size -= 2;
+    cr_expect_eq(attn_problem_check(&problem), ATTN_ERROR_STRUCT);
+    cr_expect_not_null(strstr(attn_last_error(), "ends within a field"), "%s", attn_last_error());
+    problem = attn_problem(1, 1, 1, 1, 1, 4, 4);
+    float x[4] = {0}, o[4];
+    AttnTensors tensors = attn_tensors(x, x, x, o);
+    cr_expect_eq(attn_sdpa(&problem, &tensors), ATTN_OK, "%s", attn_last_error());
+    tensors.size = ATTN_STRUCT_UP_TO(AttnTensors, w) + 4;
+    cr_expect_eq(attn_sdpa(&problem, &tensors), ATTN_ERROR_STRUCT);
+    AttnOptions options = attn_options();
+    AttnPlan *plan;
+    options.size -= 4;
+    cr_expect_eq(attn_plan_create(&problem, &options, &plan), ATTN_ERROR_STRUCT);
+    AttnMerge merge = attn_merge_of(0, 1, 1, 1, 4);
+    merge.size -= 4;
+    cr_expect_eq(attn_merge(&merge, NULL, NULL, o, o), ATTN_ERROR_STRUCT);
+    AttnKernelInfo info = {.size = sizeof info - 1};
+    cr_expect_eq(attn_kernel_query(0, &info), ATTN_ERROR_STRUCT);
+    info.size = ATTN_STRUCT_UP_TO(AttnKernelInfo, runnable);
+    cr_expect_eq(attn_kernel_query(0, &info), ATTN_OK);
+    AttnCpuInfo cpu = {.size = sizeof cpu + 1};
+    cr_expect_eq(attn_cpu_query(&cpu), ATTN_ERROR_STRUCT);
+}
+
+/* The limit that a size breaks stands in the sentence. */
+Test(structs, a_size_names_its_limit)
+{
+    AttnProblem problem = attn_problem(1, 1, 1, 1, 1, 4, 4);
+    problem.size = 1000000000;
+    cr_expect_eq(attn_problem_check(&problem), ATTN_ERROR_STRUCT);
+    cr_expect_not_null(strstr(attn_last_error(), "problem.size is 1000000000; allowed: at most 4096 bytes"), "%s", attn_last_error());
+    problem.size = 8;
+    cr_expect_eq(attn_problem_check(&problem), ATTN_ERROR_STRUCT);
+    cr_expect_not_null(strstr(attn_last_error(), "problem.size is 8; allowed: at least "), "%s", attn_last_error());
+}
+
+/* The border itself, with a struct that has grown since: an older caller's copy ends early, the rest is 0. */
+Test(structs, an_older_caller_keeps_working)
+{
+    struct Old {
+        size_t size;
+        int a;
+    } old = {sizeof old, 7};
+    struct New {
+        size_t size;
+        int a;
+        int spare;
+        double b;
+    } copy, ours = {sizeof ours, 1, 2, 3.0};
+    const AttnField fields[] = {{0, sizeof(size_t)},
+                                {offsetof(struct New, a), ATTN_STRUCT_UP_TO(struct New, a)},
+                                {offsetof(struct New, spare), ATTN_STRUCT_UP_TO(struct New, spare)},
+                                {offsetof(struct New, b), ATTN_STRUCT_UP_TO(struct New, b)}};
+    const AttnStruct kind = {"it", "its maker", ATTN_STRUCT_UP_TO(struct Old, a), sizeof(struct New), _Alignof(struct New), fields, 4};
+    cr_assert_eq(attn_struct_read(&kind, &old, &copy), ATTN_OK);
+    cr_expect_eq(copy.size, sizeof copy);
+    cr_expect_eq(copy.a, 7);
+    cr_expect_eq(copy.b, 0.0);
+
+    struct {
+        struct Old old;
+        char beyond;
+    } caller = {.old.size = sizeof caller.old, .beyond = 9};
+    cr_assert_eq(attn_struct_write(&kind, &caller.old, &ours), ATTN_OK);
+    cr_expect_eq(caller.old.a, 1);
+    cr_expect_eq(caller.old.size, sizeof caller.old);
+    cr_expect_eq(caller.beyond, 9);
+}
