@@ -1,20 +1,47 @@
 /* error.c - one sentence a thread, and a few words for each status. */
 #include "dispatch/error.h"
 
+#include <locale.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
 
 static _Thread_local char sentence[1024];
+
+static locale_t c_locale;
+
+static void make_c_locale(void)
+{
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+/* Without memory for a locale the host's stays: uselocale(0) changes nothing. */
+AttnLocale attn_locale_enter(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_c_locale);
+    return (AttnLocale){uselocale(c_locale)};
+}
+
+void attn_locale_leave(AttnLocale locale)
+{
+    uselocale((locale_t)locale.before);
+}
 
 AttnStatus attn_fail(AttnStatus status, const char *format, ...)
 {
     /* Written aside first, because an argument may be the old sentence itself. */
     char fresh[sizeof sentence];
     va_list arguments;
+    const AttnLocale locale = attn_locale_enter();
     va_start(arguments, format);
     if (vsnprintf(fresh, sizeof fresh, format, arguments) < 0)
         fresh[0] = '\0';
     va_end(arguments);
+    attn_locale_leave(locale);
     memcpy(sentence, fresh, sizeof sentence);
     return status;
 }

@@ -138,6 +138,7 @@ static char *explain(const AttnPlan *plan)
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return NULL;
+    const AttnLocale locale = attn_locale_enter();
     const AttnSettings *settings = &plan->settings;
     const AttnTuneEntry *tuned = attn_tune_find(&plan->problem, settings);
     if (settings->kernel)
@@ -157,6 +158,7 @@ static char *explain(const AttnPlan *plan)
             fprintf(to, "%s: could run, estimate %.3g cycles\n", verdict.kernel->name, verdict.cost);
     }
     explain_tune(to, settings->tune);
+    attn_locale_leave(locale);
     if (fclose(to) != 0) {
         free(text);
         return NULL;

@@ -1,5 +1,9 @@
 /* test_options.c - options and environment merged: who wins, what is refused, and that every refusal says what is known. */
 #include <criterion/criterion.h>
+#include <ctype.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "dispatch/cpu.h"
 #include "dispatch/options.h"
@@ -266,4 +270,32 @@ Test(error, every_status_has_words)
     }
     cr_expect_str_eq(attn_status_string((AttnStatus)(ATTN_ERROR_MEMORY + 1)), "unknown status");
     cr_expect_str_eq(attn_status_string((AttnStatus)-1), "unknown status");
+}
+
+/* The library's numbers in a host that writes 0,5: sentences, explanations, and what the host prints afterwards. */
+Test(error, numbers_do_not_follow_the_host)
+{
+    char folder[] = "locale_XXXXXX", command[160], number[16];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 ./%s/comma >/dev/null 2>&1", folder);
+    const bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 && setlocale(LC_ALL, "comma");
+    snprintf(number, sizeof number, "%.1f", 0.5);
+    snprintf(command, sizeof command, "rm -r ./%s", folder);
+    cr_expect_eq(system(command), 0);
+    if (!made || strcmp(number, "0,5") != 0)
+        cr_skip_test("localedef makes no locale with a decimal comma here");
+    AttnProblem p = attn_problem(1, 1, 1, 4, 4, 8, 8);
+    p.softcap = -0.5;
+    cr_expect_eq(attn_problem_check(&p), ATTN_ERROR_VALUE);
+    cr_expect_not_null(strstr(attn_last_error(), "problem.softcap is -0.5;"), "%s", attn_last_error());
+    p.softcap = 0.0;
+    AttnPlan *plan;
+    cr_assert_eq(attn_plan_create(&p, NULL, &plan), ATTN_OK);
+    const char *text = attn_plan_explain(plan);
+    cr_expect_not_null(strstr(text, "e+0"), "no estimate in: %s", text);
+    for (const char *comma = strchr(text, ','); comma; comma = strchr(comma + 1, ','))
+        cr_expect_not(isdigit((unsigned char)comma[-1]) && isdigit((unsigned char)comma[1]), "a decimal comma in: %s", text);
+    attn_plan_destroy(plan);
+    snprintf(number, sizeof number, "%.1f", 0.5);
+    cr_expect_str_eq(number, "0,5", "the host's own numbers are as before");
 }
