@@ -77,14 +77,24 @@ static bool read_attributes(const Reader *r, const json_t *object, const char *f
             return fail(r, "%s.%s is no %s", field, key, attributes[i].real ? "number" : "whole number");
         value[i] = json_number_value(item);
         if (!(value[i] >= attributes[i].low && value[i] <= attributes[i].high))
-            return fail(r, "%s.%s is %g; allowed: %g to %g", field, key, value[i], attributes[i].low, attributes[i].high);
+            return fail(r, "%s.%s is %.12g; allowed: %.12g to %.12g", field, key, value[i], attributes[i].low, attributes[i].high);
     }
     const double precision = value[PRECISION];
     if (!isnan(precision) && precision != 1 && precision != 10 && precision != 11 && precision != 16)
-        return fail(r, "%s.softmax_precision is %g; allowed: 1 (f32), 10 (f16), 11 (f64), 16 (bf16)", field, precision);
+        return fail(r, "%s.softmax_precision is %.12g; allowed: 1 (f32), 10 (f16), 11 (f64), 16 (bf16)", field, precision);
     if (r->opset < 25 && (value[LEFT] >= 0 || value[RIGHT] >= 0))
         return fail(r, "%s: windows came with opset 25, but opset is %lld", field, (long long)r->opset);
     return true;
+}
+
+/* "is 4", or that there is no value: what is absent and has no default is NaN here. */
+static const char *value_text(double value, const char *verb, const char *none, char *text, size_t size)
+{
+    if (isnan(value))
+        snprintf(text, size, "%s", none);
+    else
+        snprintf(text, size, "%s %.12g", verb, value);
+    return text;
 }
 
 static bool set_attributes(const Reader *r, const json_t *root, double value[ATTRIBUTES])
@@ -97,8 +107,15 @@ static bool set_attributes(const Reader *r, const json_t *root, double value[ATT
         if (!read_attributes(r, others, "effective_attributes", true, effective))
             return false;
         for (size_t i = 0; i < ATTRIBUTES; i++)
-            if (effective[i] != value[i] && !(isnan(effective[i]) && isnan(value[i])))
-                return fail(r, "effective_attributes.%s is %g, but attributes make it %g", attributes[i].name, effective[i], value[i]);
+            if (effective[i] != value[i] && !(isnan(effective[i]) && isnan(value[i]))) {
+                const json_t *given = json_object_get(others, attributes[i].name);
+                char has[40], made[40];
+                return fail(r, "effective_attributes.%s %s, but attributes %s", attributes[i].name,
+                            !given                 ? "is missing"
+                            : json_is_null(given) ? "is null"
+                                                   : value_text(effective[i], "is", "is null", has, sizeof has),
+                            value_text(value[i], "make it", "have none", made, sizeof made));
+            }
     }
     Folder *f = r->folder;
     f->causal = value[IS_CAUSAL] != 0;
