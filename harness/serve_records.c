@@ -98,6 +98,23 @@ json_t *serve_ratio(Server *s, char *argument)
 
 /* ---- Records ----------------------------------------------------------------------------------------------------------------------- */
 
+/* Fields by which a record is found and read: the file's, not the client's. And what the program says of the machine itself, `own`, which
+ * may be NULL. false after refusing. */
+static bool leaves_alone(Server *s, const char *verb, json_t *record, const json_t *own)
+{
+    static const char *const fields[] = {"t", "v", "run"};
+    const char *key;
+    json_t *value;
+    json_object_foreach(record, key, value) {
+        bool taken = own && json_object_get(own, key);
+        for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+            taken = taken || strcmp(key, fields[i]) == 0;
+        if (taken)
+            return serve_refuse(s, "%s: field '%.60s' is the program's own; allowed: any other name", verb, key), false;
+    }
+    return true;
+}
+
 json_t *serve_host(Server *s, char *argument)
 {
     json_t *extra = argument[0] ? parse(s, "host", argument) : json_object();
@@ -107,11 +124,21 @@ json_t *serve_host(Server *s, char *argument)
     }
     if (!extra)
         return NULL;
+    if (!leaves_alone(s, "host", extra, NULL)) {
+        json_decref(extra);
+        return NULL;
+    }
     Peaks peaks;
     const uint64_t features = s->machine.cpu->features & s->cli->settings.allowed;
     if (!peaks_measure(&peaks, features, s->threads, &s->machine.topology, 1.0, &cli_interrupted)) {
         json_decref(extra);
         return serve_refuse(s, "out of memory to measure the machine's peaks");
+    }
+    json_t *host = machine_json(&s->machine, &peaks);
+    if (!leaves_alone(s, "host", extra, host)) {
+        json_decref(extra);
+        json_decref(host);
+        return NULL;
     }
     s->records = records_open(s->cli->results, s->machine.key, NULL, s->error, sizeof s->error);
     if (s->records && s->cli->results && !machine_write_once(&s->machine, s->cli->results, s->error, sizeof s->error)) {
@@ -121,9 +148,9 @@ json_t *serve_host(Server *s, char *argument)
     }
     if (!s->records) {
         json_decref(extra);
+        json_decref(host);
         return NULL;
     }
-    json_t *host = machine_json(&s->machine, &peaks);
     json_object_update(host, extra);
     json_decref(extra);
     records_write(s->records, "host", host);
@@ -148,6 +175,10 @@ json_t *serve_keep(Server *s, char *argument)
     if (record && !json_is_object(record)) {
         json_decref(record);
         return serve_refuse(s, "keep: the record is not an object");
+    }
+    if (record && !leaves_alone(s, "keep", record, NULL)) {
+        json_decref(record);
+        return NULL;
     }
     if (!record)
         return NULL;

@@ -209,6 +209,15 @@ line 6 '"kept":"bench"'
 line 7 "exit code is 'x'"
 line 8 '"path":""'
 line 9 'end needs an open file'
+# What a record is found by is the file's own; what the machine is, the program says.
+talk 'host {"run":"x"}\nhost {"mkey":"x"}\nhost {"peaks":1}\nhost {"pinned":"core 7"}\nkeep bench {"case":"c1","t":"host"}\n'\
+'keep case {"v":2}\nkeep verify {"run":"01M7ZHGMKS9803DX6DBGABWV8Z"}\nkeep control {"ratio":1,"\\u0074":"x"}\nkeep bench {"T":1}\nend 0\n'
+answers 10 0
+for n in 1:run 2:mkey 3:peaks; do line ${n%:*} "host: field '${n#*:}' is the program's own"; done
+line 4 '"mkey"'
+for n in 5:t 6:v 7:run 8:t; do line ${n%:*} "keep: field '${n#*:}' is the program's own"; done
+line 9 '"kept":"bench"'
+line 10 '"path"'
 printf 'host {"pinned":"core 7"}\nkeep bench {"case":"c1"}\nend 4\n' >in
 "$program" serve --results kept <in >out 2>err
 lines='records'
