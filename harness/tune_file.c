@@ -33,25 +33,73 @@ const TuneRow *tune_rows_find(const TuneRows *rows, const AttnTuneKey *key)
     return NULL;
 }
 
+/* The first place whose key is not below `key`, rows->count if all are; *same: it is that key. The last row is asked first, because rows
+ * mostly come in order. */
+static size_t place_of(const TuneRows *rows, const AttnTuneKey *key, bool *same)
+{
+    size_t low = 0, high = rows->count;
+    *same = false;
+    for (size_t middle = high - (high > 0); low < high; middle = low + (high - low) / 2) {
+        const int order = compare_keys(&rows->at[middle].entry.key, key);
+        *same = *same || order == 0;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 bool tune_rows_put(TuneRows *rows, const TuneRow *row, bool again)
 {
-    size_t place = 0;
-    int order = -1;
-    while (place < rows->count && (order = compare_keys(&rows->at[place].entry.key, &row->entry.key)) < 0)
-        place++;
-    if (place < rows->count && order == 0) {
+    bool same;
+    const size_t place = place_of(rows, &row->entry.key, &same);
+    if (same) {
         if (again || row->entry.rigor >= rows->at[place].entry.rigor)
             rows->at[place] = *row;
         return true;
     }
-    TuneRow *at = realloc(rows->at, (rows->count + 1) * sizeof *at);
-    if (!at)
-        return false;
-    rows->at = at;
-    memmove(&at[place + 1], &at[place], (rows->count - place) * sizeof *at);
-    at[place] = *row;
+    if (rows->count == rows->room) {
+        const size_t room = rows->room > 0 ? 2 * rows->room : 16;
+        TuneRow *at = realloc(rows->at, room * sizeof *at);
+        if (!at)
+            return false;
+        rows->at = at;
+        rows->room = room;
+    }
+    memmove(&rows->at[place + 1], &rows->at[place], (rows->count - place) * sizeof *rows->at);
+    rows->at[place] = *row;
     rows->count++;
     return true;
+}
+
+/* By key, and what came first stays first. */
+static int compare_rows(const void *a, const void *b)
+{
+    const TuneRow *const *x = a, *const *y = b;
+    const int order = compare_keys(&(*x)->entry.key, &(*y)->entry.key);
+    return order != 0 ? order : *x < *y ? -1 : *x > *y;
+}
+
+bool tune_rows_merge(TuneRows *rows, const TuneRow *more, size_t count, bool again)
+{
+    TuneRows all = {0};
+    const TuneRow **sorted = malloc((count > 0 ? count : 1) * sizeof *sorted);
+    bool good = sorted != NULL;
+    for (size_t i = 0; good && i < count; i++)
+        sorted[i] = &more[i];
+    if (good)
+        qsort(sorted, count, sizeof *sorted, compare_rows);
+    for (size_t old = 0, new = 0; good && (old < rows->count || new < count);) {
+        const bool take_old = new == count || (old < rows->count && compare_keys(&rows->at[old].entry.key, &sorted[new]->entry.key) <= 0);
+        good = tune_rows_put(&all, take_old ? &rows->at[old++] : sorted[new++], again);
+    }
+    free(sorted);
+    TuneRows *loser = good ? rows : &all;
+    free(loser->at);
+    if (good)
+        *rows = all;
+    return good;
 }
 
 bool tune_rows_read(TuneRows *rows, const AttnTune *tune)
@@ -201,11 +249,10 @@ bool tune_file_update(const char *path, const TuneRow *rows, size_t count, bool 
     if (lock < 0)
         return false;
     bool done = read_present(path, &all, note, note_size, error, error_size);
-    for (size_t i = 0; done && i < count; i++)
-        if (!tune_rows_put(&all, &rows[i], again)) {
-            snprintf(error, error_size, "%s: no memory for %zu entries", path, all.count + 1);
-            done = false;
-        }
+    if (done && !tune_rows_merge(&all, rows, count, again)) {
+        snprintf(error, error_size, "%s: no memory for %zu entries", path, all.count + count);
+        done = false;
+    }
     if (done && count > 0)
         done = write_rows(path, &all, error, error_size);
     tune_rows_free(&all);

@@ -17,14 +17,18 @@ typedef struct TuneRow {
 /* In the order of the file. */
 typedef struct TuneRows {
     TuneRow *at;
-    size_t count;
+    size_t count, room;
 } TuneRows;
 
 /* Append what a loaded file holds; false: no memory. */
 bool tune_rows_read(TuneRows *rows, const AttnTune *tune);
 
-/* Put a row in its place. One of the same bucket is replaced if it was measured with no more rigor, or if `again`. false: no memory. */
+/* Put a row in its place: at once if that is the end, else what is behind it moves. One of the same bucket is replaced if it was measured
+ * with no more rigor, or if `again`. false: no memory. */
 bool tune_rows_put(TuneRows *rows, const TuneRow *row, bool again);
+
+/* The same for many, in any order, in one pass over both. false: no memory, and rows as before. */
+bool tune_rows_merge(TuneRows *rows, const TuneRow *more, size_t count, bool again);
 const TuneRow *tune_rows_find(const TuneRows *rows, const AttnTuneKey *key); /* NULL: none */
 void tune_rows_free(TuneRows *rows);
 

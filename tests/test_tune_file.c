@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dispatch/registry.h"
@@ -78,6 +79,59 @@ Test(tune_file, bytes_follow_from_the_entries_alone)
     free(first);
 }
 
+/* Many at once, in any order and some twice, are what they are one by one. */
+Test(tune_file, many_at_once_are_as_one_by_one)
+{
+    enum { ROWS = 300 };
+    static TuneRow more[ROWS];
+    TuneRows one_by_one = {0}, at_once = {0};
+    for (size_t again = 0; again < 2; again++)
+        for (size_t turn = 0; turn < 3; turn++) {
+            for (size_t i = 0; i < ROWS; i++) {
+                const uint64_t draw = random_bits(turn + 3 * again, i);
+                more[i] = row_of(1 + draw % 200, draw >> 20 & 1 ? "flash_f32" : "naive_f32", (AttnRigor)(1 + (draw >> 30) % 4));
+                cr_assert(tune_rows_put(&one_by_one, &more[i], again));
+            }
+            cr_assert(tune_rows_merge(&at_once, more, ROWS, again));
+            cr_assert_eq(at_once.count, one_by_one.count);
+            for (size_t i = 0; i < at_once.count; i++)
+                cr_assert(memcmp(&at_once.at[i].entry.key, &one_by_one.at[i].entry.key, sizeof(AttnTuneKey)) == 0 &&
+                              at_once.at[i].entry.kernel == one_by_one.at[i].entry.kernel &&
+                              at_once.at[i].entry.rigor == one_by_one.at[i].entry.rigor,
+                          "row %zu, turn %zu", i, turn);
+        }
+    cr_assert(tune_rows_merge(&at_once, NULL, 0, false));
+    cr_expect_eq(at_once.count, one_by_one.count);
+    tune_rows_free(&at_once);
+    tune_rows_free(&one_by_one);
+}
+
+/* Processor time for a file of `count` entries into one of as many others, the least of three. */
+static double import_seconds(size_t count)
+{
+    TuneRow *rows = calloc(2 * count, sizeof *rows);
+    double least = INFINITY;
+    cr_assert_not_null(rows);
+    for (size_t i = 0; i < 2 * count; i++) /* the second half falls between the rows of the first */
+        rows[i] = row_of(2 * (i % count) + 1 + i / count, "flash_f32", ATTN_RIGOR_QUICK);
+    for (int turn = 0; turn < 3; turn++) {
+        update(rows, count, false);
+        const clock_t start = clock();
+        update(rows + count, count, false);
+        least = fmin(least, (double)(clock() - start) / CLOCKS_PER_SEC);
+        cr_assert_eq(unlink(path), 0);
+    }
+    free(rows);
+    return least;
+}
+
+/* Eight times the entries: some eight times the time; quadratic work would be 64 times. */
+Test(tune_file, time_grows_with_the_entries)
+{
+    const double few = import_seconds(400), many = import_seconds(3200);
+    cr_expect_lt(many, 24 * few, "400 entries take %g s, 3200 take %g s", few, many);
+}
+
 static void expect_kernel(const char *kernel)
 {
     AttnTune *tune = load_good();
@@ -109,7 +163,7 @@ static void write_file(const char *text)
 static char *text_for(const char *machine, const char *build)
 {
     TuneRow row = row_of(8, "naive_f32", ATTN_RIGOR_EXHAUSTIVE);
-    TuneRows rows = {&row, 1};
+    TuneRows rows = {.at = &row, .count = 1};
     size_t length;
     char *text = tune_rows_text(&rows, machine, build, attn_tune_compiler(), &length);
     cr_assert_not_null(text);
