@@ -1,6 +1,6 @@
 #!/bin/sh
-# readme.sh SOURCE BUILD COMPILER... - what the documents show works: the C program of README.md is compiled as a stranger would and run, and the kernel of
-# docs/adding-a-kernel.md is compiled, bound by its descriptor and compared with naive_f32.
+# readme.sh SOURCE BUILD COMPILER... - what the documents show works: the C program of README.md is compiled as a stranger would, as C and
+# as C++, and run; and the kernel of docs/adding-a-kernel.md is compiled, bound by its descriptor and compared with naive_f32.
 set -eu
 source=$1 build=$2
 shift 2
@@ -15,11 +15,24 @@ pc() { PKG_CONFIG_PATH=$build/meson-uninstalled pkg-config "$@" attnzoo; }
 
 block "$source/README.md" >"$work/example.c"
 [ -s "$work/example.c" ] || { echo "README.md has no C block"; exit 1; }
+# ran LANGUAGE: what was compiled prints what it should.
+ran() {
+    LD_LIBRARY_PATH=$build "$work/example" >"$work/out"
+    cat "$work/out"
+    grep -qx 'o\[0\] = 1' "$work/out" && return
+    echo "the example of README.md as $1 does not print o[0] = 1, the mean of values that are all 1"
+    exit 1
+}
 # shellcheck disable=SC2086
 "$@" $strict -I"$source/include" "$work/example.c" -o "$work/example" "$build/libattnzoo.so" -lm
-LD_LIBRARY_PATH=$build "$work/example" >"$work/out"
-cat "$work/out"
-grep -qx 'o\[0\] = 1' "$work/out" || { echo "the example of README.md does not print o[0] = 1, the mean of values that are all 1"; exit 1; }
+ran C
+if c++ --version >/dev/null 2>&1; then
+    c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -I"$source/include" -x c++ "$work/example.c" -x none -o "$work/example" \
+        "$build/libattnzoo.so" -lm
+    ran C++
+else
+    echo "README.md's example as C++: not tried, no C++ compiler here"
+fi
 
 block "$source/docs/adding-a-kernel.md" >"$work/online_f32.c"
 [ -s "$work/online_f32.c" ] || { echo "docs/adding-a-kernel.md has no C block"; exit 1; }
