@@ -20,6 +20,10 @@ static AttnStatus check_sizes(const AttnMhaConfig *c)
         size_t value;
     } size[] = {{"embed", c->embed}, {"q_heads", c->q_heads}, {"kv_heads", c->kv_heads}, {"d", c->d},
                 {"dv", c->dv},       {"kdim", c->kdim},       {"vdim", c->vdim}};
+    if ((c->d == 0 || c->dv == 0) && c->embed > 0 && c->q_heads > 0 && c->embed % c->q_heads != 0)
+        return attn_fail(ATTN_ERROR_VALUE,
+                         "config.embed is %zu and config.q_heads %zu; allowed: a multiple of the heads, or widths of a head set in "
+                         "config.d and config.dv, which are %zu and %zu", c->embed, c->q_heads, c->d, c->dv);
     for (size_t i = 0; i < sizeof size / sizeof *size; i++)
         if (size[i].value < 1 || size[i].value > ATTN_MAX_SIZE)
             return attn_fail(ATTN_ERROR_VALUE, "config.%s is %zu; allowed: 1 to %zu", size[i].name, size[i].value, ATTN_MAX_SIZE);

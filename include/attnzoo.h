@@ -423,7 +423,8 @@ typedef struct AttnMhaConfig {
     size_t embed;           /* E >= 1: width of xq, and of y if there is an output projection                     */
     size_t q_heads;         /* Hq >= 1, a multiple of kv_heads                                                    */
     size_t kv_heads;        /* Hkv >= 1                                                                           */
-    size_t d, dv;           /* widths of a head; attn_mha_config() sets E / Hq                                    */
+    size_t d, dv;           /* widths of a head; attn_mha_config() sets E / Hq where that is whole, else 0, which
+                               attn_mha_create refuses: set both then                                             */
     size_t kdim, vdim;      /* widths of xk and xv; attn_mha_config() sets E                                      */
     AttnMhaSources sources; /* what is the same as what                                                           */
     bool output;            /* project the heads by Wo; else y is [B,Sq,Hq*dv]. attn_mha_config() sets true       */
@@ -444,7 +445,7 @@ static inline AttnMhaConfig attn_mha_config(size_t embed, size_t heads)
     c.size = sizeof c;
     c.embed = c.kdim = c.vdim = embed;
     c.q_heads = c.kv_heads = heads;
-    c.d = c.dv = heads > 0 ? embed / heads : 0;
+    c.d = c.dv = heads > 0 && embed % heads == 0 ? embed / heads : 0;
     c.output = true;
     c.norm_eps = 1e-5;
     return c;

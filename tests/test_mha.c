@@ -462,6 +462,15 @@ Test(mha, bad_configs_and_weights)
     REFUSED(ATTN_ERROR_STRUCT, "config.size is 8");
     x.c.embed = 0;
     REFUSED(ATTN_ERROR_VALUE, "config.embed is 0");
+    x.c = attn_mha_config(10, 3);
+    cr_expect(x.c.d == 0 && x.c.dv == 0);
+    REFUSED(ATTN_ERROR_VALUE, "config.embed is 10 and config.q_heads 3; allowed: a multiple of the heads, or widths of a head set in "
+                              "config.d and config.dv, which are 0 and 0");
+    x.c = attn_mha_config(10, 3);
+    x.c.d = 4;
+    REFUSED(ATTN_ERROR_VALUE, "which are 4 and 0");
+    x.c.dv = 0;
+    REFUSED(ATTN_ERROR_VALUE, "config.dv is 0; allowed: 1 to");
     x.c.d = ATTN_MAX_SIZE + 1;
     REFUSED(ATTN_ERROR_VALUE, "config.d is 1073741825");
     x.c.kv_heads = 3;
@@ -518,6 +527,21 @@ Test(mha, bad_configs_and_weights)
     AttnOptions options = attn_options();
     options.kernel = "linear_f33";
     cr_expect_eq(attn_mha_create(&x.c, &x.w, &options, NULL, 0, &mha), ATTN_ERROR_NAME);
+}
+
+/* Heads of another width than embed / heads, if they are asked for. */
+Test(mha, heads_of_any_width)
+{
+    MhaDraw at = {5, 0};
+    MhaCase x;
+    memset(&x, 0, sizeof x);
+    x.c = attn_mha_config(10, 3);
+    x.c.d = 4;
+    x.c.dv = 5;
+    mha_draw_weights(&x, &at, true);
+    x.s = attn_mha_shape(&x.c, 2, 3, 3);
+    mha_draw_sources(&x, &at, 0);
+    agree(&x, "10 columns, 3 heads of 4 and 5");
 }
 
 Test(mha, bad_shapes)
