@@ -250,9 +250,8 @@ static AttnStatus measure(const AttnMhaConfig *config, const AttnMhaWeights *wei
     fill(mha, w, NULL, bytes);
     if (*bytes == 0)
         return attn_fail(ATTN_ERROR_OVERFLOW,
-                         "packed weights of config.embed = %zu and %zu query heads overflow; allowed: what fits the address "
-                         "space",
-                         mha->c.embed, mha->c.q_heads);
+                         "packed weights of config.embed = %zu and %zu query heads overflow; allowed: at most %td bytes for each product",
+                         mha->c.embed, mha->c.q_heads, PTRDIFF_MAX / 8);
     return ATTN_OK;
 }
 

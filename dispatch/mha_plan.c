@@ -95,14 +95,14 @@ static AttnStatus check_cache(const AttnMha *mha, const AttnMhaShape *s)
 {
     const bool cache = s->capacity > 0;
     const AttnDtype dtype[] = {s->k_cache.dtype, s->v_cache.dtype};
+    if (cache && s->k_len > s->capacity)
+        return attn_fail(ATTN_ERROR_VALUE, "shape.k_len is %zu; allowed: 0 to shape.capacity, which is %zu", s->k_len, s->capacity);
     for (size_t i = 0; i < 2; i++)
         if (dtype[i] != (cache ? ATTN_F32 : ATTN_NONE))
             return attn_fail(ATTN_ERROR_VALUE, "shape.%s_cache.dtype is %d; allowed: %s", i ? "v" : "k", (int)dtype[i],
                              cache ? "ATTN_F32 (1)" : "ATTN_NONE (0), because shape.capacity is 0");
     if (!cache)
         return ATTN_OK;
-    if (s->k_len > s->capacity)
-        return attn_fail(ATTN_ERROR_VALUE, "shape.k_len is %zu; allowed: 0 to shape.capacity, which is %zu", s->k_len, s->capacity);
     if (s->align != ATTN_ALIGN_TOP_LEFT || s->offset != 0)
         return attn_fail(ATTN_ERROR_VALUE, "shape.align is %d and shape.offset %" PRId64 "; allowed with a cache: 0, past[b] is the offset",
                          (int)s->align, s->offset);
@@ -259,9 +259,9 @@ static AttnStatus make_problem(AttnMhaPlan *plan)
         if (__builtin_mul_overflow(most, (const size_t[]){s->batch + 1, mha->c.q_heads, s->q_len + 1, plan->keys + 1}[i], &most) ||
             most > PTRDIFF_MAX / 32)
             return attn_fail(ATTN_ERROR_OVERFLOW,
-                             "shape.batch %zu, q_len %zu and %zu keys under %zu heads overflow; allowed: scores that fit "
-                             "the address space",
-                             s->batch, s->q_len, plan->keys, mha->c.q_heads);
+                             "shape.batch %zu, q_len %zu and %zu keys under %zu heads overflow; allowed: scores of at most "
+                             "%td bytes",
+                             s->batch, s->q_len, plan->keys, mha->c.q_heads, PTRDIFF_MAX / 32);
     state_problem(plan);
     status = attn_problem_read(&plan->stated, &copy);
     if (status == ATTN_OK)
@@ -271,9 +271,8 @@ static AttnStatus make_problem(AttnMhaPlan *plan)
     derive_problem(plan);
     if (attn_mha_rooms(plan, NULL).overflow)
         return attn_fail(ATTN_ERROR_OVERFLOW,
-                         "the workspace for shape.batch %zu, q_len %zu, k_len %zu overflows; allowed: what fits the "
-                         "address space",
-                         s->batch, s->q_len, s->k_len);
+                         "the workspace for shape.batch %zu, q_len %zu, k_len %zu overflows; allowed: parts of it of at most %td bytes",
+                         s->batch, s->q_len, s->k_len, PTRDIFF_MAX / 32);
     return ATTN_OK;
 }
 

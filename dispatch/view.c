@@ -16,13 +16,16 @@ AttnStatus attn_view_check_addresses(const char *owner, const AttnView *view, bo
 {
     size_t bytes = view->element;
     ptrdiff_t low, high;
-    bool fits = attn_span(view->count, view->stride, view->element, &low, &high);
+    bool fits = true;
+    if (!attn_span(view->count, view->stride, view->element, &low, &high))
+        return attn_fail(ATTN_ERROR_OVERFLOW, SHAPE_FORMAT "at most %td bytes from the first to the last", SHAPE(owner, view),
+                         (ptrdiff_t)ATTN_MOST_SPAN);
     for (size_t k = 0; k < 4 && dense && !is_empty(view); k++)
         fits = fits && !__builtin_mul_overflow(bytes, view->count[k], &bytes) && bytes <= ATTN_MOST_SPAN;
     if (fits)
         return ATTN_OK;
-    return attn_fail(ATTN_ERROR_OVERFLOW, SHAPE_FORMAT "%td bytes from the first to the last", SHAPE(owner, view),
-                     (ptrdiff_t)ATTN_MOST_SPAN);
+    return attn_fail(ATTN_ERROR_OVERFLOW, SHAPE_FORMAT "at most %td bytes of elements, also where a stride of 0 repeats them",
+                     SHAPE(owner, view), (ptrdiff_t)ATTN_MOST_SPAN);
 }
 
 AttnStatus attn_view_check_distinct(const char *owner, const AttnView *view)

@@ -568,6 +568,9 @@ Test(mha, bad_shapes)
     REFUSED(ATTN_ERROR_OVERFLOW, "overflow");
     x.s.capacity = 2;
     REFUSED(ATTN_ERROR_VALUE, "shape.k_len is 3; allowed: 0 to shape.capacity, which is 2");
+    x.s.capacity = 2;
+    x.s.k_cache.dtype = ATTN_NONE;
+    REFUSED(ATTN_ERROR_VALUE, "shape.k_len is 3; allowed: 0 to shape.capacity, which is 2");
     x.s.capacity = 0;
     REFUSED(ATTN_ERROR_VALUE, "shape.k_cache.dtype is 1");
     x.s.k_cache.dtype = ATTN_BF16;
