@@ -123,6 +123,9 @@ AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const
     AttnStatus status = attn_struct_read(&attn_struct_merge, merge, &m);
     if (status == ATTN_OK)
         status = check_sizes(&m);
+    AttnLayout *const layout[] = {&m.o_part, &m.lse_part, &m.o, &m.lse};
+    for (size_t i = 0; i < 4 && status == ATTN_OK; i++)
+        attn_layout_settle(layout[i], m.batch, m.heads, m.rows);
     if (status == ATTN_OK)
         status = check(&m, o_parts, lse_parts, o, lse);
     if (status != ATTN_OK)

@@ -22,13 +22,19 @@ static void run_rows(const Run *run, size_t rows, void (*body)(void *, size_t, s
     attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, rows, 1, body, (void *)run);
 }
 
-/* Rows of all batch entries through one projection: one product if the entries follow each other without a gap. */
+/* Rows of all batch entries through one projection: one product if all rows are equally far apart, as those of entries of one row are. */
 static void project(const Run *run, const AttnProjection *p, const float *x, AttnRows x_at, float *y, AttnRows y_at, size_t rows)
 {
     const AttnMhaPlan *plan = run->plan;
     AttnLinear linear = {.rows = rows, .inputs = p->inputs, .outputs = p->outputs, .x_row = x_at.row, .y_row = y_at.row};
     size_t times = plan->s.batch;
-    if (x_at.batch == (ptrdiff_t)rows * x_at.row && y_at.batch == (ptrdiff_t)rows * y_at.row) {
+    if (rows == 0 || times == 0)
+        return;
+    if (rows == 1) {
+        linear.x_row = x_at.batch;
+        linear.y_row = y_at.batch;
+    }
+    if (rows == 1 || (x_at.batch == (ptrdiff_t)rows * x_at.row && y_at.batch == (ptrdiff_t)rows * y_at.row)) {
         linear.rows *= times;
         times = 1;
     }

@@ -52,9 +52,13 @@ static void bias_row(void *context, size_t worker, size_t unit)
         to[j] = j < p->k_len ? m->t->bias[attn_score_at(&p->bias, b, h, i, j)] : 0.0f;
 }
 
+/* An axis along which the caller's tensor repeats is made once, but not where it has no elements: then nothing of the caller's is there to
+ * be read. */
 void attn_mha_build_masks(const AttnMhaPlan *plan, const AttnMhaTensors *t, const AttnMhaRooms *rooms)
 {
     const AttnProblem *p = &plan->problem;
+    if (p->batch == 0 || p->q_len == 0)
+        return;
     Masks masks = {.plan = plan, .t = t, .rooms = rooms, .stated = attn_mha_stated(plan, t, rooms)};
     if (plan->build_mask) {
         masks.heads = p->mask.head != 0 ? p->q_heads : 1;
@@ -90,5 +94,7 @@ static void mean_row(void *context, size_t worker, size_t unit)
 void attn_mha_mean_weights(const AttnMhaPlan *plan, const AttnMhaTensors *t, const AttnMhaRooms *rooms)
 {
     const Masks masks = {.plan = plan, .t = t, .rooms = rooms, .heads = 1, .rows = plan->s.q_len};
+    if (plan->keys == 0)
+        return;
     run(&masks, plan->s.batch, mean_row);
 }

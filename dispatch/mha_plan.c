@@ -167,6 +167,27 @@ static AttnStatus check_views(const AttnMhaPlan *plan)
     return status;
 }
 
+/* Strides that nothing steps along become 0. */
+static void settle_layouts(AttnMhaPlan *plan)
+{
+    AttnMhaShape *s = &plan->s;
+    const size_t heads = s->weights == ATTN_MHA_WEIGHTS_HEADS ? plan->mha->c.q_heads : 1;
+    AttnLayout weights = {ATTN_F32, s->weights_batch, s->weights_head, s->weights_row};
+    AttnRows key_mask = {s->key_mask_batch, 0};
+    attn_rows_settle(&s->xq, s->batch, s->q_len);
+    attn_rows_settle(&s->xk, s->batch, s->k_len);
+    attn_rows_settle(&s->xv, s->batch, s->k_len);
+    attn_rows_settle(&s->y, s->batch, s->q_len);
+    attn_layout_settle(&s->k_cache, s->batch, plan->mha->c.kv_heads, s->capacity);
+    attn_layout_settle(&s->v_cache, s->batch, plan->mha->c.kv_heads, s->capacity);
+    attn_layout_settle(&weights, s->batch, heads, plan->keys > 0 ? s->q_len : 0);
+    attn_rows_settle(&key_mask, s->batch, plan->stated.k_len > 0);
+    s->weights_batch = weights.batch;
+    s->weights_head = weights.head;
+    s->weights_row = weights.row;
+    s->key_mask_batch = key_mask.batch;
+}
+
 /* ---- Problem --------------------------------------------------------------------------------------------------------------------- */
 
 static AttnLayout heads_of(AttnPlace place, size_t width)
@@ -268,6 +289,7 @@ static AttnStatus make_problem(AttnMhaPlan *plan)
         status = check_views(plan);
     if (status != ATTN_OK)
         return status;
+    settle_layouts(plan);
     derive_problem(plan);
     if (attn_mha_rooms(plan, NULL).overflow)
         return attn_fail(ATTN_ERROR_OVERFLOW,

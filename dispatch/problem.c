@@ -15,8 +15,8 @@
 #define LEAST_SOFTCAP 0x1p-60
 #define MOST_SOFTCAP 0x1p60
 
-/* Outputs are O to SCORES; what comes before K_PAST has its dtype in the problem. */
-enum { Q, K, V, O, LSE, SCORES, MASK, BIAS, K_PAST, V_PAST, W, OFFSETS, KV_LENGTHS, SLOPES, SINKS, CU_Q, CU_K, VIEWS };
+/* Outputs are O to SCORES; from ARRAYS on they are plain arrays, whose sizes the problem alone says. */
+enum { Q, K, V, O, LSE, SCORES, MASK, BIAS, K_PAST, V_PAST, W, OFFSETS, KV_LENGTHS, SLOPES, SINKS, CU_Q, CU_K, VIEWS, ARRAYS = W };
 
 static size_t dtype_bytes(AttnDtype dtype)
 {
@@ -48,21 +48,19 @@ static AttnView array_view(const char *name, const char *letters, bool wanted, s
     return (AttnView){name, letters, wanted ? element : 0, {1, 1, rows, cols}, {0, 0, (ptrdiff_t)cols, 1}};
 }
 
-/* Rows that a packed tensor has: the last of the cumulative lengths, or, before they are known, the most there can be. */
-static size_t packed_rows(const int64_t *cumulative, size_t batch, size_t longest)
+/* The most rows that a packed tensor can have. */
+static size_t most_rows(size_t batch, size_t longest)
 {
     size_t most;
-    if (cumulative)
-        return (size_t)cumulative[batch];
     return __builtin_mul_overflow(batch, longest, &most) ? SIZE_MAX : most;
 }
 
-/* t may be NULL: a problem without its tensors. */
+/* t: tensors whose cumulative lengths are checked. NULL: a problem without its tensors, whose packed rows are as many as there can be. */
 static void views_of(const AttnProblem *p, const AttnTensors *t, AttnView view[VIEWS])
 {
     const size_t batch = p->varlen ? 1 : p->batch;
-    const size_t q_rows = p->varlen ? packed_rows(t ? t->cu_q : NULL, p->batch, p->q_len) : p->q_len;
-    const size_t k_rows = p->varlen ? packed_rows(t ? t->cu_k : NULL, p->batch, p->k_len) : p->k_len - p->past_len;
+    const size_t q_rows = !p->varlen ? p->q_len : t ? (size_t)t->cu_q[p->batch] : most_rows(p->batch, p->q_len);
+    const size_t k_rows = !p->varlen ? p->k_len - p->past_len : t ? (size_t)t->cu_k[p->batch] : most_rows(p->batch, p->k_len);
     view[Q] = layout_view("q", "[B,Hq,Sq,d]", &p->q, batch, p->q_heads, q_rows, p->d);
     view[K] = layout_view("k", "[B,Hkv,Sk,d]", &p->k, batch, p->kv_heads, k_rows, p->d);
     view[V] = layout_view("v", "[B,Hkv,Sk,dv]", &p->v, batch, p->kv_heads, k_rows, p->dv);
@@ -98,6 +96,9 @@ static AttnStatus check_sizes(const AttnProblem *p)
     if (p->q_heads % p->kv_heads != 0)
         return attn_fail(ATTN_ERROR_VALUE, "problem.q_heads is %zu; allowed: multiples of problem.kv_heads, which is %zu", p->q_heads,
                          p->kv_heads);
+    if (p->past_len > p->k_len)
+        return attn_fail(ATTN_ERROR_VALUE, "problem.past_len is %zu; allowed: 0 to problem.k_len, which is %zu and counts the past",
+                         p->past_len, p->k_len);
     return ATTN_OK;
 }
 
@@ -159,12 +160,9 @@ static AttnStatus check_position(const AttnProblem *p)
     return ATTN_OK;
 }
 
-/* Options that contradict each other. */
+/* Options that contradict each other. Asked before their layouts are, or a layout would be blamed for an option. */
 static AttnStatus check_combinations(const AttnProblem *p)
 {
-    if (p->past_len > p->k_len)
-        return attn_fail(ATTN_ERROR_VALUE, "problem.past_len is %zu; allowed: 0 to problem.k_len, which is %zu and counts the past", p->past_len,
-                         p->k_len);
     const struct {
         const char *name;
         bool on;
@@ -194,8 +192,40 @@ static AttnStatus check_semantics(const AttnProblem *p)
     if ((unsigned)p->scores_stage > ATTN_STAGE_WEIGHTS)
         return attn_fail(ATTN_ERROR_VALUE, "problem.scores_stage is %d; allowed: 0 to %d, one of ATTN_STAGE_*", (int)p->scores_stage,
                          ATTN_STAGE_WEIGHTS);
-    const AttnStatus status = check_position(p);
-    return status == ATTN_OK ? check_combinations(p) : status;
+    return check_position(p);
+}
+
+/* Strides that nothing steps along become 0: kernels do arithmetic with all of them. */
+static void settle_layouts(AttnProblem *p)
+{
+    const size_t batch = p->varlen ? 1 : p->batch, q_rows = p->varlen ? most_rows(p->batch, p->q_len) : p->q_len;
+    const size_t k_rows = p->varlen ? most_rows(p->batch, p->k_len) : p->k_len - p->past_len;
+    AttnScoreLayout *const over_scores[] = {&p->scores, &p->mask, &p->bias};
+    attn_layout_settle(&p->q, batch, p->q_heads, q_rows);
+    attn_layout_settle(&p->k, batch, p->kv_heads, k_rows);
+    attn_layout_settle(&p->v, batch, p->kv_heads, k_rows);
+    attn_layout_settle(&p->o, batch, p->q_heads, q_rows);
+    attn_layout_settle(&p->lse, batch, p->q_heads, q_rows);
+    attn_layout_settle(&p->k_past, p->batch, p->kv_heads, p->past_len);
+    attn_layout_settle(&p->v_past, p->batch, p->kv_heads, p->past_len);
+    for (size_t i = 0; i < sizeof over_scores / sizeof *over_scores; i++)
+        attn_score_layout_settle(over_scores[i], p->batch, p->q_heads, p->q_len, p->k_len);
+}
+
+/* Results lie apart. Where entries are packed, how far apart the heads of o must be follows from the rows that there are, which come with
+ * the tensors: before that (t NULL) only heads and columns are looked at. */
+static AttnStatus check_outputs(const AttnProblem *p, const AttnTensors *t)
+{
+    AttnView view[VIEWS];
+    AttnStatus status = ATTN_OK;
+    views_of(p, t, view);
+    for (size_t i = O; i <= SCORES && status == ATTN_OK; i++) {
+        if (p->varlen && !t && view[i].count[2] > 1)
+            view[i].count[2] = 1;
+        if (view[i].element > 0)
+            status = attn_view_check_distinct("problem", &view[i]);
+    }
+    return status;
 }
 
 AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
@@ -206,9 +236,10 @@ AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
     AttnStatus status = attn_struct_read(&attn_struct_problem, problem, out);
     if (status == ATTN_OK)
         status = check_sizes(out);
-    if (status != ATTN_OK)
-        return status;
-    status = check_dtypes(out);
+    if (status == ATTN_OK)
+        status = check_combinations(out);
+    if (status == ATTN_OK)
+        status = check_dtypes(out);
     if (status == ATTN_OK)
         status = check_semantics(out);
     if (status != ATTN_OK)
@@ -217,9 +248,10 @@ AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
     for (size_t i = 0; i < VIEWS && status == ATTN_OK; i++)
         if (view[i].element > 0)
             status = attn_view_check_addresses("problem", &view[i], i != MASK && i != BIAS); /* there, broadcasting is the purpose */
-    for (size_t i = O; i <= SCORES && status == ATTN_OK; i++)
-        if (view[i].element > 0)
-            status = attn_view_check_distinct("problem", &view[i]);
+    if (status == ATTN_OK)
+        status = check_outputs(out, NULL);
+    if (status == ATTN_OK)
+        settle_layouts(out);
     return status;
 }
 
@@ -242,8 +274,6 @@ bool attn_layout_extent(const AttnLayout *layout, size_t batch, size_t heads, si
 /* Cumulative lengths: B + 1 of them, from 0, no entry longer than the problem says. */
 static AttnStatus check_cumulative(const char *name, const int64_t *cu, size_t batch, const char *longest_name, size_t longest)
 {
-    if (!cu)
-        return attn_fail(ATTN_ERROR_NULL, "tensors.%s is NULL; allowed: the address of %zu cumulative lengths", name, batch + 1);
     if (cu[0] != 0)
         return attn_fail(ATTN_ERROR_VALUE, "tensors.%s[0] is %" PRId64 "; allowed: 0", name, cu[0]);
     for (size_t b = 0; b < batch; b++)
@@ -257,8 +287,6 @@ static AttnStatus check_cumulative(const char *name, const int64_t *cu, size_t b
 /* One number for each batch entry, from least to most. */
 static AttnStatus check_each(const char *name, const int64_t *value, size_t batch, int64_t least, int64_t most)
 {
-    if (!value && batch > 0)
-        return attn_fail(ATTN_ERROR_NULL, "tensors.%s is NULL; allowed: the address of %zu numbers", name, batch);
     for (size_t b = 0; b < batch; b++)
         if (value[b] < least || value[b] > most)
             return attn_fail(ATTN_ERROR_VALUE, "tensors.%s[%zu] is %" PRId64 "; allowed: %" PRId64 " to %" PRId64, name, b, value[b], least,
@@ -266,7 +294,7 @@ static AttnStatus check_each(const char *name, const int64_t *value, size_t batc
     return ATTN_OK;
 }
 
-/* The numbers among the tensors that other checks and kernels rely on. */
+/* The numbers among the tensors that other checks and kernels rely on. Their addresses are checked. */
 static AttnStatus check_numbers(const AttnProblem *p, const AttnTensors *t)
 {
     const int64_t most = (int64_t)ATTN_MAX_SIZE;
@@ -287,21 +315,26 @@ AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tens
     if (!tensors)
         return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_tensors()");
     AttnStatus status = attn_struct_read(&attn_struct_tensors, tensors, out);
-    if (status == ATTN_OK)
-        status = check_numbers(problem, out);
     if (status != ATTN_OK)
         return status;
     AttnView view[VIEWS];
     AttnRegion region[VIEWS];
     const void *const pointer[VIEWS] = {out->q,      out->k,      out->v, out->o,       out->lse,        out->scores,       out->mask,  out->bias, out->k_past,
                                         out->v_past, out->w, out->offsets, out->kv_lengths, out->alibi_slopes, out->sinks, out->cu_q, out->cu_k};
-    views_of(problem, out, view);
     memset(region, 0, sizeof region); /* an absent or empty tensor is an empty region */
-    for (size_t i = 0; i < VIEWS; i++) {
-        const AttnStatus checked = attn_view_check_pointer("problem", &view[i], pointer[i], &region[i]);
-        if (checked != ATTN_OK)
-            return checked;
-    }
+    /* Plain arrays first: what they hold is read, and says how long packed tensors are. */
+    views_of(problem, NULL, view);
+    for (size_t i = ARRAYS; i < VIEWS && status == ATTN_OK; i++)
+        status = attn_view_check_pointer("problem", &view[i], pointer[i], &region[i]);
+    if (status == ATTN_OK)
+        status = check_numbers(problem, out);
+    if (status == ATTN_OK && problem->varlen)
+        status = check_outputs(problem, out);
+    if (status != ATTN_OK)
+        return status;
+    views_of(problem, out, view);
+    for (size_t i = 0; i < ARRAYS && status == ATTN_OK; i++)
+        status = attn_view_check_pointer("problem", &view[i], pointer[i], &region[i]);
     for (size_t output = O; output <= SCORES && status == ATTN_OK; output++)
         status = attn_view_check_apart(view, region, VIEWS, output);
     return status;

@@ -12,6 +12,31 @@ static bool is_empty(const AttnView *view)
     return view->count[0] == 0 || view->count[1] == 0 || view->count[2] == 0 || view->count[3] == 0;
 }
 
+static void settle(const size_t *count, ptrdiff_t *const *stride, size_t axes)
+{
+    bool empty = false;
+    for (size_t k = 0; k < axes; k++)
+        empty = empty || count[k] == 0;
+    for (size_t k = 0; k < axes; k++)
+        if (empty || count[k] == 1)
+            *stride[k] = 0;
+}
+
+void attn_layout_settle(AttnLayout *l, size_t batch, size_t heads, size_t rows)
+{
+    settle((const size_t[]){batch, heads, rows}, (ptrdiff_t *const[]){&l->batch, &l->head, &l->row}, 3);
+}
+
+void attn_score_layout_settle(AttnScoreLayout *l, size_t batch, size_t heads, size_t rows, size_t cols)
+{
+    settle((const size_t[]){batch, heads, rows, cols}, (ptrdiff_t *const[]){&l->batch, &l->head, &l->row, &l->col}, 4);
+}
+
+void attn_rows_settle(AttnRows *l, size_t batch, size_t rows)
+{
+    settle((const size_t[]){batch, rows}, (ptrdiff_t *const[]){&l->batch, &l->row}, 2);
+}
+
 AttnStatus attn_view_check_addresses(const char *owner, const AttnView *view, bool dense)
 {
     size_t bytes = view->element;

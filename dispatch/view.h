@@ -16,6 +16,12 @@ typedef struct AttnView {
 
 /* In what follows `owner` is the struct that a sentence names: "problem", "shape". */
 
+/* Strides along which nothing steps, because the axis has one element or the tensor none, may be any number and shall not enter
+ * arithmetic: they become 0 in the library's own copy. */
+void attn_layout_settle(AttnLayout *layout, size_t batch, size_t heads, size_t rows);
+void attn_score_layout_settle(AttnScoreLayout *layout, size_t batch, size_t heads, size_t rows, size_t cols);
+void attn_rows_settle(AttnRows *layout, size_t batch, size_t rows);
+
 /* Every element has an address, and (dense) the tensor without gaps would fit too, which it must even where a stride of 0 repeats rows:
  * where it does not, the products from which the strides were made have wrapped around. */
 AttnStatus attn_view_check_addresses(const char *owner, const AttnView *view, bool dense);

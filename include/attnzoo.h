@@ -89,7 +89,8 @@ typedef enum AttnDtype {
     ATTN_BOOL      /* one byte, 0 = false, anything else = true              */
 } AttnDtype;
 
-/* Storage of a tensor [batch, head, row, column]: strides in elements, any sign, 0 repeats; the column stride is 1.
+/* Storage of a tensor [batch, head, row, column]: strides in elements, any sign, 0 repeats; the column stride is 1. The stride of an axis
+ * of one element may be any number.
  * BHSD, BSHD, packed QKV and views of a cache differ only in these numbers. */
 typedef struct AttnLayout {
     AttnDtype dtype;             /* ATTN_NONE: absent (only the log-sum-exp may be) */
@@ -163,7 +164,8 @@ typedef struct AttnProblem {
     bool kv_lengths;          /* tensors.kv_lengths [B]: only keys j < kv_lengths[b] exist                            */
     bool varlen;              /* sequences packed one after another: entry b has q rows cu_q[b] .. cu_q[b+1] and k rows
                                  cu_k[b] .. cu_k[b+1] of tensors whose batch stride is 0; q_len and k_len are the
-                                 longest. Excludes kv_lengths and past                                                */
+                                 longest. Excludes kv_lengths, past and scores. o and lse may have heads inside rows or
+                                 outside, [Hq, cu_q[B], dv]: attn_run sees whether they lie apart                     */
     size_t past_len;          /* keys 0 .. past_len come from tensors.k_past, v_past, the rest from k and v: a cache and
                                  the new rows without copying. <= k_len                                               */
     AttnLayout k_past, v_past;/* their storage, if past_len > 0                                                       */

@@ -217,6 +217,14 @@ Test(problem, options_that_exclude_each_other)
     p.k_past = p.k;
     p.v_past = p.v;
     expect_refused(&p, ATTN_ERROR_VALUE, "problem.past_len is 8");
+    p.k_past = p.v_past = (AttnLayout){0};
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.past_len is 8; allowed: 0 to problem.k_len, which is 7");
+    p.varlen = true;
+    p.past_len = 3;
+    expect_refused(&p, ATTN_ERROR_VALUE, "problem.past_len is set together with problem.varlen");
+    p.varlen = false;
+    p.k_past = p.k;
+    p.v_past = p.v;
     p.past_len = 7;
     expect_ok(&p, "past");
     p.past_len = 0;
@@ -637,6 +645,96 @@ Test(tensors, a_refused_run_writes_nothing)
     cr_expect_neq(room[3][0], 1234.5f);
     free(workspace);
     attn_plan_destroy(plan);
+}
+
+/* Numbers are not read from where no number can lie. */
+Test(tensors, numbers_are_aligned)
+{
+    static int64_t room_for[8];
+    const int64_t *const askew = (const int64_t *)(const void *)((const char *)room_for + 4);
+    AttnProblem p = plain();
+    AttnTensors t = plain_tensors();
+    memset(room_for, 0x7f, sizeof room_for); /* whoever reads them complains of their values */
+    p.kv_lengths = true;
+    t.kv_lengths = askew;
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.kv_lengths is ");
+    cr_expect_not_null(strstr(attn_last_error(), "multiples of 8"), "%s", attn_last_error());
+    p = plain();
+    t = plain_tensors();
+    p.align = ATTN_ALIGN_OFFSETS;
+    t.offsets = askew;
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.offsets is ");
+    p = plain();
+    t = plain_tensors();
+    p.varlen = true;
+    p.q.batch = p.k.batch = p.v.batch = p.o.batch = 0;
+    t.cu_q = askew;
+    t.cu_k = room_for;
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.cu_q is ");
+    memset(room_for, 0, sizeof room_for);
+    t.cu_q = room_for;
+    t.cu_k = askew;
+    expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.cu_k is ");
+}
+
+/* Packed entries with heads outside, [H, rows, d] as FlashAttention keeps them: the rows there are say whether heads lie apart. */
+Test(tensors, packed_rows_under_each_head)
+{
+    enum { HQ = 4, HKV = 2, ROWS = 6, D = 8 };
+    static const int64_t cu[] = {0, 5, 6}, more[] = {0, 5, 7}, none[] = {0, 0, 0};
+    AttnProblem p = attn_problem(2, HQ, HKV, 5, 5, D, D);
+    p.varlen = true;
+    p.q = p.o = (AttnLayout){ATTN_F32, 0, ROWS * D, D};
+    p.k = p.v = (AttnLayout){ATTN_F32, 0, ROWS * D, D};
+    p.lse = (AttnLayout){ATTN_F32, 0, ROWS, 1};
+    expect_ok(&p, "heads outside");
+    AttnTensors t = plain_tensors();
+    t.lse = room[4];
+    t.cu_q = t.cu_k = cu;
+    for (size_t i = 0; i < HQ * ROWS * D; i++)
+        for (size_t n = 0; n < 3; n++)
+            room[n][i] = (float)random_normal(n, i);
+    expect_tensors(&p, &t, ATTN_OK, "");
+    cr_assert_eq(attn_sdpa(&p, &t), ATTN_OK, "%s", attn_last_error());
+
+    /* The same with heads inside. */
+    static float q[ROWS * HQ * D], k[ROWS * HKV * D], v[ROWS * HKV * D], o[ROWS * HQ * D], lse[ROWS * HQ];
+    for (size_t i = 0; i < ROWS * D; i++) {
+        for (size_t h = 0; h < HQ; h++)
+            q[(i / D * HQ + h) * D + i % D] = room[0][h * ROWS * D + i];
+        for (size_t h = 0; h < HKV; h++) {
+            k[(i / D * HKV + h) * D + i % D] = room[1][h * ROWS * D + i];
+            v[(i / D * HKV + h) * D + i % D] = room[2][h * ROWS * D + i];
+        }
+    }
+    AttnProblem inside = p;
+    inside.q = inside.o = (AttnLayout){ATTN_F32, 0, D, HQ * D};
+    inside.k = inside.v = (AttnLayout){ATTN_F32, 0, D, HKV * D};
+    inside.lse = (AttnLayout){ATTN_F32, 0, 1, HQ};
+    AttnTensors same = attn_tensors(q, k, v, o);
+    same.lse = lse;
+    same.cu_q = same.cu_k = cu;
+    cr_assert_eq(attn_sdpa(&inside, &same), ATTN_OK, "%s", attn_last_error());
+    for (size_t h = 0; h < HQ; h++)
+        for (size_t i = 0; i < ROWS; i++) {
+            cr_expect(memcmp(&room[3][(h * ROWS + i) * D], &o[(i * HQ + h) * D], D * sizeof *o) == 0, "o of head %zu, row %zu", h, i);
+            cr_expect(room[4][h * ROWS + i] == lse[i * HQ + h], "lse of head %zu, row %zu", h, i);
+        }
+
+    /* One row more than there is room for under each head, and none at all. */
+    t.cu_q = more;
+    t.lse[HQ * ROWS] = room[3][0] = 7.5f;
+    expect_tensors(&p, &t, ATTN_ERROR_OVERLAP, "problem.o is [B,Hq,Sq,dv] = [1,4,7,8]");
+    cr_expect_eq(attn_sdpa(&p, &t), ATTN_ERROR_OVERLAP);
+    cr_expect_eq(room[3][0], 7.5f, "a refused run writes nothing");
+    t.cu_q = none;
+    expect_tensors(&p, &t, ATTN_OK, "");
+    p.o = (AttnLayout){ATTN_F32, 0, D, HQ * D};
+    t.cu_q = more;
+    expect_tensors(&p, &t, ATTN_ERROR_OVERLAP, "problem.lse is ");
+    /* Heads that overlap whatever the rows are need no tensors to be refused. */
+    p.o.head = D - 1;
+    expect_refused(&p, ATTN_ERROR_OVERLAP, "problem.o is ");
 }
 
 /* ---- Overlap against a count of bytes -------------------------------------------------------------------------------------------- */
