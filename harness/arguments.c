@@ -4,6 +4,7 @@
  * from those rows, so they cannot disagree. */
 #include "harness/cli.h"
 #include "dispatch/threads.h"
+#include "harness/near.h"
 #include "harness/render.h"
 
 #include <errno.h>
@@ -13,47 +14,15 @@
 
 enum { MAX_OPTIONS = 48, MAX_WORD = 64 };
 
-/* ---- Near misses ----------------------------------------------------------------------------------------------------------------- */
-
-/* Levenshtein distance with two rows; words longer than MAX_WORD are far from everything. */
-static size_t distance(const char *a, const char *b)
-{
-    const size_t la = strlen(a), lb = strlen(b);
-    size_t row[MAX_WORD + 1];
-    if (la > MAX_WORD || lb > MAX_WORD)
-        return MAX_WORD;
-    for (size_t j = 0; j <= lb; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            const size_t swap = diagonal + (a[i - 1] != b[j - 1]), above = row[j] + 1, left = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = swap < above ? swap : above;
-            if (left < row[j])
-                row[j] = left;
-        }
-    }
-    return row[lb];
-}
+/* ---- Unknown words --------------------------------------------------------------------------------------------------------------- */
 
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count)
 {
-    const size_t length = strlen(word);
-    size_t best = length < 4 ? 2 : length / 3 + 1; /* a near miss is at most this far, exclusive */
-    const char *near = NULL;
+    const char *near = near_word(word, known, count);
     char list[2000] = "";
     size_t used = 0;
-    for (size_t i = 0; i < count; i++) {
-        const size_t far = distance(word, known[i]);
-        if (far < best) {
-            best = far;
-            near = known[i];
-        }
-        if (used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
-    }
+    for (size_t i = 0; i < count && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
     render_error("unknown %s '%s'%s%s%s known: %s", what, word, near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "", list);
 }
 

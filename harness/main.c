@@ -35,7 +35,7 @@ static void print_help(void)
            "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512\n"
            "  attnzoo verify --suite full                     is every kernel right?\n"
            "  attnzoo list --why b1_h32g8_q1_k4096_d128       who would run this shape, and why not the others\n"
-           "  attnzoo SUBCOMMAND --help                       more, by example\n"
+           "  attnzoo help SUBCOMMAND                         more, by example\n"
            "\n"
            "Subcommands\n", attn_version());
     for (size_t i = 0; i < COMMANDS; i++)
@@ -51,6 +51,13 @@ static int run_command(const Cli *cli, int argc, char **argv)
     const char *known[COMMANDS];
     if (argc < 2) {
         print_help();
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) { /* help bench: bench --help */
+        char help[] = "--help";
+        if (argc == 3 && argv[2][0] != '-' && strcmp(argv[2], "help") != 0)
+            return run_command(cli, 3, (char *[]){argv[0], argv[2], help, NULL});
+        render_error("help is given '%s'; allowed: nothing, or one subcommand", argv[argc - 1]);
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {

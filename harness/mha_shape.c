@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/near.h"
+
 static const char prefix[] = "mha:";
 enum { MOST = 1 << 20 };
 
@@ -58,6 +60,23 @@ static bool read_word(const char **at, const char *word)
     return found;
 }
 
+static bool unknown_model(const char *word, const char *name, size_t length, char *error, size_t error_size)
+{
+    enum { MODELS = sizeof models / sizeof *models };
+    const char *known[MODELS];
+    char list[300] = "", model[64];
+    size_t used = 0;
+    for (size_t m = 0; m < MODELS; m++) {
+        known[m] = models[m].model;
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", m ? ", " : "", known[m]);
+    }
+    snprintf(model, sizeof model, "%.*s", (int)(length < sizeof model ? length : sizeof model - 1), name);
+    const char *near = near_word(model, known, MODELS);
+    return fail(error, error_size, "shape '%s': the projections of model '%s' are not known;%s%s%s known: %s", word, model,
+                near ? " did you mean '" : "", near ? near : "", near ? "'?" : "", list);
+}
+
 static bool read_preset(MhaShape *s, const char *word, char *error, size_t error_size)
 {
     const char *name = word + sizeof prefix - 1, *slash = strchr(name, '/');
@@ -67,10 +86,7 @@ static bool read_preset(MhaShape *s, const char *word, char *error, size_t error
     while (m < sizeof models / sizeof *models && (strlen(models[m].model) != length || strncmp(models[m].model, name, length) != 0))
         m++;
     if (m == sizeof models / sizeof *models)
-        return fail(error, error_size,
-                    "shape '%s': the projections of model '%.*s' are not known; known: bert-base, bert-large, gpt2, llama2-7b, llama3-8b, "
-                    "llama3-70b, vit-b16, vit-h14, whisper-large",
-                    word, (int)length, name);
+        return unknown_model(word, name, length, error, error_size);
     s->cross = strncmp(slash, "/cross", 6) == 0;
     if (!s->cross && strncmp(slash, "/encoder", 8) != 0 && strncmp(slash, "/prefill", 8) != 0)
         return fail(error, error_size, "shape '%s': phase '%s' is not attention of whole sequences; allowed: encoder, prefill, cross", word,

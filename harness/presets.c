@@ -4,6 +4,7 @@
  * replaces the sizes that the phase's letters stand for. Rows without '@' have one size only. A model whose layers alternate between two
  * kinds of attention has two names, the plain one for layers that see everything and one with "-local" for those with a window. A window
  * that a model calls W wide holds W keys, the row's own included, so its left width here is W - 1. */
+#include "harness/near.h"
 #include "harness/shape.h"
 
 #include <errno.h>
@@ -135,27 +136,54 @@ static bool set_lengths(Shape *shape, const char *phase, size_t phase_length, co
     return false;
 }
 
-/* Nothing of that name: say what the model has, or which models there are. */
-static bool unknown(const char *text, char *error, size_t error_size)
+enum { NAME = 64, MOST_NAMES = 64 };
+
+/* The names of a model's presets, or, of no model (NULL), the names of all models. Returns how many. */
+static size_t names_of(const char *model, size_t length, char names[][NAME], const char **known)
 {
-    const size_t model = strcspn(text, "/");
-    char list[900] = "", last[64] = "";
-    bool known = false;
-    for (int pass = 0; pass < 2 && !known; pass++) {
-        size_t used = 0;
-        for (size_t i = 0; i < preset_count && used < sizeof list; i++) {
-            const char *name = presets[i].name;
-            const bool same = strcspn(name, "/") == model && strncmp(name, text, model) == 0;
-            const size_t part = pass == 0 ? strlen(name) : strcspn(name, "/");
-            if ((pass == 0 && !same) || (strlen(last) == part && strncmp(last, name, part) == 0))
-                continue;
-            snprintf(last, sizeof last, "%.*s", (int)part, name);
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", last);
-            known = known || pass == 0;
-        }
+    size_t count = 0;
+    for (size_t i = 0; i < preset_count && count < MOST_NAMES; i++) {
+        const char *name = presets[i].name;
+        const size_t part = model ? strlen(name) : strcspn(name, "/");
+        if (model ? strcspn(name, "/") != length || strncmp(name, model, length) != 0
+                  : count > 0 && strlen(names[count - 1]) == part && strncmp(names[count - 1], name, part) == 0)
+            continue;
+        snprintf(names[count], NAME, "%.*s", (int)part, name);
+        known[count] = names[count];
+        count++;
     }
-    snprintf(error, error_size, "unknown preset '%s'; %s: %s", text, known ? "this model has" : "known models", list);
+    return count;
+}
+
+/* Nothing of that name: say what the model has, or which models there are, and which was meant. */
+bool preset_refuse(const char *text, char *error, size_t error_size)
+{
+    char names[MOST_NAMES][NAME], list[900] = "", model[NAME];
+    const char *known[MOST_NAMES];
+    const size_t length = strcspn(text, "/");
+    size_t used = 0, count = names_of(text, length, names, known);
+    const bool has = count > 0, alone = !text[length];
+    if (!has)
+        count = names_of(NULL, 0, names, known);
+    for (size_t i = 0; i < count && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
+    snprintf(model, sizeof model, "%.*s", (int)(length < NAME ? length : NAME - 1), text);
+    const char *near = alone && has ? NULL : near_word(has ? text : model, known, count);
+    if (alone && has)
+        snprintf(error, error_size, "'%s' is a model, not a shape; allowed: %s, or %s/* for all", text, list, text);
+    else
+        snprintf(error, error_size, "unknown preset '%s';%s%s%s%s %s: %s", text, near ? " did you mean '" : "", near ? near : "",
+                 near && !has ? text + length : "", near ? "'?" : "", has ? "this model has" : "known models", list);
     return false;
+}
+
+bool preset_model(const char *word)
+{
+    char names[MOST_NAMES][NAME];
+    const char *known[MOST_NAMES];
+    const size_t count = names_of(NULL, 0, names, known);
+    const char *near = near_word(word, known, count);
+    return near && (strcmp(near, word) == 0 || word[0] != 'b' || word[1] < '0' || word[1] > '9');
 }
 
 bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size)
@@ -168,7 +196,7 @@ bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size
         if (length != stem || strncmp(name, text, stem) != 0)
             continue;
         if (!text[stem] && name[length])
-            return unknown(text, error, error_size); /* the phase needs a length; the list shows examples */
+            return preset_refuse(text, error, error_size); /* the phase needs a length; the list shows examples */
         if (!shape_parse(shape, presets[i].shape, error, error_size))
             return false;
         if (text[stem] && !set_lengths(shape, phase, name[length] ? (size_t)(name + length - strchr(name, '/') - 1) : 0, text, text + stem + 1,
@@ -177,7 +205,7 @@ bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size
         snprintf(shape->name, sizeof shape->name, "%s", text);
         return true;
     }
-    return unknown(text, error, error_size);
+    return preset_refuse(text, error, error_size);
 }
 
 size_t preset_match(const char *glob, size_t from)

@@ -76,6 +76,8 @@ bool shapes_expand(const char *text, ShapesTake *take, void *context, char *erro
 /* One word without ranges: a shape string, or a preset with its '/'. *shape is set only on success. */
 bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size);
 bool preset_parse(Shape *shape, const char *text, char *error, size_t error_size);
+bool preset_refuse(const char *text, char *error, size_t error_size); /* false: error[] says what there is, and what was meant */
+bool preset_model(const char *word);                                  /* the name of a model, or nearly; not a shape */
 size_t preset_match(const char *glob, size_t from); /* first preset at or after `from` whose name matches; preset_count if none */
 
 /* Canonical name, without dtype prefix. Returns buffer; SHAPE_NAME bytes hold any. */

@@ -36,6 +36,8 @@ static bool add_word(void *context, const char *word, char *error, size_t error_
 {
     Shapes *list = context;
     Shape shape;
+    if (!strchr(word, '/') && preset_model(word))
+        return preset_refuse(word, error, error_size);
     if (!strchr(word, '/') || mha_shape_is(word)) /* the latter is refused there, for what it is */
         return shape_parse(&shape, word, error, error_size) && append(list, &shape, error, error_size);
     if (!strpbrk(word, "*?["))

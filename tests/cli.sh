@@ -63,6 +63,26 @@ check 0 'Exit codes' -h
 check 0 '^attnzoo [0-9]*\.[0-9]*\.[0-9]*$' --version
 check 0 'compiler' --build-info
 check 2 "unknown subcommand 'lst'; did you mean 'list'" lst
+check 2 "unknown subcommand 'benhc'; did you mean 'bench'" benhc
+check 2 "unknown subcommand 'benhc'; did you mean 'bench'" help benhc
+check 0 '^attnzoo bench .*measure them side by side' help bench
+check 0 'Subcommands' help
+check 2 'allowed: nothing, or one subcommand' help bench verify
+check 2 "unknown option '--sutie'; did you mean '--suite'" bench --sutie
+check 2 "unknown suite 'samll'; did you mean 'small'" bench --suite samll
+check 2 "unknown suite 'somke'; did you mean 'smoke'" verify --suite somke
+check 2 "unknown suite 'cii'; did you mean 'ci'" regress --suite cii --base x --head y
+check 2 "unknown kernel 'naive_f23'; did you mean 'naive_f32'" bench -k naive_f23
+check 2 "unknown output format 'cvs'; did you mean 'csv'" list -o cvs
+check 2 "'gpt2' is a model, not a shape; allowed: gpt2/prefill@1024, gpt2/decode@1024, or gpt2/\* for all" bench -s gpt2
+check 2 "'gpt2' is a model" list -s gpt2
+check 2 "'gpt2' is a model" run -s gpt2
+check 2 "'gpt2' is a model" verify -s gpt2
+check 2 "'gpt2' is a model" tune -s gpt2
+check 2 "unknown preset 'gtp2'; did you mean 'gpt2'?" bench -s gtp2
+check 2 "unknown preset 'gtp2/decode@7'; did you mean 'gpt2/decode@7'? known models: bert-base" bench -s gtp2/decode@7
+check 2 "unknown preset 'gpt2/decdoe@1024'; did you mean 'gpt2/decode@1024'? this model has: gpt2/prefill@1024" bench -s gpt2/decdoe@1024
+check 2 "model 'gpt3' are not known; did you mean 'gpt2'? known: bert-base, " bench -s mha:gpt3/prefill@16
 check 2 "unknown option '--colr'; did you mean '--color'" --colr
 check 2 "unknown option '--colr'; did you mean '--color'" list --colr
 check 2 "unknown option '-z'" list -z

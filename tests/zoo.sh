@@ -45,7 +45,7 @@ shelf() {
 --version) echo ${1-1.0.1} ;;
 setup) for word; do folder=\$last; last=\$word; done; touch \"\$folder/build.ninja\"; echo '../meson.build:1: WARNING: no SLEEF: left out are x' ;;
 esac"
-    impostor ninja 'mkdir -p "$2/harness"; printf "#!/bin/sh\necho program \"\$*\"\n" >"$2/harness/attnzoo"; chmod +x "$2/harness/attnzoo"'
+    impostor ninja 'mkdir -p "$2/harness"; printf "#!/bin/sh\n[ \"\$1\" = --list-subcommands ] && exec cat \"\$0.names\"\necho program \"\$*\"\n" >"$2/harness/attnzoo"; for n in bench list regress report selftest; do printf "$n\t\n"; done >"$2/harness/attnzoo.names"; chmod +x "$2/harness/attnzoo"'
     impostor pkg-config 'exit 0'
     impostor hyperfine ''
     bin=$real
@@ -81,6 +81,9 @@ zoo
 check 'no argument: help, and nothing is set up' [ "$status" = 0 ]
 check 'help names the commands' has "$out" './zoo bench'
 check 'help calls nothing' nothing_called
+zoo help test
+check 'help of what only zoo knows is here' has "$out" './zoo test [NAMES]'
+check 'help of what only zoo knows calls nothing' nothing_called
 
 world apt apt-get
 shelf
@@ -90,6 +93,10 @@ check 'apt: what is installed is said first' has "$err" 'zoo: installing with ap
 check 'apt: no prompts' called 'install -y --no-install-recommends gcc libc6-dev meson'
 check 'apt: what the build leaves out is told' has "$err" 'note: no SLEEF: left out are x'
 check 'the program gets its arguments and results/ of the tree' [ "$out" = "program --results $tree/results bench two words" ]
+zoo help bench
+check 'help of a subcommand is the program'"'"'s' [ "$out" = "program --results $tree/results help bench" ]
+zoo tset
+check 'an unknown word: says what zoo knows besides' has "$err" 'test, peers'
 zoo bench --results here
 check 'records go where the arguments say' [ "$out" = "program bench --results here" ]
 zoo bench -k 'x y' --no-results
@@ -240,7 +247,7 @@ done
 # A git that knows the commits abc (forked from main) and old, which has no pack.
 world regress apt-get
 shelf
-impostor ninja 'mkdir -p "$2/harness"; printf "#!/bin/sh\necho program \"\$*\"\n" >"$2/harness/attnzoo"; chmod +x "$2/harness/attnzoo"; : >"$2/harness/attnzoo_pack.so"'
+impostor ninja 'mkdir -p "$2/harness"; printf "#!/bin/sh\n[ \"\$1\" = --list-subcommands ] && exec cat \"\$0.names\"\necho program \"\$*\"\n" >"$2/harness/attnzoo"; for n in bench list regress report selftest; do printf "$n\t\n"; done >"$2/harness/attnzoo.names"; chmod +x "$2/harness/attnzoo"; : >"$2/harness/attnzoo_pack.so"'
 cp "$bin/ninja" "$here/shelf/ninja"
 impostor git 'shift 2
 case "$*" in
