@@ -83,28 +83,37 @@ static ptrdiff_t at(const AttnLayout *l, size_t b, size_t h, size_t i)
     return (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row;
 }
 
+/* The weight that a part has beside the heaviest one, of lse `most`. An infinite sink has all there is. */
+static double weight_of(double lse, double most)
+{
+    return lse == most ? 1.0 : exp(lse - most);
+}
+
 /* One row. Its lse values are read before anything of it is written, and each block of columns too, so that a result may be a part. */
-void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse, size_t b,
-                    size_t h, size_t i)
+void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, bool inf_is_dead, float *o, float *lse,
+                    size_t b, size_t h, size_t i)
 {
     const ptrdiff_t from = at(&m->o_part, b, h, i), lse_from = at(&m->lse_part, b, h, i);
+    const float dead_too = inf_is_dead ? INFINITY : -INFINITY;
     float *const to = o + at(&m->o, b, h, i);
     double most = -INFINITY, sum = 0.0;
     for (size_t n = 0; n < m->parts; n++) {
-        const double value = (double)lse_parts[n][lse_from];
-        most = value > most || isnan(value) ? value : most; /* a NaN stays: nothing is greater than it */
+        const float value = lse_parts[n][lse_from];
+        if (value != dead_too)
+            most = (double)value > most || isnan(value) ? (double)value : most; /* a NaN stays: nothing is greater than it */
     }
     const bool dead = most == -INFINITY;
     for (size_t n = 0; n < m->parts && !dead; n++)
-        sum += exp((double)lse_parts[n][lse_from] - most);
+        if (lse_parts[n][lse_from] != dead_too)
+            sum += weight_of((double)lse_parts[n][lse_from], most);
     for (size_t c = 0; c < m->dv; c += COLUMNS) {
         const size_t columns = m->dv - c < COLUMNS ? m->dv - c : COLUMNS;
         double total[COLUMNS] = {0.0};
         for (size_t n = 0; n < m->parts; n++) {
-            const double value = (double)lse_parts[n][lse_from];
-            if (value == -INFINITY)
+            const float value = lse_parts[n][lse_from];
+            if (value == -INFINITY || value == dead_too)
                 continue;
-            const double weight = exp(value - most) / sum;
+            const double weight = weight_of((double)value, most) / sum;
             for (size_t x = 0; x < columns; x++)
                 total[x] += weight * (double)o_parts[n][from + (ptrdiff_t)(c + x)];
         }
@@ -134,7 +143,7 @@ AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const
     for (size_t b = 0; b < m.batch; b++)
         for (size_t h = 0; h < m.heads; h++)
             for (size_t i = 0; i < m.rows; i++)
-                attn_merge_row(&m, o_parts, lse_parts, o, lse, b, h, i);
+                attn_merge_row(&m, o_parts, lse_parts, true, o, lse, b, h, i);
     attn_fp_leave(fp);
     return ATTN_OK;
 }

@@ -101,6 +101,6 @@ void attn_split_merge(const AttnSplit *split, const AttnArgs *whole, const void 
     }
     const AttnFpState fp = attn_fp_enter();
     for (size_t i = 0; i < p->q_len; i++)
-        attn_merge_row(&merge, o, lse, whole->t->o, whole->t->lse, b, h, i);
+        attn_merge_row(&merge, o, lse, false, whole->t->o, whole->t->lse, b, h, i);
     attn_fp_leave(fp);
 }

@@ -376,9 +376,11 @@ static inline AttnMerge attn_merge_of(size_t parts, size_t batch, size_t heads, 
     return m;
 }
 
-/* lse = ln sum_n exp(lse_n), o = sum_n exp(lse_n - lse) o_n. A part whose lse is -inf is dead: its o is not read. All dead, or no parts: o
- * is 0 and lse -inf. o_parts and lse_parts hold `parts` addresses. o may be one of the parts, and lse too, if address and strides are the
- * same; any other overlap of a result is an error. Runs on the calling thread, allocates nothing; denormals count as zero, as in attn_run. */
+/* lse = ln sum_n exp(lse_n), o = sum_n exp(lse_n - lse) o_n. A part whose lse is -inf is dead: its o is not read. So is one of +inf, which
+ * is how FlashAttention 2 writes a row that sees nothing; hence what an infinite sink gave cannot be merged. A NaN among the lse makes the
+ * row NaN. All dead, or no parts: o is 0 and lse -inf. o_parts and lse_parts hold `parts` addresses. o may be one of the parts, and lse
+ * too, if address and strides are the same; any other overlap of a result is an error. Runs on the calling thread, allocates nothing;
+ * denormals count as zero, as in attn_run. */
 ATTN_API AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse);
 
 /* ---- Multi-head attention -------------------------------------------------------------------------------------------------------- */

@@ -97,6 +97,31 @@ Test(merge, dead_parts)
     free(x);
 }
 
+/* FlashAttention 2 writes +inf for a row that sees nothing: such a part is dead too. Beside a NaN the row stays NaN. */
+Test(merge, plus_infinity_is_dead_too)
+{
+    Parts *x = parts();
+    static float o[ROWS * DV], lse[ROWS];
+    const bool dead[PARTS] = {false, true, false};
+    const AttnMerge m = attn_merge_of(PARTS, B, H, S, DV);
+    for (size_t row = 0; row < ROWS; row++) {
+        x->lse[1][row] = INFINITY;
+        x->o[1][row * DV] = NAN;
+    }
+    x->lse[0][3] = -INFINITY;
+    x->lse[2][3] = INFINITY;
+    x->lse[2][5] = NAN;
+    cr_assert_eq(attn_merge(&m, x->o_at, x->lse_at, o, lse), ATTN_OK);
+    for (size_t row = 0; row < ROWS; row++)
+        if (row != 3 && row != 5)
+            expect_row(o + row * DV, lse[row], row, dead);
+    for (size_t c = 0; c < DV; c++)
+        cr_expect(o[3 * DV + c] == 0.0f && isnan(o[5 * DV + c]), "column %zu", c);
+    cr_expect_eq(lse[3], -INFINITY);
+    cr_expect(isnan(lse[5]));
+    free(x);
+}
+
 Test(merge, a_nan_lse_poisons_its_row_only)
 {
     Parts *x = parts();
