@@ -1,9 +1,11 @@
 /* oracle.c - attention in double precision behind oracle.h.
  *
  * Products of two floats are exact in double; sums run pairwise, so the relative error is a few 2^-53, nine digits below what it judges.
- * NaN and infinities go through the same arithmetic as everything else, hence propagate. Needs 112 bytes a key and dv * 24 of scratch. */
+ * NaN and infinities go through the same arithmetic as everything else, hence propagate; a score that f32 does not hold is infinite. Needs
+ * 112 bytes a key and dv * 24 of scratch. */
 #include "harness/oracle.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +220,13 @@ static void sum_tanh(const float *q, const float *k, const float *w, size_t d, S
     }
 }
 
+/* A score as the contract has it: an f32, rounded to nearest where it lies beyond the largest. */
+static double held(double s)
+{
+    const double halfway = (double)FLT_MAX + 0x1p103;
+    return s >= halfway ? INFINITY : s <= -halfway ? -INFINITY : s;
+}
+
 /* Stage 0 and the sums of key j. */
 static OracleKey raw_key(const Oracle *oracle, size_t j)
 {
@@ -235,7 +244,7 @@ static OracleKey raw_key(const Oracle *oracle, size_t j)
     const double scale = p->scale, size = fabs(scale), norms = 0.5 * size * (x.lane[Q2][0] + x.lane[K2][0]);
     return (OracleKey){
         .j = j,
-        .s0 = (p->score == ATTN_SCORE_GAUSSIAN ? -0.5 * scale : scale) * x.lane[TERM][0],
+        .s0 = held((p->score == ATTN_SCORE_GAUSSIAN ? -0.5 * scale : scale) * x.lane[TERM][0]),
         .abs_sum = size * x.lane[SIZE][0] + norms,
         .sq_sum = scale * scale * (x.lane[SQUARE][0] + 0.25 * (x.lane[Q4][0] + x.lane[K4][0])),
         .size = p->score == ATTN_SCORE_GAUSSIAN ? norms : size * fabs(x.lane[TERM][0]),
@@ -255,7 +264,7 @@ OracleKey oracle_key(const Oracle *oracle, size_t j)
     key.bias = bias_of(p, t, row->b, row->h, row->i, j);
     if (p->alibi)
         key.alibi = (double)t->alibi_slopes[row->h] * fabs((double)((int64_t)row->i + oracle->entry.offset - (int64_t)j));
-    key.s = key.s1 + key.bias - key.alibi;
+    key.s = held(key.s1 + key.bias - key.alibi);
     return key;
 }
 
@@ -283,6 +292,12 @@ static double pairwise_p(const OracleKey *keys, size_t n)
     return pairwise_p(keys, n / 2) + pairwise_p(keys + n / 2, n - n / 2);
 }
 
+/* A sink of +inf takes all the weight there is, where a score of +inf is a NaN row. */
+static bool is_infinite_sink(const OracleRow *row, const OracleKey *key)
+{
+    return key->j == ORACLE_SINK && key->s == INFINITY && row->m == INFINITY;
+}
+
 static void soften(OracleRow *row)
 {
     row->m = -INFINITY;
@@ -292,7 +307,7 @@ static void soften(OracleRow *row)
     if (row->m == -INFINITY)
         row->n = 0; /* nothing visible, or only weights of zero */
     for (size_t j = 0; j < row->n; j++)
-        row->keys[j].p = exp(row->keys[j].s - row->m);
+        row->keys[j].p = is_infinite_sink(row, &row->keys[j]) ? 1.0 : exp(row->keys[j].s - row->m);
     row->l = pairwise_p(row->keys, row->n);
     row->lse = row->n ? row->m + log(row->l) : -INFINITY;
     for (size_t j = 0; j < row->n; j++)
@@ -333,9 +348,12 @@ static long double long_score(const Oracle *oracle, const OracleRow *row, const 
                                                : (long double)w[row->h * p->d + c] * tanhl(a + b);
     }
     s *= (long double)p->scale;
+    if (isinf(held((double)s)))
+        s = (long double)held((double)s);
     if (p->softcap > 0.0)
         s = (long double)p->softcap * tanhl(s / (long double)p->softcap);
-    return s + (long double)key->bias - (long double)key->alibi;
+    s += (long double)key->bias - (long double)key->alibi;
+    return isinf(held((double)s)) ? (long double)held((double)s) : s;
 }
 
 /* The same row once more, written plainly, in long double: it replaces m, l, lse and o, and keeps the rest for the bound. */
@@ -346,13 +364,14 @@ static void recompute_long(Oracle *oracle, OracleRow *row)
     for (size_t pass = 0; pass < 2; pass++)
         for (size_t j = 0; j < row->n; j++) {
             const long double s = long_score(oracle, row, &row->keys[j]);
+            const long double weight = is_infinite_sink(row, &row->keys[j]) ? 1.0L : expl(s - m);
             if (pass == 0)
                 m = s > m || isnan(s) ? s : m;
             else
-                l += expl(s - m);
+                l += weight;
             row->keys[j].s = (double)s;
             if (pass == 1)
-                row->keys[j].p = (double)expl(s - m);
+                row->keys[j].p = (double)weight;
         }
     for (size_t c = 0; c < p->dv; c++) {
         long double sum = 0.0L;

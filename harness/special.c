@@ -343,6 +343,32 @@ static void sinks_nan(Data *x)
     sinks[1] = NAN;
 }
 
+static void sinks_infinite(Data *x)
+{
+    set_sinks(x, INFINITY);
+}
+
+static void sinks_3e38(Data *x)
+{
+    set_sinks(x, 3e38f);
+}
+
+static void sinks_flt_max(Data *x)
+{
+    set_sinks(x, FLT_MAX);
+}
+
+static void sinks_minus_flt_max(Data *x)
+{
+    set_sinks(x, -FLT_MAX);
+}
+
+static void sinks_infinite_nan_k(Data *x)
+{
+    set_sinks(x, INFINITY);
+    nan_in_k(x);
+}
+
 static void huge_q(Data *x)
 {
     for (size_t b = 0; b < x->problem.batch; b++)
@@ -371,6 +397,147 @@ static void bias_outside(Data *x)
 static void slopes_zero(Data *x)
 {
     memset(x->arena[DATA_SLOPES].at, 0, x->arena[DATA_SLOPES].bytes);
+}
+
+/* ---- Rules of range: numbers that f32 holds although what a kernel makes of them on the way may not be one ------------------------ */
+
+/* q is (first, 0, 0, …); k is (of(j), 0, 0, …). v moves away from 0, so that a row taken for one that sees nothing is outside its hull. */
+static void set_scores(Data *x, float first, float (*of)(size_t j))
+{
+    for (size_t b = 0; b < x->problem.batch; b++) {
+        for (size_t h = 0; h < x->problem.q_heads; h++)
+            for (size_t i = 0; i < x->problem.q_len; i++)
+                for (size_t c = 0; c < x->problem.d; c++)
+                    q_at(x, b, h, i)[c] = c ? 0.0f : first;
+        for (size_t g = 0; g < x->problem.kv_heads; g++)
+            for (size_t j = 0; j < x->problem.k_len; j++) {
+                for (size_t c = 0; c < x->problem.d; c++)
+                    k_at(x, b, g, j)[c] = c ? 0.0f : of(j);
+                for (size_t c = 0; c < x->problem.dv; c++)
+                    v_at(x, b, g, j)[c] = 8.0f + 0.5f * (float)sin((double)(j * 7 + c));
+            }
+    }
+}
+
+static float all_low(size_t j)
+{
+    (void)j;
+    return -3e38f;
+}
+
+static void scores_low(Data *x)
+{
+    set_scores(x, 1.0f, all_low);
+}
+
+static float some_high(size_t j)
+{
+    return j == 5 || j == 50 ? 3e38f : j % 2 ? -3e38f : 1e38f;
+}
+
+static void scores_high(Data *x)
+{
+    set_scores(x, 1.0f, some_high);
+}
+
+static float all_tiny(size_t j)
+{
+    return j % 3 ? -0x1p-120f : -0x1.8p-120f;
+}
+
+static void scale_undoes(Data *x)
+{
+    set_scores(x, 1024.0f, all_tiny);
+}
+
+static void sinks_and_scale_undoes(Data *x)
+{
+    set_scores(x, 1024.0f, all_tiny);
+    set_sinks(x, -4096.0f);
+}
+
+static float all_1e20(size_t j)
+{
+    (void)j;
+    return 1e20f;
+}
+
+static void same_place(Data *x)
+{
+    set_scores(x, 1e20f, all_1e20);
+}
+
+/* |k|^2 leaves the range for some keys, which are the nearest ones all the same; other keys are ordinary numbers. */
+static float near_far(size_t j)
+{
+    return j % 4 == 0 ? 2e19f : 0.0f;
+}
+
+static void far_place(Data *x)
+{
+    set_scores(x, 1.2e19f, near_far);
+}
+
+static void beyond_place(Data *x)
+{
+    set_scores(x, 0.0f, all_1e20);
+}
+
+/* Terms that leave the range one by one, and cancel. */
+static void cancelling_terms(Data *x)
+{
+    for (size_t b = 0; b < x->problem.batch; b++) {
+        for (size_t h = 0; h < x->problem.q_heads; h++)
+            for (size_t i = 0; i < x->problem.q_len; i++)
+                for (size_t c = 0; c < x->problem.d; c++)
+                    q_at(x, b, h, i)[c] = FLT_MAX;
+        for (size_t g = 0; g < x->problem.kv_heads; g++)
+            for (size_t j = 0; j < x->problem.k_len; j++)
+                for (size_t c = 0; c < x->problem.d; c++)
+                    k_at(x, b, g, j)[c] = c % 2 ? FLT_MAX : -FLT_MAX;
+    }
+}
+
+static void slopes_flt_max(Data *x)
+{
+    float *slopes = x->arena[DATA_SLOPES].at;
+    for (size_t h = 0; h < x->problem.q_heads; h++)
+        slopes[h] = FLT_MAX;
+}
+
+/* ---- Values hidden from some rows ------------------------------------------------------------------------------------------------- */
+
+/* NaN and infinities in v of keys that structure hides from some rows and shows to others; k stays as it is. */
+static void some_values(Data *x)
+{
+    for (size_t b = 0; b < x->problem.batch; b++)
+        for (size_t g = 0; g < x->problem.kv_heads; g++)
+            for (size_t j = 60; j < x->problem.k_len; j += 4)
+                v_at(x, b, g, j)[(j + g) % WIDTH_V] = j % 3 == 0 ? INFINITY : j % 3 == 1 ? NAN : -INFINITY;
+}
+
+static void some_values_masked_row(Data *x, size_t b, size_t h, size_t i)
+{
+    for (size_t j = 60; j < KEYS; j += 4)
+        mask_at(x, b, h, i)[j] = (i + h) % 3 == 0;
+}
+
+static void some_values_masked(Data *x)
+{
+    some_values(x);
+    each_row(x, some_values_masked_row);
+}
+
+static void some_values_biased_row(Data *x, size_t b, size_t h, size_t i)
+{
+    for (size_t j = 60; j < KEYS; j += 4)
+        bias_at(x, b, h, i)[j] = (i + h) % 3 == 0 ? 1.0f : -INFINITY;
+}
+
+static void some_values_biased(Data *x)
+{
+    some_values(x);
+    each_row(x, some_values_biased_row);
 }
 
 typedef struct Rule {
@@ -445,6 +612,42 @@ static const Rule rules[] = {
     {"sink-huge", "a sink of 1e4 takes all weight", SINKS, .poke = sinks_huge},
     {"sink-nan", "NaN as a sink: the rows of that head are NaN", SINKS, .poke = sinks_nan},
     {"sink-not-scaled", "scale 0 leaves the sink alone", SINKS, SCALE(0.0), .poke = nothing},
+    {"sink-infinite", "a sink of +inf takes all weight: o = 0, lse = +inf", SINKS, SCORES(WEIGHTS), .poke = sinks_infinite},
+    {"sink-infinite-alone", "the same where nothing is visible", OFFSET(-9), SINKS, .poke = sinks_infinite},
+    {"sink-infinite-bias", "the same with a bias", BIAS, SINKS, .poke = sinks_infinite},
+    {"sink-infinite-parts", "the same where keys are worked on in parts", SINKS, .c.shape.q_len = 1, .c.shape.k_len = 1100,
+     .poke = sinks_infinite},
+    {"sink-infinite-nan", "NaN in a visible k beside it: NaN", SINKS, .poke = sinks_infinite_nan_k},
+    {"sink-3e38", "a sink of 3e38 is an ordinary number", OFFSET(-9), SINKS, SCORES(WEIGHTS), .poke = sinks_3e38},
+    {"sink-flt-max", "so is one of FLT_MAX", OFFSET(-9), SINKS, .poke = sinks_flt_max},
+    {"sink-minus-flt-max", "and one of -FLT_MAX, alone too", OFFSET(-9), SINKS, .poke = sinks_minus_flt_max},
+    {"sink-flt-max-parts", "the same where keys are worked on in parts", SINKS, .c.shape.q_len = 1, .c.shape.k_len = 1100,
+     .poke = sinks_flt_max},
+    {"score-low", "a score of -3e38 on all keys is an ordinary number", SCALE(1.0), SCORES(BIASED), .poke = scores_low},
+    {"score-low-parts", "the same where keys are worked on in parts", SCALE(1.0), .c.shape.q_len = 1, .c.shape.k_len = 1100,
+     .poke = scores_low},
+    {"score-low-causal", "the same behind a frontier", SCALE(1.0), OFFSET(-9), SCORES(RAW), .poke = scores_low},
+    {"score-high", "so is one of 3e38", SCALE(1.0), SCORES(RAW), .poke = scores_high},
+    {"score-high-bias", "the same with a bias", SCALE(1.0), BIAS, SCORES(WEIGHTS), .poke = scores_high},
+    {"score-high-window", "the same in a window", SCALE(1.0), AT(3), WINDOW(9, 9), SCORES(BIASED), .poke = scores_high},
+    {"scale-undoes", "scale * q is no f32, but scale * q.k is", SCALE(0x1p120), SCORES(RAW), .poke = scale_undoes},
+    {"scale-undoes-sink", "the same beside a sink", SCALE(0x1p120), SINKS, SCORES(WEIGHTS), .poke = sinks_and_scale_undoes},
+    {"scale-undoes-cap", "the same under a soft-cap", SCALE(0x1p120), CAP(8192.0), SCORES(CAPPED), .poke = scale_undoes},
+    {"cap-cancelling", "a soft-cap does not hide that terms beyond the range cancel", SCALE(1.0), CAP(5.0), SCORES(CAPPED),
+     .poke = cancelling_terms},
+    {"gauss-same-place", "q = k = 1e20: the distance is 0", .c.shape.score = ATTN_SCORE_GAUSSIAN, SCALE(1.0), SCORES(RAW),
+     .poke = same_place},
+    {"gauss-far-place", "the nearest key is it although |k|^2 is no f32", .c.shape.score = ATTN_SCORE_GAUSSIAN, SCALE(1.0), SINKS,
+     SCORES(WEIGHTS), .poke = far_place},
+    {"gauss-beyond", "a distance beyond f32 is a score of -inf", .c.shape.score = ATTN_SCORE_GAUSSIAN, SCALE(1.0), .poke = beyond_place},
+    {"alibi-flt-max", "slopes of FLT_MAX leave the row's own key", AT(3), .c.shape.alibi = true, .poke = slopes_flt_max},
+    {"alibi-flt-max-away", "and the nearest key where that is not one", AT(-22), .c.shape.alibi = true, .poke = slopes_flt_max},
+    {"some-v-causal", "NaN and Inf in v: rows before the frontier stay clean", OFFSET(54), SCORES(WEIGHTS), .poke = some_values},
+    {"some-v-window", "NaN and Inf in v: rows whose window does not reach it stay clean", AT(54), WINDOW(6, 6), .poke = some_values},
+    {"some-v-mask", "NaN and Inf in v: rows from which a mask hides it stay clean", MASK, .poke = some_values_masked},
+    {"some-v-bias", "NaN and Inf in v: rows from which -inf hides it stay clean", BIAS, .poke = some_values_biased},
+    {"some-v-sink", "NaN and Inf in v: rows with a sink and no key stay clean", OFFSET(-15), SINKS, .poke = some_values},
+    {"some-v-few-rows", "the same where heads of one row share keys", OFFSET(70), .c.shape.q_len = 3, .poke = some_values},
     {"cap-saturates", "a soft-cap holds huge scores at its two ends", CAP(5.0), .poke = huge_q},
     {"cap-infinite", "a soft-cap makes numbers of infinite scores", CAP(5.0), .poke = inf_in_q},
     {"cap-nan", "a soft-cap lets NaN through", CAP(5.0), .poke = nan_in_k},
@@ -487,7 +690,7 @@ static VerifyCase rule_case(const Rule *rule)
     c.shape.q_heads = HEADS;
     c.shape.kv_heads = KV_HEADS;
     c.shape.q_len = rule->empty == NO_ROWS ? 0 : c.shape.q_len ? c.shape.q_len : ROWS;
-    c.shape.k_len = rule->empty == NO_KEYS ? 0 : KEYS;
+    c.shape.k_len = rule->empty == NO_KEYS ? 0 : c.shape.k_len ? c.shape.k_len : KEYS;
     c.shape.d = WIDTH;
     c.shape.dv = WIDTH_V;
     c.shape.lse = true;

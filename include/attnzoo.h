@@ -134,7 +134,10 @@ typedef enum AttnStage {
  *     s2      = s1 + bias[b,h,i,j] - slope[h] * |i + offset - j|
  *     visible = mask[b,h,i,j] and j < kv_length[b] and (not causal or j <= i + offset)
  *               and (no window or i + offset - left <= j <= i + offset + right)
- *     o[i]    = sum over visible j of exp(s2 - m) v[j] / l,   l = sum of exp(s2 - m)  (+ exp(sink[h] - m)) */
+ *     o[i]    = sum over visible j of exp(s2 - m) v[j] / l,   l = sum of exp(s2 - m)  (+ exp(sink[h] - m))
+ *
+ * s0, s1, s2, o and lse are f32: beyond FLT_MAX they are infinite, below they are ordinary numbers (docs/semantics.md, "Range"). A score of
+ * -inf has weight 0, one of +inf makes the row NaN. What a row does not see has no influence on it, be it NaN. */
 typedef struct AttnProblem {
     size_t size;              /* bytes of this struct that the caller knows; set by attn_problem()                    */
     size_t batch;             /* B   >= 0                                                                             */
@@ -148,8 +151,8 @@ typedef struct AttnProblem {
     AttnLayout lse;           /* optional output [B,Hq,Sq] f32: m + ln(l), the log-sum-exp of the row's scores, the sink
                                  included; -inf for a row with nothing visible and no sink. ATTN_NONE: not wanted     */
     double scale;             /* attn_problem() sets 1/sqrt(d). 0 is 0: uniform weights. |scale| <= 2^126             */
-    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select: what it hides from all rows may hold
-                                 anything, v hidden from some rows only must be finite (0 * NaN is NaN)                */
+    AttnScoreLayout mask;     /* optional ATTN_BOOL: true = takes part; a select: what it hides from a row has no influence
+                                 on that row, be it NaN                                                                */
     AttnScoreLayout bias;     /* optional ATTN_F32: added to the score; -inf hides, like a false mask                 */
     AttnScore score;          /* how q and k make a score                                                             */
     bool causal;              /* row i sees keys j <= i + offset                                                      */
@@ -160,7 +163,8 @@ typedef struct AttnProblem {
     int64_t window_right;     /* keys to the right, inclusive; -1 = unbounded                                         */
     double softcap;           /* > 0: scores are softcap * tanh(score / softcap), before bias and mask; 0: off        */
     bool alibi;               /* tensors.alibi_slopes [Hq]: -slope * distance (Press, Smith, Lewis 2021)              */
-    bool sinks;               /* tensors.sinks [Hq]: a score that takes weight and gives no value, not scaled         */
+    bool sinks;               /* tensors.sinks [Hq]: a score that takes weight and gives no value, not scaled; -inf: none,
+                                 +inf: takes all weight, o is 0 and lse +inf                                          */
     bool kv_lengths;          /* tensors.kv_lengths [B]: only keys j < kv_lengths[b] exist                            */
     bool varlen;              /* sequences packed one after another: entry b has q rows cu_q[b] .. cu_q[b+1] and k rows
                                  cu_k[b] .. cu_k[b+1] of tensors whose batch stride is 0; q_len and k_len are the

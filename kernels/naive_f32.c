@@ -3,9 +3,12 @@
  * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never
  * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar
  * code and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
- * yardstick for speed and the kernel to read first; the truth is the oracle in harness/oracle.c, which is in double. */
+ * yardstick for speed and the kernel to read first; the truth is the oracle in harness/oracle.c, which is in double. Scores and rows that
+ * are not finite are done again in double (algo/plain.h). */
+#include <float.h>
 #include <math.h>
 
+#include "kernels/algo/plain.h"
 #include "kernels/fpenv.h"
 #include "kernels/kernel.h"
 #include "kernels/scratch.h"
@@ -36,6 +39,12 @@ static double cost(const AttnProblem *p)
 {
     const double calls = 1.0 + (p->softcap > 0 ? 1.0 : 0.0) + (p->score == ATTN_SCORE_ADDITIVE ? (double)p->d : 0.0);
     return (double)p->batch * (double)p->q_heads * (double)p->q_len * (double)p->k_len * (2.0 * (double)(p->d + p->dv) + 20.0 * calls);
+}
+
+static AttnPlainRow plain_row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i)
+{
+    const AttnPlainRow row = {a, seq, h, i, {0, a->p->k_len}};
+    return row;
 }
 
 /* s0 of query row i of head h and key row j. */
@@ -85,6 +94,15 @@ static float biased(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t
     return a->p->alibi ? s - a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : s;
 }
 
+/* One score as far as a stage. */
+static float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, AttnStage stage)
+{
+    const AttnPlainRow plain = plain_row(a, seq, h, i);
+    const float s0 = raw_score(a, seq, h, i, j), s1 = stage >= ATTN_STAGE_CAPPED ? cap(a->p, s0) : s0;
+    const float s = stage >= ATTN_STAGE_BIASED ? biased(a, seq, h, i, j, s1) : s1;
+    return fabsf(s0) <= FLT_MAX && fabsf(s) <= FLT_MAX ? s : attn_plain_score(&plain, j, stage);
+}
+
 /* The optional scores of a row; m and l are those of its softmax. */
 static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, float m, float l)
 {
@@ -97,11 +115,7 @@ static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i,
             *to = p->scores_stage == ATTN_STAGE_BIASED ? -INFINITY : 0.0f;
             continue;
         }
-        *to = raw_score(a, seq, h, i, j);
-        if (p->scores_stage >= ATTN_STAGE_CAPPED)
-            *to = cap(p, *to);
-        if (p->scores_stage >= ATTN_STAGE_BIASED)
-            *to = biased(a, seq, h, i, j, *to);
+        *to = score(a, seq, h, i, j, p->scores_stage < ATTN_STAGE_BIASED ? p->scores_stage : ATTN_STAGE_BIASED);
         if (p->scores_stage == ATTN_STAGE_WEIGHTS)
             *to = *to == -INFINITY ? 0.0f : expf(*to - m) / l;
     }
@@ -134,7 +148,7 @@ static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, 
     const float sink = a->t->sinks ? a->t->sinks[h] : -INFINITY;
     float *o = attn_o_row(a, seq, h, i), *s = w->s, m = sink, l = 0.0f;
     for (size_t j = keys.lo; j < keys.hi; j++) {
-        s[j] = hidden(a, seq, h, i, j) ? -INFINITY : biased(a, seq, h, i, j, cap(a->p, raw_score(a, seq, h, i, j)));
+        s[j] = hidden(a, seq, h, i, j) ? -INFINITY : score(a, seq, h, i, j, ATTN_STAGE_BIASED);
         m = s[j] > m || isnan(s[j]) ? s[j] : m; /* once NaN, stays NaN: no comparison replaces it */
     }
     for (size_t c = 0; c < dv; c++)
@@ -143,12 +157,20 @@ static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, 
         chain(a, seq, h / a->group, j, keys.hi - j < CHAIN ? keys.hi : j + CHAIN, m, w, o, &l);
     if (sink != -INFINITY)
         l += expf(sink - m);
-    for (size_t c = 0; c < dv && l != 0.0f; c++)
+    bool finite = m == -INFINITY || (fabsf(m) <= FLT_MAX && l <= FLT_MAX);
+    for (size_t c = 0; c < dv && l != 0.0f; c++) {
         o[c] /= l;
+        finite = finite && fabsf(o[c]) <= FLT_MAX;
+    }
     if (a->t->lse)
         *attn_lse_at(a, seq, h, i) = m == -INFINITY ? -INFINITY : m + logf(l);
-    if (a->t->scores)
+    const AttnPlainRow plain = plain_row(a, seq, h, i);
+    if (!finite)
+        attn_plain_row(&plain);
+    if (a->t->scores && finite)
         emit(a, seq, h, i, m, l);
+    else if (a->t->scores)
+        attn_plain_scores(&plain);
 }
 
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)

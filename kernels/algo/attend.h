@@ -7,7 +7,8 @@
  *
  * A variant file includes the vector header, defines what shall differ from the defaults below and in score.h, and includes this.
  * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
- * block of scores. Headroom: |v| times the number of key blocks <= FLT_MAX / 2^20. Error: kernels/README.md section 4. */
+ * block of scores. Rows with |v| times the number of key blocks above FLT_MAX / 2^20 may have to be done again (plain.h). Error:
+ * kernels/README.md section 4. */
 #ifndef ATTN_ALGO_ATTEND_H
 #define ATTN_ALGO_ATTEND_H
 
@@ -133,16 +134,21 @@ static void add_values(const Work *w, Panel *panel, size_t j, size_t n)
     }
 }
 
-static void close_panel(const Work *w, const Panel *panel)
+static void close_panel(const Work *w, Panel *panel)
 {
     const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     if (panel->fresh)
         memset(panel->o, 0, panel->rows * w->ldo * sizeof *panel->o);
+    vf wrong = vf_set1(0.0f);
+    bool odd = false;
     for (size_t lane = 0; lane < panel->rows; lane++)
-        row_finish(&panel->lanes, lane, w->a, &w->seq, panel->o + lane * w->ldo, panel->m[lane], panel->l[lane], natural);
+        odd |= row_finish(&panel->lanes, lane, w->a, &w->seq, panel->o + lane * w->ldo, panel->m[lane], panel->l[lane], natural, &wrong);
+    if (odd || vf_any_differs(wrong, vf_set1(0.0f)))
+        rows_mend(&panel->lanes, panel->rows, w->a, &w->seq, panel->m, panel->l, 1);
 }
 
-/* The optional scores of a finished panel: computed once more, strip by strip, as far as the stage that was asked for. */
+/* The optional scores of a finished panel: computed once more, strip by strip, as far as the stage that was asked for; those that are not
+ * finite, and all of rows that went the plain way, once more again. */
 static void emit_scores(const Work *w, Panel *panel)
 {
     const AttnArgs *a = w->a;
@@ -156,15 +162,27 @@ static void emit_scores(const Work *w, Panel *panel)
         score_raw(w, panel, keys, n, NULL, w->s);
         strip_stage(a->p, &panel->lanes, upto, w->unit, lanes, j, n, keys.row, keys.stride, w->s, w->live, w->add);
         for (size_t lane = 0; lane < panel->rows; lane++) {
+            const AttnPlainRow row = lane_plain(&panel->lanes, lane, a, &w->seq);
+            if (panel->lanes.plain[lane])
+                continue;
             float *to = a->t->scores + attn_score_at(&a->p->scores, w->seq.b, panel->lanes.h[lane], panel->lanes.i[lane], j);
             const float m = panel->m[lane], l = panel->l[lane];
             for (size_t t = 0; t < n; t++) {
                 const float s = w->s[t * lanes + lane];
                 const float weight = s == -INFINITY ? 0.0f : exp2f((s - m) * w->to_log2) / l;
-                to[(ptrdiff_t)t * a->p->scores.col] = stage == ATTN_STAGE_WEIGHTS ? weight : s * natural;
+                float value = stage == ATTN_STAGE_WEIGHTS ? weight : s * natural;
+                const bool seen = j + t >= panel->lanes.lo[lane] && j + t < panel->lanes.hi[lane];
+                if (!(fabsf(value) <= FLT_MAX) && (stage < ATTN_STAGE_BIASED || seen))
+                    value = attn_plain_score(&row, j + t, stage);
+                to[(ptrdiff_t)t * a->p->scores.col] = value;
             }
         }
     }
+    for (size_t lane = 0; lane < panel->rows; lane++)
+        if (panel->lanes.plain[lane]) {
+            const AttnPlainRow row = lane_plain(&panel->lanes, lane, a, &w->seq);
+            attn_plain_scores(&row);
+        }
 }
 
 /* Rows of the next panel where so many are left: panels get nearly equal numbers of vectors, since the last rows in one vector alone would

@@ -567,15 +567,20 @@ static void open_tile(const Work *w, Tile *tile, const float *const *q, size_t r
     memset(tile->o, 0, rows * w->ldo * sizeof *tile->o);
 }
 
-static void close_tile(const Work *w, const Tile *tile)
+static void close_tile(const Work *w, Tile *tile)
 {
     const size_t width = (size_t)tile->width;
+    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
+    vf wrong = vf_set1(0.0f);
+    bool odd = false;
     for (size_t r = 0; r < tile->rows; r++) {
-        float l = 0.0f;
-        for (size_t i = 0; i < width; i++)
-            l += tile->l[r * width + i];
-        row_finish(&tile->lanes, r, w->a, &w->seq, tile->o + r * w->ldo, tile->m[r * width], l, w->to_log2 == 1.0f ? (float)LN2 : 1.0f);
+        float *l = tile->l + r * width;
+        for (size_t i = 1; i < width; i++)
+            *l += l[i];
+        odd |= row_finish(&tile->lanes, r, w->a, &w->seq, tile->o + r * w->ldo, tile->m[r * width], *l, natural, &wrong);
     }
+    if (odd || vf_any_differs(wrong, vf_set1(0.0f)))
+        rows_mend(&tile->lanes, tile->rows, w->a, &w->seq, tile->m, tile->l, width);
 }
 
 /* One function a height: in one for all of them the compiler's choice of registers for one changed with every other. */

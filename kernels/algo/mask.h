@@ -7,6 +7,8 @@
 #ifndef ATTN_ALGO_MASK_H
 #define ATTN_ALGO_MASK_H
 
+#include <float.h>
+
 #include "kernels/algo/tile.h"
 
 #define LOG2E 1.44269504088896340736
@@ -19,6 +21,7 @@ typedef struct Lanes {
     size_t h[LANES], i[LANES];              /* query head and row                                                  */
     size_t lo[LANES], hi[LANES];            /* keys [lo, hi) that the structure leaves visible                      */
     size_t key0, key1;                      /* the unit's keys; set by the caller, as is `always`                   */
+    bool plain[LANES];                      /* rows that are done again the plain way (plain.h)                             */
     bool banded;                            /* rows may differ in [lo, hi); set by the caller too                   */
     bool rising;                            /* lo and hi rise along the lanes and no key between is hidden from all */
     float from[LANES], to[LANES];           /* if rising: lo - max_lo, hi - min_hi                                  */
@@ -37,6 +40,12 @@ typedef struct Lanes {
 static bool lanes_always(const AttnProblem *p)
 {
     return p->mask.dtype != ATTN_NONE || p->bias.dtype != ATTN_NONE || p->alibi || p->softcap > 0.0 || p->score == ATTN_SCORE_GAUSSIAN;
+}
+
+/* Half a norm that f32 does not hold says nothing of a distance: NaN, which sends the rows that meet it the plain way (plain.h). */
+static inline float in_range(float half_norm)
+{
+    return fabsf(half_norm) <= FLT_MAX ? half_norm : NAN;
 }
 
 /* Lane `lane` holds query row i of head h. unit: that of the scores, 1 or log2(e). lanes->always is set. */
@@ -67,7 +76,7 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
         double sum = 0.0;
         for (size_t c = 0; c < p->d; c++)
             sum += (double)q[c] * (double)q[c];
-        lanes->norm[lane] = (float)(-0.5 * p->scale * (double)unit * sum);
+        lanes->norm[lane] = in_range((float)(-0.5 * p->scale * (double)unit * sum));
     }
 }
 
@@ -149,7 +158,7 @@ static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit,
                            float *s)
 {
     for (size_t t = 0; t < n; t++) {
-        const vf key = vf_set1((float)(-0.5 * p->scale * (double)unit * (double)key_norm(k + (ptrdiff_t)t * stride, p->d)));
+        const vf key = vf_set1(in_range((float)(-0.5 * p->scale * (double)unit * (double)key_norm(k + (ptrdiff_t)t * stride, p->d))));
         for (size_t lane = 0; lane < count; lane += VL) {
             float *at = s + t * count + lane;
             vf_store(at, vf_add(vf_load(at), vf_add(key, vf_load(lanes->norm + lane))));
@@ -161,8 +170,10 @@ static void strip_softcap(double softcap, float unit, size_t count, size_t n, fl
 {
     const Exp2 *constants = exp2_constants();
     const vf cap = vf_set1((float)(softcap * (double)unit)), inverse = vf_set1((float)(1.0 / (softcap * (double)unit)));
-    for (size_t at = 0; at < n * count; at += VL)
-        vf_store(s + at, vf_mul(cap, tanh_poly(vf_mul(vf_load(s + at), inverse), constants)));
+    for (size_t at = 0; at < n * count; at += VL) {
+        const vf x = vf_load(s + at), same = vf_sub(x, x); /* 0; NaN where x is infinite, as the cap would hide that x left the range */
+        vf_store(s + at, vf_mul(cap, tanh_poly(vf_fma(x, inverse, same), constants)));
+    }
 }
 
 /* s -= slope |at - j|. Distances below 2^24 are exact. */

@@ -2,9 +2,22 @@
 #ifndef ATTN_ALGO_ROWS_H
 #define ATTN_ALGO_ROWS_H
 
+#include <float.h>
+
 #include "kernels/kernel.h"
 
 #include "kernels/algo/mask.h"
+#include "kernels/algo/plain.h"
+
+/* Do all products of a row with the factor that it is packed with stay in range? Not so, scores are infinite that need not be. They show
+ * in the finished row: as NaN, or all of them are -inf and so is m. Only a sink hides the latter. */
+static bool row_fits(const float *row, size_t d, float factor)
+{
+    bool fits = true;
+    for (size_t c = 0; c < d; c++)
+        fits = fits && fabsf(row[c] * factor) <= FLT_MAX;
+    return fits;
+}
 
 /* The next rows of a unit that exist, at most `most` of them: from *row on, which moves behind the last one taken, and before `end`. Sets
  * each one's lane, its q row and, for the additive score, its weights. lanes->key0 and key1 are set. Returns how many were taken. */
@@ -12,6 +25,7 @@ static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *se
                          size_t most, const float **q, const float **weights)
 {
     size_t rows = 0, h = kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
+    const float factor = (float)(a->p->scale * (double)unit);
     lanes->always = lanes_always(a->p);
     lanes->banded = a->p->causal || a->p->window;
     for (; *row < end && rows < most; ++*row, ++i) {
@@ -24,6 +38,7 @@ static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *se
         q[rows] = attn_q_row(a, seq, h, i);
         if (weights)
             weights[rows] = a->t->w ? a->t->w + h * a->p->d : NULL;
+        lanes->plain[rows] = a->t->sinks && !row_fits(a->t->w ? a->t->w + h * a->p->d : q[rows], a->p->d, factor);
         lanes_set(lanes, rows++, a, seq, unit, h, i);
     }
     return rows;
@@ -35,15 +50,24 @@ static inline float lane_sink(const Lanes *lanes, size_t lane, const AttnArgs *a
     return a->t->sinks && lanes->key0 == 0 ? a->t->sinks[lanes->h[lane]] * unit : -INFINITY;
 }
 
-/* o = sum / l and lse = m + ln l of the row in a lane. natural: what a score is multiplied by to be in natural units. */
-static void row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, const float *sum, float m, float l,
-                       float natural)
+static inline AttnPlainRow lane_plain(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq)
+{
+    const AttnPlainRow row = {a, seq, lanes->h[lane], lanes->i[lane], {lanes->key0, lanes->key1}};
+    return row;
+}
+
+/* o = sum / l and lse = m + ln l of the row in a lane. natural: what a score is multiplied by to be in natural units. x * 0 is NaN where x
+ * is not finite: *wrong is no longer 0 where some o is not, or the number of some other row that shares it. Returns whether m or l leave
+ * something to ask, see rows_mend. */
+static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, const float *sum, float m,
+                              float l, float natural, vf *wrong)
 {
     const size_t h = lanes->h[lane], i = lanes->i[lane], dv = a->p->dv;
-    const vf share = vf_set1(l == 0.0f ? 1.0f : 1.0f / l);
+    const vf share = vf_set1(l == 0.0f ? 1.0f : 1.0f / l), zero = vf_set1(0.0f);
     float *to = attn_o_row(a, seq, h, i);
     for (size_t c = 0; c < dv; c += VL) {
         const vf x = vf_mul(vf_load(sum + c), share);
+        *wrong = vf_fma(x, zero, *wrong);
         if (dv - c >= VL)
             vf_store(to + c, x);
         else
@@ -51,6 +75,32 @@ static void row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a, const
     }
     if (a->t->lse)
         *attn_lse_at(a, seq, h, i) = l == 0.0f ? -INFINITY : m * natural + logf(l);
+    return !((fabsf(m) <= FLT_MAX) & (l <= FLT_MAX)) | lanes->plain[lane];
+}
+
+/* Is some number of a finished row not what it should be? m and l are those of its softmax. */
+static bool row_is_odd(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float m, float l)
+{
+    const float *o = attn_o_row(a, seq, lanes->h[lane], lanes->i[lane]);
+    const bool sees = lanes->lo[lane] < lanes->hi[lane] || lane_sink(lanes, lane, a, 1.0f) != -INFINITY;
+    bool finite = !sees || (fabsf(m) <= FLT_MAX && l <= FLT_MAX);
+    for (size_t c = 0; c < a->p->dv && finite; c++)
+        finite = fabsf(o[c]) <= FLT_MAX;
+    return !finite;
+}
+
+/* Those of the first `rows` rows that are not finite, or cannot be trusted, are done again the plain way, and lanes->plain says which. m, l:
+ * one number a row, `step` apart. For a panel of which row_finish found something. */
+static __attribute__((noinline, cold)) void rows_mend(Lanes *lanes, size_t rows, const AttnArgs *a, const AttnSequence *seq, const float *m,
+                                                      const float *l, size_t step)
+{
+    for (size_t lane = 0; lane < rows; lane++) {
+        lanes->plain[lane] = lanes->plain[lane] || row_is_odd(lanes, lane, a, seq, m[lane * step], l[lane * step]);
+        if (lanes->plain[lane]) {
+            const AttnPlainRow row = lane_plain(lanes, lane, a, seq);
+            attn_plain_row(&row);
+        }
+    }
 }
 
 /* Bytes a cycle that one core streams from memory, for estimates: 41 GB/s at 4.2 GHz (Zen 5), 18 at 3.5 (Sapphire Rapids). */
