@@ -2,6 +2,7 @@
 #include "harness/bench_case.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,8 +58,10 @@ static void prepare(BenchCase *bench, BenchKernel *k, const Data *data, const At
         k->status = k->workspace ? ATTN_OK : ATTN_ERROR_MEMORY;
     }
     k->timed = k->status == ATTN_OK;
-    if (!k->timed)
-        snprintf(k->why, sizeof k->why, "%s", k->plan ? "no memory for its workspace" : attn_last_error());
+    if (!k->timed && k->plan)
+        bench_case_unable(k, "no memory for a workspace of %zu bytes", k->workspace_size);
+    else if (!k->timed)
+        bench_case_unable(k, "%s", attn_last_error());
 }
 
 static PairedArm *add_arm(BenchCase *bench, void (*run)(void *, size_t), void *context)
@@ -271,6 +274,17 @@ bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *
     return true;
 }
 
+void bench_case_unable(BenchKernel *k, const char *format, ...)
+{
+    char sentence[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    snprintf(k->why, sizeof k->why, "not run: %s", sentence);
+    k->verify.status = VERIFY_UNABLE;
+}
+
 void bench_case_verifying(const BenchCase *bench, size_t kernel)
 {
     char what[SHAPE_NAME + 80];
@@ -315,9 +329,13 @@ bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *cons
                                .threads = options->threads};
     shape_name(shape, bench->shape, sizeof bench->shape);
     Data data;
-    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, roof_work(shape), error, error_size) ||
-        !case_data(&data, &bench->what, error, error_size))
+    char why[200];
+    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, roof_work(shape), error, error_size))
         return false;
+    if (!case_data(&data, &bench->what, why, sizeof why)) {
+        snprintf(error, error_size, "%s: %s", bench->shape, why);
+        return false;
+    }
     find_chosen(bench, &data.problem, settings);
     for (size_t i = 0; i < count && !cli_interrupted; i++) {
         bench_case_verifying(bench, i);

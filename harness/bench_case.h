@@ -88,6 +88,9 @@ bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const To
 /* Events and joules of each timed kernel (bench_costs.c); operands must still be there. */
 void bench_costs(BenchCase *bench);
 
+/* A kernel that passed cannot be measured: why[] gets "not run: " and the sentence. */
+void bench_case_unable(BenchKernel *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* "<shape>: verifying <kernel>" as progress. */
 void bench_case_verifying(const BenchCase *bench, size_t kernel);
 

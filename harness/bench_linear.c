@@ -40,7 +40,7 @@ static void prepare(BenchKernel *k, const LinearCase *c, const Operands *operand
     if (k->timed)
         attn_linear_pack(k->kernel, c->inputs, c->outputs, operands->data.w.at, (ptrdiff_t)c->inputs, k->workspace);
     else
-        snprintf(k->why, sizeof k->why, "no memory for packed weights of %zu bytes", bytes);
+        bench_case_unable(k, "no memory for packed weights of %zu bytes", bytes);
 }
 
 bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKernel *const *kernels, size_t count,

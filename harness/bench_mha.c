@@ -47,8 +47,10 @@ static void prepare(BenchKernel *k, const MhaCase *x, const Reference *r, const 
         snprintf(k->why, sizeof k->why, "%s", k->verify.why);
         return;
     }
-    if (!mha_case_plan(pair, x, options->threads, &ready->mha, &ready->plan, k->why, sizeof k->why))
+    if (mha_case_plan(pair, x, options->threads, &ready->mha, &ready->plan) != ATTN_OK) {
+        bench_case_unable(k, "%s", attn_last_error());
         return;
+    }
     ready->tensors = &x->t;
     k->call = call_mha;
     k->operands = ready;
@@ -56,7 +58,7 @@ static void prepare(BenchKernel *k, const MhaCase *x, const Reference *r, const 
     k->workspace = aligned_alloc(64, k->workspace_size);
     k->timed = k->workspace != NULL;
     if (!k->timed)
-        snprintf(k->why, sizeof k->why, "no memory for its workspace");
+        bench_case_unable(k, "no memory for a workspace of %zu bytes", k->workspace_size);
 }
 
 static bool run_pairs(BenchCase *bench, const MhaCase *x, const BenchOptions *options, const AttnSettings *settings,

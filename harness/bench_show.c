@@ -46,12 +46,11 @@ const char *bench_isa_name(const AttnKernel *kernel)
 }
 
 /* In records and for programs. */
-static const char *const status_names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
 
 static const char *status_text(VerifyStatus status)
 {
     static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "FAIL", [VERIFY_SKIP] = "skipped",
-                                        [VERIFY_CRASH] = "CRASH"};
+                                        [VERIFY_CRASH] = "CRASH", [VERIFY_UNABLE] = "skipped"};
     return names[status];
 }
 
@@ -161,7 +160,7 @@ void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
             render_cell(table, STYLE_PLAIN, "%s", bench->shape);
         render_cell(table, i == bench->fastest ? STYLE_GOOD : STYLE_PLAIN, "%s", k->kernel->name);
         render_cell(table, STYLE_PLAIN, "%s", bench_isa_name(k->kernel));
-        render_cell(table, STYLE_PLAIN, "%s", status_names[k->verify.status]);
+        render_cell(table, STYLE_PLAIN, "%s", verify_status_name(k->verify.status));
         if (k->timed && bench->run.rounds > 0 && k->time.n > 0)
             add_timed(table, bench, k);
         else
@@ -284,7 +283,7 @@ json_t *bench_verify_json(const BenchKernel *k, const char *id)
     const VerifyResult *v = &k->verify;
     const bool judged = v->rows > 0;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
-                     "isa", bench_isa_name(k->kernel), "status", status_names[v->status], "ref", "double", "rows", (int)v->rows,
+                     "isa", bench_isa_name(k->kernel), "status", verify_status_name(v->status), "ref", "double", "rows", (int)v->rows,
                      "eta", judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(),
                      "max_abs", judged ? records_real(v->max_abs) : json_null(),
                      "max_ulp", judged ? records_real(v->max_ulp) : json_null(),

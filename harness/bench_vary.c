@@ -185,8 +185,10 @@ static void prepare(VaryRun *v, VaryArm *arm, const AttnSettings *settings)
     }
     arm->tensors = &data->tensors;
     arm->timed = arm->workspace != NULL;
-    if (!arm->timed)
-        snprintf(arm->why, sizeof arm->why, "%s", arm->plan ? "no memory for its workspace" : attn_last_error());
+    if (!arm->timed) {
+        snprintf(arm->why, sizeof arm->why, "not run: %.200s", arm->plan ? "no memory for its workspace" : attn_last_error());
+        arm->verify.status = VERIFY_UNABLE;
+    }
 }
 
 /* ---- Balance ---------------------------------------------------------------------------------------------------------------------- */
@@ -431,7 +433,8 @@ static void add_note(RenderTable *table, const VaryRun *v, const VaryArm *arm)
 {
     const double low = bar(v, arm);
     if (!arm->timed)
-        render_cell(table, STYLE_DIM, "%s: %s", arm->verify.status == VERIFY_SKIP ? "skipped" : "FAIL", arm->why);
+        render_cell(table, STYLE_DIM, "%s: %s", arm->verify.status == VERIFY_FAIL || arm->verify.status == VERIFY_CRASH ? "FAIL" : "skipped",
+                    arm->why);
     else if (isnan(low) || isnan(arm->speed.median))
         render_cell(table, STYLE_DIM, "%s", arm->kernel && arm->variant > 0 ? "few units, no bar" : "");
     else if (surely_reaches(v, arm))
@@ -495,7 +498,6 @@ static void show(const VaryRun *v, const VaryOutputs *out)
 
 static void record(const VaryRun *v, Records *records)
 {
-    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
     for (size_t i = 0; i < v->count; i++) {
         const VaryArm *arm = &v->arms[i];
         const VerifyCase *c = &v->what[arm->variant];
@@ -507,7 +509,7 @@ static void record(const VaryRun *v, Records *records)
             v->shape, "variant", v->vary->name[arm->variant], "of", arm->kernel ? "kernel" : "peak", "kernel", arm_name(arm), "shape_run",
             shape_name(&c->shape, shape, sizeof shape), "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "threads",
             (int)arm->threads, "units", arm->kernel && arm->plan ? json_integer((json_int_t)attn_plan_units(arm->plan)) : json_null(), "work",
-            records_real(arm->work > 0 ? arm->work : NAN), "status", arm->kernel ? names[arm->verify.status] : "pass", "why",
+            records_real(arm->work > 0 ? arm->work : NAN), "status", arm->kernel ? verify_status_name(arm->verify.status) : "pass", "why",
             arm->why[0] ? json_string(arm->why) : json_null());
         if (timed)
             bench_json_times(object, &v->paired[arm->arm], &v->run);
@@ -581,7 +583,8 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
     const size_t room = (count + PEAK_KINDS) * vary->count;
     if (!v) {
         render_error("%s", error);
-        return EXIT_USAGE;
+        *out->unable = true;
+        return EXIT_NOTHING;
     }
     v->vary = vary;
     v->options = options;
@@ -593,7 +596,7 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
     if (room > PAIRED_MAX_ARMS)
         snprintf(error, sizeof error, "%zu kernels in %zu variants are too many for one run; -k names fewer", count, vary->count);
     ok = ok && make_arms(v, shape, kernels, count, settings, error, sizeof error);
-    int code = EXIT_USAGE;
+    int code = EXIT_NOTHING;
     if (ok) {
         size_t timed = 0;
         for (size_t i = 0; i < v->kernels; i++)
@@ -614,10 +617,11 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
         if (ok && (v->run.rounds > 0 || !cli_interrupted))
             record(v, out->records);
     }
-    if (!ok) {
+    if (!ok)
         render_error("%s: %s", v->shape, error);
-        code = EXIT_USAGE;
-    }
+    for (size_t i = 0; i < v->kernels; i++)
+        ok = ok && v->arms[i].verify.status != VERIFY_UNABLE;
+    *out->unable |= !ok; /* something could not be set up: this shape is no result, the next one may be */
     free_run(v);
     return code;
 }

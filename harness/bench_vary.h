@@ -33,6 +33,7 @@ typedef struct VaryOutputs {
     Records *records;
     RenderTable *all; /* rows of all cases, or NULL */
     bool silent;      /* no table on stdout         */
+    bool *unable;     /* becomes true where a shape could not be set up or measured whole */
 } VaryOutputs;
 int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
               const AttnSettings *settings, const Topology *topology, const VaryOutputs *out);

@@ -17,17 +17,6 @@
 #include "harness/topology.h"
 #include "harness/zoo.h"
 
-/* The worst that a case had to say. */
-static int case_code(const BenchCase *bench)
-{
-    int code = EXIT_OK;
-    for (size_t i = 0; i < bench->count; i++) {
-        const VerifyStatus status = bench->kernels[i].verify.status;
-        code = status == VERIFY_CRASH ? EXIT_CRASHED : status == VERIFY_FAIL && code != EXIT_CRASHED ? EXIT_DISAGREE : code;
-    }
-    return code;
-}
-
 static int worse(int a, int b)
 {
     static const int order[] = {EXIT_INTERRUPTED, EXIT_USAGE, EXIT_CRASHED, EXIT_DISAGREE, EXIT_NOTHING, EXIT_INCONCLUSIVE};
@@ -37,8 +26,20 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
+/* The worst that a case had to say. */
+static int case_code(const BenchCase *bench)
+{
+    int code = EXIT_OK;
+    for (size_t i = 0; i < bench->count; i++) {
+        const VerifyStatus status = bench->kernels[i].verify.status;
+        code = worse(code, status == VERIFY_CRASH ? EXIT_CRASHED : status == VERIFY_FAIL ? EXIT_DISAGREE : EXIT_OK);
+    }
+    return code;
+}
+
 /* Everything that one run of bench writes to. */
 typedef struct Outputs {
+    bool unable;        /* something could not be set up and is missing */
     Records *records;
     CliOutput *copy;    /* -o jsonl: a copy of the records                 */
     bool kept;          /* all records are                                 */
@@ -169,12 +170,15 @@ static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work
         const int ran = run_case(cli, bench, work, i, &out->machine.topology, &measured, error, sizeof error);
         if (ran < 0)
             continue;
-        if (!ran) {
+        if (!ran) { /* no memory for this one; there may be for the next */
             render_error("%s", error);
             bench_case_free(&measured);
-            return EXIT_USAGE;
+            out->unable = true;
+            continue;
         }
         const int one = finish_case(out, &measured, id);
+        for (size_t k = 0; k < measured.count; k++)
+            out->unable |= measured.kernels[k].verify.status == VERIFY_UNABLE;
         code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
         bench_case_free(&measured);
     }
@@ -282,9 +286,9 @@ static size_t own_kernels(const Work *work)
 }
 
 /* Shapes of attention under the variants of --scaling or --dist. */
-static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, Outputs *out)
 {
-    const VaryOutputs to = {.records = out->records, .all = out->all, .silent = !out->tables};
+    const VaryOutputs to = {.unable = &out->unable, .records = out->records, .all = out->all, .silent = !out->tables};
     const size_t own = own_kernels(work);
     int code = EXIT_NOTHING;
     for (size_t i = 0; i < work->attention.count && !cli_interrupted; i++) {
@@ -324,8 +328,10 @@ static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *wo
                : wanted->varies          ? run_variants(cli, wanted, work, &out)
                : wanted->bench.hyperfine ? run_processes(cli, &wanted->bench, work, &out)
                                          : run_cases(cli, &wanted->bench, work, &out);
+    if (out.unable)
+        code = worse(code, EXIT_NOTHING);
     code = close_outputs(&out, cli, code);
-    if (code == EXIT_NOTHING)
+    if (code == EXIT_NOTHING && !out.unable)
         render_error("nothing was measured: no kernel takes these shapes");
     return code;
 }

@@ -109,6 +109,7 @@ static int read_options(Wanted *wanted, int argc, char **argv)
 /* ---- Measuring ------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Run {
+    bool unable; /* a bucket could not be set up */
     const Cli *cli;
     const Wanted *wanted;
     const char *path;
@@ -189,8 +190,9 @@ static int tune_bucket(Run *run, const TuneBucket *bucket)
     }
     topology_pin(bucket->key.threads, pinned, sizeof pinned);
     if (!tune_measure(bucket, wanted->rigor, NULL, run->cli->seed, &run->cli->settings, &run->topology, &result, error, sizeof error)) {
-        render_error("%s", error);
-        return EXIT_USAGE;
+        render_error("%s", error); /* no memory for this one; there may be for the next */
+        run->unable = true;
+        return EXIT_NOTHING;
     }
     if (result.outcome != TUNE_STOPPED)
         add_row(run->table, bucket, &result);
@@ -253,6 +255,7 @@ static int tune_all(Run *run, const TuneBuckets *buckets)
         code = one == EXIT_NOTHING ? code : worse(code, one);
     }
     code = cli_interrupted ? EXIT_INTERRUPTED : code == EXIT_OK ? best : code;
+    code = run->unable ? worse(code, EXIT_NOTHING) : code;
     const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(run->cli, run->table);
     render_table_free(run->table);
     if (run->skipped > 0)

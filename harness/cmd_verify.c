@@ -49,7 +49,7 @@ static void work_case(Loop *loop, size_t job, const AttnKernel *kernel, VerifyRe
     if (loop->open)
         session_judge(&loop->session, kernel, result);
     else
-        trial_fail(result, JUDGE_ERROR, "%s", loop->session.error);
+        trial_unable(result, "%s", loop->session.error);
 }
 
 static void work(void *context, size_t item, void *result)
@@ -95,7 +95,7 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
                  suite_job_name(job, name, sizeof name));
     scoreboard_add(loop->board, number, job, &r);
     render_progress(loop->done, loop->items, loop->what);
-    return !(loop->request->fail_fast && r.status != VERIFY_PASS && r.status != VERIFY_SKIP) && !loop->board->broken;
+    return !(loop->request->fail_fast && (r.status == VERIFY_FAIL || r.status == VERIFY_CRASH)) && !loop->board->broken;
 }
 
 /* All kernels on all jobs. false: stopped early. */

@@ -283,7 +283,7 @@ static bool check_count(const Data *data, VerifyResult *result)
 {
     const AttnProblem *p = &data->problem;
     size_t *due = calloc(modulus(p), sizeof *due);
-    bool ok = due || trial_fail(result, JUDGE_ERROR, "no memory for %zu counts", modulus(p));
+    bool ok = due || trial_unable(result, "no memory for %zu counts", modulus(p));
     for (size_t b = 0; b < p->batch; b++) {
         const OracleEntry entry = oracle_entry(p, &data->tensors, b);
         for (size_t h = 0; h < p->q_heads; h++)
@@ -317,7 +317,7 @@ static bool check_agree(const AttnKernel *kernel, const Data *data, VerifyResult
 {
     Agree agree;
     if (!agree_expect(&agree, &data->problem, &data->tensors, &kernel->accuracy, 1, INFINITY, false))
-        return trial_fail(result, JUDGE_ERROR, "no memory for the oracle");
+        return trial_unable(result, "no memory for the oracle");
     agree_judge(&agree, kernel->accuracy.exp_ulp, &data->tensors, result);
     agree_free(&agree);
     return result->judge == JUDGE_NONE;
@@ -347,9 +347,9 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
         return;
     }
     Data data;
-    if (!case_data(&data, &c, result->why, sizeof result->why)) {
-        result->status = VERIFY_FAIL;
-        result->judge = JUDGE_ERROR;
+    char error[200];
+    if (!case_data(&data, &c, error, sizeof error)) {
+        trial_unable(result, "%s", error);
         return;
     }
     const Codes codes = choose_codes(&data.problem);

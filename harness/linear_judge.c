@@ -75,8 +75,10 @@ static bool pack(const AttnKernel *kernel, const LinearData *data, struct DataAr
     const size_t bytes = attn_linear_bytes(kernel, l->inputs, l->outputs);
     const size_t beyond_one = l->outputs > 1 ? data->w.bytes / sizeof(float) - l->inputs : 0;
     const ptrdiff_t w_row = (ptrdiff_t)(l->outputs > 1 ? beyond_one / (l->outputs - 1) : l->inputs);
-    if (bytes == 0 || bytes % 64 != 0 || !fence_map(packed, bytes, FENCE_AFTER, FILL))
-        return trial_fail(result, JUDGE_ERROR, "%zu bytes of packed weights cannot be had", bytes);
+    if (bytes == 0 || bytes % 64 != 0)
+        return trial_fail(result, JUDGE_ERROR, "packed weights of %zu bytes; allowed: a multiple of 64 above 0", bytes);
+    if (!fence_map(packed, bytes, FENCE_AFTER, FILL))
+        return trial_unable(result, "no memory for packed weights of %zu bytes", bytes);
     state_clear_upper();
     const MachineState before = state_read();
     attn_linear_pack(kernel, l->inputs, l->outputs, data->w.at, w_row, packed->at);
@@ -182,7 +184,7 @@ static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *da
     };
     unsigned char *first = malloc(data->y.bytes + 1);
     if (!first) {
-        trial_fail(result, JUDGE_ERROR, "no memory for a copy of the output");
+        trial_unable(result, "no memory for a copy of the output");
         return;
     }
     memcpy(first, data->y.at, data->y.bytes);
@@ -202,7 +204,7 @@ void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResu
     memset(result, 0, sizeof *result);
     LinearData data;
     if (!linear_data_make(&data, c)) {
-        trial_fail(result, JUDGE_ERROR, "no memory for the operands");
+        trial_unable(result, "no memory for the operands");
         return;
     }
     const struct DataArena *const inputs[] = {&data.x, &data.w, &data.bias, &data.start};

@@ -106,22 +106,21 @@ bool mha_case_make(MhaCase *to, const MhaShape *shape, uint64_t seed, size_t row
 
 /* ---- Run and compare ------------------------------------------------------------------------------------------------------------- */
 
-bool mha_case_plan(const MhaPair *pair, const MhaCase *x, size_t threads, AttnMha **mha, AttnMhaPlan **plan, char *error,
-                   size_t error_size)
+AttnStatus mha_case_plan(const MhaPair *pair, const MhaCase *x, size_t threads, AttnMha **mha, AttnMhaPlan **plan)
 {
     AttnOptions options = attn_options();
     options.threads = threads;
     options.kernel = pair->linear->name;
     *plan = NULL;
-    bool ok = attn_mha_create(&x->c, &x->w, &options, NULL, 0, mha) == ATTN_OK;
+    AttnStatus status = attn_mha_create(&x->c, &x->w, &options, NULL, 0, mha);
     options.kernel = pair->attention->name;
-    ok = ok && attn_mha_plan_create(*mha, &x->s, &options, plan) == ATTN_OK;
-    if (!ok) {
-        snprintf(error, error_size, "%s", attn_last_error());
-        attn_mha_destroy(*mha);
+    if (status == ATTN_OK)
+        status = attn_mha_plan_create(*mha, &x->s, &options, plan);
+    if (status != ATTN_OK) {
+        attn_mha_destroy(*mha); /* leaves the sentence of the error */
         *mha = NULL;
     }
-    return ok;
+    return status;
 }
 
 void mha_case_agree(const MhaCase *x, const Reference *r, VerifyResult *result)
@@ -159,21 +158,22 @@ static void judge(const MhaPair *pair, const MhaCase *x, const Reference *r, siz
 {
     AttnMha *mha;
     AttnMhaPlan *plan;
-    char error[200];
     memset(result, 0, sizeof *result);
-    if (!mha_case_plan(pair, x, threads, &mha, &plan, error, sizeof error)) {
-        trial_fail(result, JUDGE_ERROR, "%s", error);
+    const AttnStatus planned = mha_case_plan(pair, x, threads, &mha, &plan);
+    if (planned != ATTN_OK) {
+        trial_refused(result, planned);
         return;
     }
     const size_t bytes = attn_mha_plan_workspace(plan), width = x->s.batch * (size_t)x->s.y.batch;
     void *workspace = aligned_alloc(64, bytes);
     memset(x->t.y, 0xff, width * sizeof(float)); /* NaN: what is not written, or read before it is, shows */
     if (!workspace) {
-        trial_fail(result, JUDGE_ERROR, "no memory for a workspace of %zu bytes", bytes);
+        trial_unable(result, "no memory for a workspace of %zu bytes", bytes);
     } else {
         memset(workspace, 0xff, bytes);
-        if (attn_mha_run(plan, &x->t, workspace, bytes) != ATTN_OK)
-            trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+        const AttnStatus status = attn_mha_run(plan, &x->t, workspace, bytes);
+        if (status != ATTN_OK)
+            trial_refused(result, status);
         else
             mha_case_agree(x, r, result);
     }
@@ -189,7 +189,7 @@ void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *resu
     if (r.y)
         judge(pair, &x, &r, 1 + seed % 3, result);
     else
-        trial_fail(result, JUDGE_ERROR, "no memory for the reference");
+        trial_unable(result, "no memory for the reference");
     reference_release();
 }
 

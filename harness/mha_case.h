@@ -31,9 +31,8 @@ void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *resu
  * rows. All of it lives until reference_release(). false: no memory. */
 bool mha_case_make(MhaCase *x, const MhaShape *shape, uint64_t seed, size_t rows);
 
-/* Pack and plan. false: error[] says why; nothing to destroy then. */
-bool mha_case_plan(const MhaPair *pair, const MhaCase *x, size_t threads, AttnMha **mha, AttnMhaPlan **plan, char *error,
-                   size_t error_size);
+/* Pack and plan. Else attn_last_error() says why, and there is nothing to destroy. */
+AttnStatus mha_case_plan(const MhaPair *pair, const MhaCase *x, size_t threads, AttnMha **mha, AttnMhaPlan **plan);
 
 /* Run a pair in a child process and compare y with the reference: within the bound, within 12 sigma, finite. */
 VerifyResult mha_case_judge_isolated(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads);

@@ -20,7 +20,7 @@ static bool changed(const RegressPair *p)
 static VerifyResult verify(const Regress *r, const LaunchPair *pair)
 {
     const AttnKernel *kernel = pack_stand_in(&r->head, pack_find(&r->head, launch_head_kernel(pair)));
-    VerifyResult none = {.status = VERIFY_FAIL};
+    VerifyResult none = {.status = VERIFY_UNABLE};
     Shape shape;
     LinearShape s;
     if (strncmp(pair->shape, "linear:", 7) != 0)
@@ -53,7 +53,8 @@ static void verify_all(Regress *r)
             return;
         p->verify = result;
         if (p->verify.status != VERIFY_PASS)
-            snprintf(p->why, sizeof p->why, "the head %s: %s", p->verify.status == VERIFY_CRASH ? "crashes" : "is wrong", p->verify.why);
+            snprintf(p->why, sizeof p->why, "the head %s: %s",
+                     p->verify.status == VERIFY_CRASH ? "crashes" : p->verify.status == VERIFY_UNABLE ? "is not judged" : "is wrong", p->verify.why);
     }
 }
 
@@ -348,6 +349,7 @@ int regress_code(const Regress *r)
         const RegressPair *p = &r->pairs[i];
         crashed |= p->crashed || p->verify.status == VERIFY_CRASH;
         slower |= p->verify.status == VERIFY_FAIL || regress_fails(p);
+        unknown |= p->gates && p->verify.status == VERIFY_UNABLE;
         unknown |= (r->options->time || changed(p)) && p->gates && p->verify.status == VERIFY_PASS && !p->crashed &&
                    (!p->measured || p->verdict == VERDICT_INCONCLUSIVE);
         anything |= p->measured || p->verify.status == VERIFY_FAIL;

@@ -20,7 +20,7 @@ static void summarise(const Regress *r, char *text, size_t size)
             harmless++;
         else if (p->measured)
             verdicts[p->verdict]++;
-        else if (p->verify.status != VERIFY_PASS || p->crashed)
+        else if (p->verify.status == VERIFY_FAIL || p->verify.status == VERIFY_CRASH || p->crashed)
             wrong++;
         else
             unmeasured += r->options->time;
@@ -101,7 +101,7 @@ static void add_pair(RenderTable *table, const Regress *r, const RegressPair *p)
     if (!p->measured) {
         for (size_t c = 0; c < UNMEASURED; c++)
             render_missing(table);
-        const bool bad = p->crashed || p->verify.status != VERIFY_PASS;
+        const bool bad = p->crashed || p->verify.status == VERIFY_FAIL || p->verify.status == VERIFY_CRASH;
         const bool crash = p->crashed || p->verify.status == VERIFY_CRASH;
         render_cell(table, bad ? STYLE_BAD : STYLE_WARN, "%s", crash ? "CRASH" : bad ? "WRONG" : p->interrupted ? "interrupted" : "inconclusive");
         render_cell(table, STYLE_PLAIN, "%s", p->why[0] ? p->why : "not measured");

@@ -42,7 +42,7 @@ static void put_case(FILE *to, const char *gate, const char *kernel, const char 
 
 static Outcome pair_outcome(const RegressPair *p, char *text, size_t size)
 {
-    if (p->crashed || p->verify.status != VERIFY_PASS) {
+    if (p->crashed || p->verify.status == VERIFY_FAIL || p->verify.status == VERIFY_CRASH) {
         snprintf(text, size, "%s", p->why);
         return FAILED;
     }

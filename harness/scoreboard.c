@@ -25,9 +25,8 @@ static size_t total(const size_t *three)
 
 static void write_record(Scoreboard *board, const Score *s, const char *name, const VerifyResult *r)
 {
-    static const char *const statuses[] = {"pass", "fail", "skip", "crash"};
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}", "case", name, "kernel", s->kernel->name, "status",
-                          statuses[r->status], "judge", verify_judge_name(r->judge), "eta", records_real(r->eta), "z", records_real(r->z),
+                          verify_status_name(r->status), "judge", verify_judge_name(r->judge), "eta", records_real(r->eta), "z", records_real(r->z),
                           "max_abs", records_real(r->max_abs), "max_ulp", records_real(r->max_ulp), "rel_l2_row", records_real(r->rel_l2),
                           "rows", (json_int_t)r->rows, "why", r->why, "repro", r->repro);
     if (!o || !records_write(board->records, "verify", o))
@@ -58,6 +57,17 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
             memcpy(s->why, r->why, sizeof s->why);
         return;
     }
+    if (r->status == VERIFY_UNABLE) {
+        if (s->unable++ == 0)
+            memcpy(s->no_room, r->why, sizeof s->no_room);
+        if (!board->silent && strcmp(board->last_unable, name) != 0 && board->unable++ < MOST_FAILS) { /* once for all kernels */
+            render_progress_end();
+            fprintf(board->notes, "%s: %s\n", name, r->why);
+            fflush(board->notes);
+        }
+        snprintf(board->last_unable, sizeof board->last_unable, "%s", name);
+        return;
+    }
     s->ran[job->kind]++;
     if (job->kind == JOB_CASE) {
         s->eta = r->eta > s->eta ? r->eta : s->eta;
@@ -77,7 +87,7 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
 /* Was the run stopped before the kernel was through? It has then passed nothing. */
 static bool unfinished(const Score *s)
 {
-    return total(s->ran) + s->skipped < s->due;
+    return total(s->ran) + s->skipped < s->due; /* what could not be run is not judged */
 }
 
 /* The verdict for programs and for people. */
@@ -85,7 +95,9 @@ static void unfinished_cell(RenderTable *t, const Score *s)
 {
     const size_t judged = total(s->ran) + s->skipped;
     render_cell(t, STYLE_PLAIN, "%s", "unfinished");
-    if (judged == 0)
+    if (s->unable)
+        render_cell(t, STYLE_WARN, "%zu of %zu %s", s->unable, s->due, s->no_room);
+    else if (judged == 0)
         render_cell(t, STYLE_DIM, "not reached");
     else
         render_cell(t, STYLE_WARN, "%s after %zu of %zu cases", cli_interrupted ? "interrupted" : "stopped", judged, s->due);
@@ -165,7 +177,7 @@ int scoreboard_finish(const Scoreboard *board)
         {NULL, "verdict", RENDER_TEXT},              {"verdict", NULL, RENDER_TEXT},
         {NULL, "skipped", RENDER_COUNT},             {NULL, "skip_why", RENDER_TEXT}};
     RenderTable *t = render_table_of(columns, sizeof columns / sizeof *columns);
-    size_t passed = 0, failed = 0, skipped = 0, crashed = 0, open = 0;
+    size_t passed = 0, failed = 0, skipped = 0, crashed = 0, open = 0, unable = 0;
     for (size_t k = 0; k < board->count; k++) {
         const Score *s = &board->scores[k];
         kernel_row(t, board, s);
@@ -175,6 +187,7 @@ int scoreboard_finish(const Scoreboard *board)
         passed += !cut && failures(s) == 0 && total(s->ran) > 0;
         skipped += !cut && failures(s) == 0 && total(s->ran) == 0;
         crashed += s->caught[JUDGE_CRASH];
+        unable += s->unable;
     }
     const int code = outputs_write(board->cli, write_table, t);
     render_table_free(t);
@@ -182,7 +195,7 @@ int scoreboard_finish(const Scoreboard *board)
     if (open)
         fprintf(board->notes, ", %zu not finished", open);
     fputc('\n', board->notes);
-    return code != EXIT_OK ? code : crashed ? EXIT_CRASHED : failed ? EXIT_DISAGREE : passed ? EXIT_OK : EXIT_NOTHING;
+    return code != EXIT_OK ? code : crashed ? EXIT_CRASHED : failed ? EXIT_DISAGREE : unable || !passed ? EXIT_NOTHING : EXIT_OK;
 }
 
 int scoreboard_finish_mutants(const Scoreboard *board)
@@ -191,7 +204,7 @@ int scoreboard_finish_mutants(const Scoreboard *board)
                                            {"killed by", "killed_by", RENDER_TEXT}, {NULL, "verdict", RENDER_TEXT},
                                            {"verdict", NULL, RENDER_TEXT}};
     RenderTable *t = render_table_of(columns, sizeof columns / sizeof *columns);
-    size_t killed = 0, wrong = 0, controls = 0, failing = 0, open = 0;
+    size_t killed = 0, wrong = 0, controls = 0, failing = 0, open = 0, unable = 0;
     for (size_t k = 0; k < board->count; k++) {
         const Score *s = &board->scores[k];
         char by[200] = "";
@@ -220,7 +233,8 @@ int scoreboard_finish_mutants(const Scoreboard *board)
         failing += base && !right && !cut;
         open += cut;
         killed += !base && right;
-        wrong += !right;
+        wrong += !right && !(cut && s->unable);
+        unable += cut && s->unable;
     }
     const int code = outputs_write(board->cli, write_table, t);
     render_table_free(t);
@@ -228,5 +242,5 @@ int scoreboard_finish_mutants(const Scoreboard *board)
     if (open)
         fprintf(board->notes, ", %zu not finished", open);
     fputc('\n', board->notes);
-    return code != EXIT_OK ? code : wrong ? EXIT_DISAGREE : EXIT_OK;
+    return code != EXIT_OK ? code : wrong ? EXIT_DISAGREE : unable ? EXIT_NOTHING : EXIT_OK;
 }

@@ -13,6 +13,8 @@ typedef struct Score {
     size_t passed[3], ran[3];    /* by JobKind                                  */
     size_t due;                  /* jobs that were begun for it: all of them are judged, unless the run was stopped */
     size_t skipped;              /* jobs that the kernel does not take          */
+    size_t unable;               /* jobs that could not be set up: no memory    */
+    char no_room[240];           /* why the first of them could not             */
     size_t caught[JUDGE_COUNT];  /* failures by the judge that saw them first   */
     double eta, z;               /* worst of the cases                          */
     char why[240];               /* why it cannot run, or its first skip        */
@@ -28,6 +30,8 @@ typedef struct Scoreboard {
     bool bitwise;
     bool silent;      /* mutants: failing is what they are for */
     bool broken;      /* a record could not be written         */
+    size_t unable;    /* cases that could not be set up        */
+    char last_unable[CASE_NAME];
 } Scoreboard;
 
 /* Count a result; prints FAIL and repro lines, writes a record. */

@@ -714,9 +714,9 @@ void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
         return;
     }
     Data data;
-    if (!case_data(&data, &c, result->why, sizeof result->why)) {
-        result->status = VERIFY_FAIL;
-        result->judge = JUDGE_ERROR;
+    char error[200];
+    if (!case_data(&data, &c, error, sizeof error)) {
+        trial_unable(result, "%s", error);
         return;
     }
     rule->poke(&data);
@@ -728,7 +728,7 @@ void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
             agree_judge(&agree, kernel->accuracy.exp_ulp, &data.tensors, result);
             agree_free(&agree);
         } else
-            trial_fail(result, JUDGE_ERROR, "no memory for the oracle");
+            trial_unable(result, "no memory for the oracle");
     }
     if (result->status == VERIFY_FAIL && result->judge != JUDGE_ERROR && result->judge != JUDGE_STATE && result->judge != JUDGE_CANARY) {
         char disagreement[sizeof result->why];

@@ -24,6 +24,25 @@ bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...
     return false;
 }
 
+bool trial_unable(VerifyResult *result, const char *format, ...)
+{
+    char sentence[sizeof result->why - 16];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    snprintf(result->why, sizeof result->why, "not run: %s", sentence);
+    result->status = VERIFY_UNABLE;
+    result->judge = JUDGE_NONE;
+    return false;
+}
+
+bool trial_refused(VerifyResult *result, AttnStatus status)
+{
+    return status == ATTN_ERROR_MEMORY ? trial_unable(result, "%s", attn_last_error())
+                                       : trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+}
+
 void trial_crash(VerifyResult *result, const char *sentence)
 {
     trial_fail(result, JUDGE_CRASH, "%s", sentence);
@@ -61,7 +80,7 @@ VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), 
                             .context = &alone, .work = judge_alone, .done = collect_alone};
     const char *error;
     if (!isolate_run(&job, &error))
-        trial_fail(&alone.result, JUDGE_ERROR, "%s", error ? error : "stopped");
+        trial_unable(&alone.result, "%s", error ? error : "stopped");
     return alone.result;
 }
 
@@ -149,8 +168,10 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     AttnPlan *plan;
     AttnKernel noter = *kernel;
     noter.run = note_unit;
-    if (attn_plan_create_with(trial->backwards ? &noter : kernel, &data->problem, trial->threads, trial->loop, NULL, &plan) != ATTN_OK)
-        return trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+    const AttnStatus planned =
+        attn_plan_create_with(trial->backwards ? &noter : kernel, &data->problem, trial->threads, trial->loop, NULL, &plan);
+    if (planned != ATTN_OK)
+        return trial_refused(result, planned);
     const size_t size = attn_plan_workspace(plan), units = attn_plan_units(plan);
     struct DataArena workspace = {0};
     stand_in.kernel = kernel;
@@ -160,7 +181,7 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     if ((trial->backwards && !stand_in.units) || !fence_map(&workspace, size, FENCE_AFTER, trial->dirt)) {
         free(stand_in.units);
         attn_plan_destroy(plan);
-        return trial_fail(result, JUDGE_ERROR, "no memory for a workspace of %zu bytes", size);
+        return trial_unable(result, "no memory for a workspace of %zu bytes", size);
     }
     data_poison_output(data);
     MachineState before, after;
@@ -170,7 +191,7 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     free(stand_in.units);
     attn_plan_destroy(plan);
     if (status != ATTN_OK)
-        return trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+        return trial_refused(result, status);
     char why[160];
     if (state_changed(&before, &after, why, sizeof why))
         return trial_fail(result, JUDGE_STATE, "%s", why);

@@ -16,6 +16,13 @@ const char *verify_judge_name(VerifyJudge judge)
     return judge < JUDGE_COUNT ? names[judge] : "unknown";
 }
 
+const char *verify_status_name(VerifyStatus status)
+{
+    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash",
+                                        [VERIFY_UNABLE] = "skip"};
+    return names[status];
+}
+
 static const SessionOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
 
 static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *result)
@@ -26,7 +33,7 @@ static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *r
         session_judge(&session, kernel, result);
         session_close(&session);
     } else
-        trial_fail(result, JUDGE_ERROR, "%s", session.error);
+        trial_unable(result, "%s", session.error);
 }
 
 static void add_repro(VerifyResult *result, const AttnKernel *kernel, const VerifyCase *c)

@@ -5,7 +5,14 @@
 #include "harness/data.h"
 #include "kernels/kernel.h"
 
-typedef enum VerifyStatus { VERIFY_PASS, VERIFY_FAIL, VERIFY_SKIP, VERIFY_CRASH } VerifyStatus;
+typedef enum VerifyStatus {
+    VERIFY_PASS,
+    VERIFY_FAIL,
+    VERIFY_SKIP,   /* the kernel does not take the case                                            */
+    VERIFY_CRASH,
+    VERIFY_UNABLE  /* the case could not be set up: no memory. No verdict; why says "not run: ..." */
+} VerifyStatus;
+const char *verify_status_name(VerifyStatus status); /* in records: "pass", "fail", "skip" (of unable, too), "crash" */
 
 /* Who found the fault. */
 typedef enum VerifyJudge {
@@ -19,7 +26,7 @@ typedef enum VerifyJudge {
     JUDGE_EXACT,    /* an exact oracle                                              */
     JUDGE_SPECIAL,  /* the special-value contract                                   */
     JUDGE_CRASH,    /* signal or time-out                                           */
-    JUDGE_ERROR,    /* the library refused a valid problem, or no memory            */
+    JUDGE_ERROR,    /* the library refused a valid problem                          */
     JUDGE_COUNT
 } VerifyJudge;
 const char *verify_judge_name(VerifyJudge judge);

@@ -10,8 +10,6 @@
 /* Apart by more than this share, and the two clocks do not agree: processes begin and end in steps of about a millisecond of 300. */
 #define AGREE_WITHIN 0.02
 
-static const char *const status_names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash"};
-
 RenderTable *process_table(bool with_case)
 {
     static const RenderColumn columns[] = {
@@ -106,7 +104,7 @@ void process_table_add(RenderTable *table, const ProcessCase *run, bool with_cas
         if (with_case)
             render_cell(table, STYLE_PLAIN, "%s", run->name);
         render_cell(table, STYLE_PLAIN, "%s", k->kernel->name);
-        render_cell(table, STYLE_PLAIN, "%s", status_names[k->verify.status]);
+        render_cell(table, STYLE_PLAIN, "%s", verify_status_name(k->verify.status));
         if (!k->why[0] && run->rounds > 0) {
             add_kernel(table, run, k);
             continue;
@@ -114,7 +112,7 @@ void process_table_add(RenderTable *table, const ProcessCase *run, bool with_cas
         for (size_t c = 0; c < UNTIMED; c++)
             render_missing(table);
         const bool bad = k->verify.status == VERIFY_FAIL || k->verify.status == VERIFY_CRASH;
-        render_cell(table, bad ? STYLE_BAD : STYLE_DIM, "%s: %s", status_names[k->verify.status], k->why);
+        render_cell(table, bad ? STYLE_BAD : STYLE_DIM, "%s: %s", verify_status_name(k->verify.status), k->why);
     }
 }
 
