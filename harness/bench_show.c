@@ -225,7 +225,8 @@ void bench_footer(const BenchCase *bench)
     else if (known == KNOWN_NOT)
         render_text(STYLE_WARN, "%s", known_control(known));
     else if (known != KNOWN_FEW)
-        render_text(STYLE_WARN, "%s: differences of %.1f %% mean nothing here", known_control(known), 100 * fabs(bench->control.median - 1));
+        render_text(STYLE_WARN, "%s: differences of %.1f %% mean nothing here", known_control(known),
+                    100 * fabs(bench->control.median - 1));
     printf("; %zu of %zu trials disturbed (kept)", run->flagged, run->trials);
     if (run->left_out > 0)
         render_text(STYLE_WARN, "; %zu trials left out: the clock stood or stepped back", run->left_out);

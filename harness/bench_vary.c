@@ -432,9 +432,9 @@ static void add_cell(RenderTable *table, bool known, const char *format, double 
 static void add_note(RenderTable *table, const VaryRun *v, const VaryArm *arm)
 {
     const double low = bar(v, arm);
+    const bool wrong = arm->verify.status == VERIFY_FAIL || arm->verify.status == VERIFY_CRASH;
     if (!arm->timed)
-        render_cell(table, STYLE_DIM, "%s: %s", arm->verify.status == VERIFY_FAIL || arm->verify.status == VERIFY_CRASH ? "FAIL" : "skipped",
-                    arm->why);
+        render_cell(table, STYLE_DIM, "%s: %s", wrong ? "FAIL" : "skipped", arm->why);
     else if (isnan(low) || isnan(arm->speed.median))
         render_cell(table, STYLE_DIM, "%s", arm->kernel && arm->variant > 0 ? "few units, no bar" : "");
     else if (surely_reaches(v, arm))

@@ -126,7 +126,8 @@ static int finish_case(Outputs *out, BenchCase *measured, const char *id)
         bench_table_add(out->all, measured, true);
     if (complete)
         bench_record(out->records, measured, id); /* records_close reports what went wrong */
-    return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape), case_code(measured)) : case_code(measured) != EXIT_OK ? case_code(measured) : EXIT_NOTHING;
+    const int code = case_code(measured);
+    return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape), code) : code != EXIT_OK ? code : EXIT_NOTHING;
 }
 
 /* What is to be measured: attention by kernels of attention, products by kernels of products, both together by pairs of them. */

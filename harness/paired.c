@@ -93,8 +93,8 @@ PairedTrust paired_trust(const PairedClock *clock, double min_trial, double budg
     render_time(clock->resolution, step, sizeof step);
     render_time(goal, takes, sizeof takes);
     if (goal * TRIALS > 3 * budget && PAIRED_LEAST_STEPS * clock->resolution > min_trial) {
-        snprintf(text, size, "the clock of this system moves in steps of %s, so a trial of %d steps takes %s, and the %s for a case have no room "
-                 "for the %d trials of a comparison; allowed: --budget of %s or more", step, PAIRED_LEAST_STEPS, takes,
+        snprintf(text, size, "the clock of this system moves in steps of %s, so a trial of %d steps takes %s, and the %s for a case have "
+                 "no room for the %d trials of a comparison; allowed: --budget of %s or more", step, PAIRED_LEAST_STEPS, takes,
                  render_time(budget, has, sizeof has), TRIALS, render_time(goal * TRIALS / 3, needs, sizeof needs));
         return PAIRED_UNFIT;
     }

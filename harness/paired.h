@@ -6,8 +6,8 @@
  * keeps the neighbours for a whole block; tried, a kernel's copy came out faster than the kernel in five cases of six, by 0.4 % to 2 %.
  * What is compared is ln t_B - ln t_A of the same round; the median of those with its sign-test interval needs no assumption about noise.
  *
- * Trial: an arm runs `iterations` times between two clock readings, so many that a trial takes min_trial (and 1000 ticks of the clock, or of
- * a coarse one as many as the budget has room for, 20 at the least).
+ * Trial: an arm runs `iterations` times between two clock readings, so many that a trial takes min_trial (and 1000 ticks of the clock, or
+ * of a coarse one as many as the budget has room for, 20 at the least).
  * Each arm has its own count: a common one would make the slowest kernel, 50 times slower than the fastest, eat the whole budget. An arm
  * whose trial takes more than PAIRED_SLOW times that of the reference arm is measured in every n-th round only (`every`), so it has fewer
  * samples and its intervals are wider; that is recorded. A short call is run once untimed before its trial, since the arm before it left
@@ -106,7 +106,7 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm);
 bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, PairedRun *run);
 void paired_free(PairedArm *arms, size_t count);
 
-/* Is there reason not to believe the times of a run? The clock went back, or over 5 % of the trials are left out. The sentence in text[]. */
+/* Is there reason not to believe the times of a run? The clock went back, or over 5 % of the trials are left out; text[] says which. */
 bool paired_doubt(const PairedRun *run, char *text, size_t size);
 
 /* How arm b compares with arm a: t_b / t_a with its interval at level run->alpha. */

@@ -17,7 +17,8 @@ static const CliSuite suites[] = {
 enum { SUITES = sizeof suites / sizeof *suites };
 _Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
 
-enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, FAIL_ON, ALLOW, MD, JUNIT, JSONL, COUNTER, PLANT };
+enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_TRIAL, NO_CONFIRM, FAIL_ON, ALLOW, MD, JUNIT, JSONL, COUNTER,
+       PLANT };
 static const char usage[] =
     "attnzoo regress --base PACK --head PACK [options] - did a change make attention slower?\n"
     "\n"

@@ -186,7 +186,8 @@ static bool check_names(const Regress *r)
         const size_t length = strcspn(at, ",");
         char name[256];
         snprintf(name, sizeof name, "%.*s", (int)length, at);
-        if (!strpbrk(name, "*?[") && strcmp(name, REGRESS_DISPATCH) != 0 && pack_find(&r->head, name) == r->head.v1->count && pack_find(&r->base, name) == r->base.v1->count) {
+        if (!strpbrk(name, "*?[") && strcmp(name, REGRESS_DISPATCH) != 0 && pack_find(&r->head, name) == r->head.v1->count &&
+            pack_find(&r->base, name) == r->base.v1->count) {
             const char *known[256];
             const size_t count = r->head.v1->count < 255 ? r->head.v1->count : 255;
             for (size_t i = 0; i < count; i++)

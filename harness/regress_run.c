@@ -54,7 +54,8 @@ static void verify_all(Regress *r)
         p->verify = result;
         if (p->verify.status != VERIFY_PASS)
             snprintf(p->why, sizeof p->why, "the head %s: %s",
-                     p->verify.status == VERIFY_CRASH ? "crashes" : p->verify.status == VERIFY_UNABLE ? "is not judged" : "is wrong", p->verify.why);
+                     p->verify.status == VERIFY_CRASH ? "crashes" : p->verify.status == VERIFY_UNABLE ? "is not judged" : "is wrong",
+                     p->verify.why);
     }
 }
 
@@ -279,7 +280,8 @@ int regress_run(Regress *r, const Cli *cli)
     const RegressOptions *o = r->options;
     char why[400];
     if (o->time && !launch_clock_serves(o->min_trial, why, sizeof why)) {
-        render_error("nothing was measured: %s; allowed: a longer --min-trial where the clock moves, or --gate insn, which needs none", why);
+        render_error("nothing was measured: %s; allowed: a longer --min-trial where the clock moves, or --gate insn, which needs none",
+                     why);
         return EXIT_NOTHING;
     }
     verify_all(r);

@@ -149,7 +149,10 @@ static void add_count(RenderTable *table, const RegressCount *c, bool alike)
         render_missing(table);
     render_cell(table, c->fails ? STYLE_BAD : STYLE_PLAIN, "%s", c->fails ? "MORE" : insn_outcome(c->base, c->head));
     snprintf(note, sizeof note, "%llu -> %llu instructions%s", (unsigned long long)c->base, (unsigned long long)c->head,
-             !insn_fails(c->base, c->head) ? "" : !alike ? ", another compiler or flags" : !c->gates ? "; dispatch does not take it: no failure" : "");
+             !insn_fails(c->base, c->head) ? ""
+             : !alike                      ? ", another compiler or flags"
+             : !c->gates                   ? "; dispatch does not take it: no failure"
+                                           : "");
     waiver_note(table, c->waiver, c->expired, note);
 }
 

@@ -54,7 +54,10 @@ static Outcome pair_outcome(const RegressPair *p, char *text, size_t size)
     if (p->dispatch)
         regress_choice(p, choice, sizeof choice);
     const bool harmless = p->verdict == VERDICT_SLOWER && !p->gates;
-    const char *rest = p->waiver ? p->waiver->reason : p->expired ? "its waiver has ended" : harmless ? "dispatch does not take it" : p->why;
+    const char *rest = p->waiver    ? p->waiver->reason
+                       : p->expired ? "its waiver has ended"
+                       : harmless   ? "dispatch does not take it"
+                                    : p->why;
     snprintf(text, size, "%s%shead/base %.3f [%.3f, %.3f]%s%s", choice, choice[0] ? ": " : "", p->found.ratio.median, p->found.ratio.lo,
              p->found.ratio.hi, rest[0] ? "; " : "", rest);
     return p->verdict == VERDICT_INCONCLUSIVE || p->waiver || harmless ? SKIPPED : regress_fails(p) ? FAILED : PASSED;
@@ -119,7 +122,8 @@ static json_t *pair_json(const Regress *r, const RegressPair *p)
         json_array_append_new(launches, records_real(p->head.launch[l]));
     json_t *took = p->dispatch ? json_pack("{s:s, s:s}", "base", p->pair.kernel, "head", p->pair.head_kernel) : json_null();
     json_t *rest = json_pack("{s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "shape",
-                             p->pair.shape, "kernel", regress_name(p), "taken", regress_taken(r, p), "gates", p->gates, "took", took, "base", r->base.v1->commit, "head", r->head.v1->commit,
+                             p->pair.shape, "kernel", regress_name(p), "taken", regress_taken(r, p), "gates", p->gates, "took", took,
+                             "base", r->base.v1->commit, "head", r->head.v1->commit,
                              "verdict", p->measured ? verdict_name(p->verdict) : p->crashed || p->verify.status == VERIFY_CRASH ? "crash"
                              : p->verify.status == VERIFY_FAIL ? "wrong" : "inconclusive",
                              "first", p->measured ? json_string(verdict_name(p->first)) : json_null(), "again", p->again,
@@ -136,7 +140,8 @@ static json_t *count_json(const Regress *r, const RegressCount *c)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:o, s:o}", "shape", c->pair.shape, "kernel", c->pair.kernel, "base",
                      r->base.v1->commit, "head", r->head.v1->commit, "src", insn_method_name(r->method), "insn",
-                     c->counted ? json_pack("[I, I]", (json_int_t)c->base, (json_int_t)c->head) : json_null(), "fails", c->fails, "gates", c->gates, "why",
+                     c->counted ? json_pack("[I, I]", (json_int_t)c->base, (json_int_t)c->head) : json_null(), "fails", c->fails, "gates",
+                     c->gates, "why",
                      c->counted ? json_null() : json_string(c->why), "waiver", c->waiver ? json_string(c->waiver->reason) : json_null());
 }
 

@@ -126,7 +126,9 @@ static void trust(const json_t *model, FILE *to)
     }
     fprintf(to, "\n%zu runs, %.0f measurements.", json_array_size(json_object_get(model, "runs")), results_number(model, "measured"));
     if (count > 0)
-        fprintf(to, " A kernel against its own copy: %zu of %zu controls ok (the interval holds 1, within %.0f %%), %zu exclude 1, %zu say nothing.",
+        fprintf(to,
+                " A kernel against its own copy: %zu of %zu controls ok (the interval holds 1, within %.0f %%), %zu exclude 1, %zu say "
+                "nothing.",
                 held, count, 100 * KNOWN_MARGIN, excluded, count - held - excluded);
     fputc('\n', to);
 }

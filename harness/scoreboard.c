@@ -26,7 +26,8 @@ static size_t total(const size_t *three)
 static void write_record(Scoreboard *board, const Score *s, const char *name, const VerifyResult *r)
 {
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}", "case", name, "kernel", s->kernel->name, "status",
-                          verify_status_name(r->status), "judge", verify_judge_name(r->judge), "eta", records_real(r->eta), "z", records_real(r->z),
+                          verify_status_name(r->status), "judge", verify_judge_name(r->judge), "eta", records_real(r->eta), "z",
+                          records_real(r->z),
                           "max_abs", records_real(r->max_abs), "max_ulp", records_real(r->max_ulp), "rel_l2_row", records_real(r->rel_l2),
                           "rows", (json_int_t)r->rows, "why", r->why, "repro", r->repro);
     if (!o || !records_write(board->records, "verify", o))

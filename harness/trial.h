@@ -27,8 +27,8 @@ void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, s
 /* result->status = VERIFY_FAIL, with judge and a formatted sentence; returns false. */
 bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* result->status = VERIFY_UNABLE, with "not run: " and the sentence; returns false. trial_refused: that, if the library had no memory, else a
- * failure, in its words. */
+/* result->status = VERIFY_UNABLE, with "not run: " and the sentence; returns false. trial_refused: that, if the library had no memory, else
+ * a failure, in its words. */
 bool trial_unable(VerifyResult *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool trial_refused(VerifyResult *result, AttnStatus status);
 

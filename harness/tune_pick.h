@@ -1,8 +1,9 @@
 /* tune_pick.h - the rule by which a tuned kernel is picked from what was measured. Pure, so that noise can be put in its place.
  *
- * A bucket may stand for several cases (shapes, or the same shape with fresh operands). In each, a kernel ties if known.h says so of
- * its time over the fastest's: such differences would fall otherwise on another day, and the file with them. Among the kernels that tie in every case the one that dispatch would take anyway stays, else the earliest of the registry
- * wins. If none ties everywhere, the one whose worst case is best. */
+ * A bucket may stand for several cases (shapes, or the same shape with fresh operands). In each, a kernel ties if known.h says so of its
+ * time over the fastest's: such differences would fall otherwise on another day, and the file with them. Among the kernels that tie in
+ * every case the one that dispatch would take anyway stays, else the earliest of the registry wins. If none ties everywhere, the one whose worst
+ * case is best. */
 #ifndef HARNESS_TUNE_PICK_H
 #define HARNESS_TUNE_PICK_H
 
