@@ -14,10 +14,16 @@
 
 enum { MAX_OPTIONS = 48, MAX_WORD = 64 };
 
+const CliAsk *cli_ask;
+
 /* ---- Unknown words --------------------------------------------------------------------------------------------------------------- */
 
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count)
 {
+    for (size_t i = 0; cli_ask && i < count; i++)
+        cli_ask->word(known[i]);
+    if (cli_ask)
+        return;
     const char *near = near_word(word, known, count);
     char list[2000] = "";
     size_t used = 0;
@@ -103,13 +109,48 @@ bool cli_once(const CliOption *option, const char **given, const char *value)
 
 /* ---- Options of a subcommand ----------------------------------------------------------------------------------------------------- */
 
-void cli_print_option(const CliOption *option)
+static char *asked; /* what has been told so far, with room for `asked_size` bytes */
+static size_t asked_size;
+
+static void append_word(const char *word)
 {
-    char left[64];
+    const size_t used = strlen(asked);
+    snprintf(asked + used, asked_size - used, "%s%s", used ? ", " : "", word);
+}
+
+/* The help of an option, with the words that its parser knows in the place of {}. */
+static const char *help_of(const char *command, const CliOption *option, char *text, size_t size)
+{
+    static const CliAsk ask = {append_word, NULL};
+    char words[600] = "", name[64], dashed[64], nothing[] = "\1";
+    const char *gap = strstr(option->help, "{}");
+    if (!gap)
+        return option->help;
+    asked = words;
+    asked_size = sizeof words;
+    cli_ask = &ask;
+    if (!command)
+        cli_ask_global(option);
+    for (size_t i = 0; command && i < cli_command_count; i++)
+        if (strcmp(cli_commands[i].name, command) == 0) {
+            const Cli cli = {.options = attn_options()};
+            snprintf(name, sizeof name, "%s", command);
+            snprintf(dashed, sizeof dashed, "--%s", option->name);
+            optind = 1;
+            cli_commands[i].run(&cli, 3, (char *[]){name, dashed, nothing, NULL});
+        }
+    cli_ask = NULL;
+    snprintf(text, size, "%.*s%s%s", (int)(gap - option->help), option->help, words, gap + 2);
+    return text;
+}
+
+void cli_print_option(const char *command, const CliOption *option)
+{
+    char left[64], text[900];
     const bool letter = option->key < 256;
     snprintf(left, sizeof left, "%c%c%s--%s%s%s", letter ? '-' : ' ', letter ? option->key : ' ', letter ? ", " : "  ", option->name,
              option->value ? " " : "", option->value ? option->value : "");
-    printf("  %-30s %s\n", left, option->help);
+    printf("  %-30s %s\n", left, help_of(command, option, text, sizeof text));
 }
 
 void cli_unknown_option(const char *word, const CliOption *options, size_t count)
@@ -125,11 +166,12 @@ void cli_unknown_option(const char *word, const CliOption *options, size_t count
     cli_unknown("option", word, known, used);
 }
 
-void cli_list_option(const CliOption *option)
+void cli_list_option(const char *command, const CliOption *option)
 {
+    char text[900];
     const bool letter = option->key < 256;
-    printf("--%s\t%s%.1s\t%s\t%s\n", option->name, letter ? "-" : "", letter ? (const char[]){(char)option->key, '\0'} : "", option->value ? option->value : "",
-           option->help);
+    printf("--%s\t%s%.1s\t%s\t%s\n", option->name, letter ? "-" : "", letter ? (const char[]){(char)option->key, '\0'} : "",
+           option->value ? option->value : "", help_of(command, option, text, sizeof text));
 }
 
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value)
@@ -161,16 +203,21 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
     for (size_t i = 0; i < count && i < MAX_OPTIONS; i++)
         if (options[i].key == key && !cli_once(&options[i], &given[i], optarg))
             return '?';
+    if (cli_ask && (key == LIST || key == '?' || at > 1)) {
+        for (size_t i = 0; key == LIST && i < count; i++)
+            cli_ask->option(&options[i]);
+        return '?';
+    }
     if (key == LIST) {
         for (size_t i = 0; i < count; i++)
-            cli_list_option(&options[i]);
+            cli_list_option(argv[0], &options[i]);
         exit(cli_finish(EXIT_OK)); /* for programs: nothing that a subcommand adds to its help belongs there */
     }
     if (key == 'h') {
         fputs(usage, stdout);
         printf("\nOptions\n");
         for (size_t i = 0; i < count; i++)
-            cli_print_option(&options[i]);
+            cli_print_option(argv[0], &options[i]);
         printf("  %-30s %s\n\nGlobal options: attnzoo --help\n", "-h, --help", "this text");
     } else if (key == ':') {
         render_error("option '%s' needs a value", argv[optind - 1]);

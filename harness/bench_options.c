@@ -50,15 +50,15 @@ static const char usage[] =
 static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
     {'s', "shapes", "SHAPES", "shapes, presets, products or multi-head attention: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},
-    {SUITE, "suite", "NAME", "a set of shapes: default or speed"},
+    {SUITE, "suite", "NAME", "a set of shapes: {}"},
     {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
     {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
     {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us; --scaling 5ms, hyperfine 300ms)"},
     {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
     {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
-    {DIST, "dist", "NAMES", "what the operands hold (default: normal); several, or all: each kernel on all of them, compared with normal"},
+    {DIST, "dist", "NAMES", "what the operands hold: {} (default: normal); of several: each kernel on all of them, compared with normal"},
     {SCALING, "scaling", "N,N", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
-    {MICRO, "micro", "NAMES", "parts of kernels and fixed costs instead of shapes, separated by commas: all, or names as --micro list shows them"},
+    {MICRO, "micro", "NAMES", "parts of kernels and fixed costs instead of shapes, separated by commas: {}"},
     {ENERGY, "energy", NULL, "joules of a call too, where the system tells (RAPL): a second more for each kernel"},
     {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
 };

@@ -36,7 +36,7 @@ const CliOption cli_globals[] = {
     {KEY_RESULTS, "results", "DIR", "where records are appended; default results"},
     {KEY_NO_RESULTS, "no-results", NULL, "keep no records"},
     {KEY_SEED, "seed", "N", "seed of all random numbers; default 0x5eed"},
-    {KEY_MAX_ISA, "max-isa", "ISA", "use no kernel beyond this level: baseline, avx2, avx512, neon ..."},
+    {KEY_MAX_ISA, "max-isa", "ISA", "use no kernel beyond this level: {}"},
     {KEY_DISABLE, "disable", "F,F", "CPU features to do without: avx512f,fma"},
     {KEY_THREADS, "threads", "N", "workers"},
     {KEY_BUILD, "build-info", NULL, "how this program was built"},
@@ -48,7 +48,7 @@ void cli_print_global_options(void)
 {
     printf("\nGlobal options, before or after the subcommand\n");
     for (size_t i = 0; i < cli_global_count; i++)
-        cli_print_option(&cli_globals[i]);
+        cli_print_option(NULL, &cli_globals[i]);
     printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
     printf("\nA value is given once; a list goes in one value: -k flash_f32,naive_f32\n");
 }
@@ -155,6 +155,21 @@ static const CliOption *find_global(const char *word, const char **value)
             return cli_globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &cli_globals[i] : NULL;
         }
     return NULL;
+}
+
+void cli_ask_global(const CliOption *option)
+{
+    Cli cli = {0};
+    Looks looks = {0};
+    char nothing[] = "\1";
+    if (option->key == KEY_MAX_ISA)
+        for (size_t i = 0; i < attn_isa_level_count; i++)
+            cli_ask->word(attn_isa_levels[i].name);
+    else if (option->key == KEY_DISABLE)
+        for (unsigned bit = 0; bit < ATTN_CPU_BITS; bit++)
+            cli_ask->word(attn_cpu_feature_name(bit));
+    else if (option->value)
+        apply(&cli, &looks, option->key, nothing);
 }
 
 int cli_read(Cli *cli, int *argc, char **argv)

@@ -42,6 +42,21 @@ int cmd_report(const Cli *cli, int argc, char **argv);
 int cmd_regress(const Cli *cli, int argc, char **argv);
 int cmd_selftest(const Cli *cli, int argc, char **argv);
 
+/* The subcommands. formats: of -o, instead of the usual ones; "": it takes no -o. */
+enum { CLI_COMMANDS_MOST = 32 };
+#define CLI_FORMATS "table md csv jsonl"
+typedef struct CliCommandRow {
+    const char *name;
+    CliCommand run;
+    const char *summary, *formats;
+} CliCommandRow;
+extern const CliCommandRow cli_commands[];
+extern const size_t cli_command_count;
+
+/* `attnzoo --complete WORD... CURRENT`: what may stand in the place of the last word, a line each, with a tab and a few words on it.
+ * in_zoo: for the front door, which has words of its own. */
+int completion_answer(int count, char **words, bool in_zoo);
+
 /* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all of the library, "*" = yardsticks too), in
  * order; a pattern without wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under
  * cli->settings if runnable_only. Returns the count, or SIZE_MAX after printing the error. `list` has room for zoo_count() entries. */
@@ -55,7 +70,7 @@ typedef struct CliOption {
     int key;           /* its letter, 's' for -s; a number above 255 where there is only the long name */
     const char *name;  /* long name, without dashes                                                    */
     const char *value; /* what its value is called in the help, "N"; NULL: takes none. A plural or "F,F" is a list of them */
-    const char *help;  /* one line                                                                     */
+    const char *help;  /* one line; {} in it becomes the words that its parser knows                   */
 } CliOption;
 
 /* An option's value is given once: nothing is replaced in silence. *given is its value so far, NULL at first. false after printing an
@@ -71,12 +86,12 @@ extern const CliOption cli_globals[];
 extern const size_t cli_global_count;
 void cli_unknown_option(const char *word, const CliOption *options, size_t count);
 
-/* One row of a help text. */
-void cli_print_option(const CliOption *option);
+/* One row of a help text of a subcommand; NULL: of the program. */
+void cli_print_option(const char *command, const CliOption *option);
 
 /* The same for a program: "--name", "-k" or nothing, value or nothing, help, with tabs between. Every subcommand answers to --list-options
  * with its rows, attnzoo itself with the global ones: the source of completion and of the manual pages. */
-void cli_list_option(const CliOption *option);
+void cli_list_option(const char *command, const CliOption *option);
 
 /* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
@@ -88,6 +103,14 @@ bool cli_threads(const char *what, const char *text, size_t *threads);
  * such as "1%" or "2.5", above 0 up to 100 %. false after printing an error. */
 bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds);
 bool cli_percent(const char *what, const char *text, double *share);
+
+/* Who asks what the parsers know, instead of running a command; NULL: nobody. cli_unknown then tells the known words and cli_next_option the
+ * rows of --list-options, and a command does not get further than its first option. */
+typedef struct CliAsk {
+    void (*word)(const char *word);
+    void (*option)(const CliOption *option);
+} CliAsk;
+extern const CliAsk *cli_ask;
 
 /* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
@@ -107,6 +130,9 @@ bool cli_writes(const Cli *cli, const char *command, const char *formats);
 /* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */
 int cli_read(Cli *cli, int *argc, char **argv);
 void cli_print_global_options(void);
+
+/* Asks for the values of a global option. */
+void cli_ask_global(const CliOption *option);
 
 /* Catch the signals that ask for an end (Ctrl-C, SIGTERM, and SIGHUP unless nohup had it ignored); make sure that files opened later do not
  * land on a closed stdout. */

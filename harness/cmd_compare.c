@@ -22,7 +22,7 @@ static const CliOption options[] = {
     {KEY_ROW, "row", "KEYS", "what makes a row; default shape,dtype,threads,cache,dist, and kernel where that is no column"},
     {KEY_COL, "col", "KEYS", "what makes a column; default kernel, or file where several are given; in their order"},
     {KEY_TABLE, "table", "KEYS", "what makes a table; default op,machine, less what --row and --col have"},
-    {KEY_METRIC, "metric", "NAME", "speedup (default), change (default where no column is a kernel), vs, time, flops, peak, roof"},
+    {KEY_METRIC, "metric", "NAME", "{}; default: speedup, or change where no column is a kernel"},
     {KEY_BASELINE, "baseline", "COL", "column that speed-ups and changes are over; default naive_f32, else the first"},
     RESULTS_OPTION_FILTER,
     RESULTS_OPTION_KEEP_GOING,

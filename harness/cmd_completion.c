@@ -1,152 +1,294 @@
-/* cmd_completion.c - `attnzoo completion bash|zsh|fish`: a script that asks the program itself for subcommands, options and names.
+/* cmd_completion.c - `attnzoo completion bash|zsh|fish`: scripts that hand the words of the line to `attnzoo --complete`, and that itself.
  *
- * The words come from the option tables when a key is pressed (--list-options), not from a copy made at build time, so they cannot be out
- * of date. An answer takes a few milliseconds. */
+ * The answer comes when a key is pressed, from the tables and parsers that read a command line: cli_ask lets a command tell what it knows
+ * where it would have refused a word. So no word is offered that is refused, and none can be out of date. It takes a few milliseconds. */
 #include "harness/cli.h"
 #include "harness/render.h"
+#include "harness/zoo.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 
 static const char usage[] =
-    "attnzoo completion bash|zsh|fish - a script that completes subcommands, options, kernels and shapes\n"
+    "attnzoo completion bash|zsh|fish - a script that completes subcommands, options and their values, for attnzoo and ./zoo\n"
     "\n"
     "  eval \"$(attnzoo completion bash)\"                              now, or in ~/.bashrc\n"
     "  attnzoo completion zsh >\"${fpath[1]}/_attnzoo\"                 once\n"
-    "  attnzoo completion fish >~/.config/fish/completions/attnzoo.fish\n";
+    "  attnzoo completion fish >~/.config/fish/completions/attnzoo.fish\n"
+    "\n"
+    "An installed attnzoo has them where the shells look.\n";
 
-/* Words after an option, the same in all three. */
-#define WORDS_OF_VALUES                                                                                                                      \
-    "        -k|--kernel|--kernels|--baseline) attnzoo list kernels -o csv 2>/dev/null | sed '1d;s/,.*//' ;;\n"                            \
-    "        -s|--shape|--shapes) attnzoo list presets -o csv 2>/dev/null | sed '1d;s/,.*//' ;;\n"                                         \
-    "        --color) printf '%s\\n' auto always never ;;\n"                                                                               \
-    "        --progress) printf '%s\\n' auto off ;;\n"                                                                                     \
-    "        --driver) printf '%s\\n' inproc hyperfine ;;\n"                                                                               \
-    "        --max-isa) printf '%s\\n' baseline sse4_1 avx2 avx512 amx neon ;;\n"                                                          \
-    "        --rigor) printf '%s\\n' estimate quick measure patient exhaustive ;;\n"                                                       \
-    "        --gate) printf '%s\\n' time insn time,insn ;;\n"                                                                              \
-    "        --metric) printf '%s\\n' speedup vs time flops peak roof ;;\n"                                                                \
-    "        --micro) attnzoo bench --micro list -o csv 2>/dev/null | sed '1d;s/,.*//'; printf '%s\\n' all list ;;\n"                      \
-    "        --suite) case $1 in\n"                                                                                                        \
-    "            verify) printf '%s\\n' smoke full adversarial fuzz= ;;\n"                                                                 \
-    "            regress) printf '%s\\n' ci models ;;\n"                                                                                   \
-    "            *) printf '%s\\n' default speed prefill small decode ;;\n"                                                                \
-    "            esac ;;\n"                                                                                                                \
-    "        -o|--output) case $1 in\n"                                                                                                    \
-    "            report) printf '%s\\n' html md json ;;\n"                                                                                 \
-    "            results) printf '%s\\n' table md csv jsonl json hyperfine benchstat gha ;;\n"                                             \
-    "            compare) printf '%s\\n' table md csv jsonl json ;;\n"                                                                     \
-    "            *) printf '%s\\n' table md csv jsonl ;;\n"                                                                                \
-    "            esac ;;\n"
+/* ---- Candidates ------------------------------------------------------------------------------------------------------------------ */
 
-#define WORDS                                                                                                                                \
-    "# Words that may stand after $2 ($1: the subcommand, if there is one yet; $3: what of the word is there).\n"                          \
-    "_attnzoo_words() {\n"                                                                                                                 \
-    "    case $2 in\n" WORDS_OF_VALUES                                                                                                       \
-    "        *)\n"                                                                                                                         \
-    "            case $3 in\n"                                                                                                             \
-    "                -*) { attnzoo $1 --list-options; attnzoo --list-options; printf '%s\\n' --help; } 2>/dev/null | cut -f1 ;;\n"         \
-    "                *) case $1 in\n"                                                                                                      \
-    "                    '') attnzoo --list-subcommands | cut -f1 ;;\n"                                                                    \
-    "                    \"$2\") case $1 in\n"                                                                                             \
-    "                        list) printf '%s\\n' kernels shapes presets dtypes mutants ;;\n"                                              \
-    "                        results) printf '%s\\n' list check merge export ;;\n"                                                         \
-    "                        completion) printf '%s\\n' bash zsh fish ;;\n"                                                                \
-    "                        esac ;;\n"                                                                                                    \
-    "                    esac ;;\n"                                                                                                        \
-    "            esac ;;\n"                                                                                                                \
+typedef struct Answer {
+    char **words;        /* candidates, each perhaps with a tab and words on it */
+    size_t count;
+    const char *option;  /* the option that is looked for, NULL: all are candidates */
+    const CliOption *found;
+} Answer;
+static Answer answer;
+
+static void add(const char *word, const char *about)
+{
+    char **more = realloc(answer.words, (answer.count + 1) * sizeof *more), *line = NULL;
+    if (!more)
+        return;
+    answer.words = more;
+    if (asprintf(&line, "%s%s%s", word, *about ? "\t" : "", about) >= 0)
+        answer.words[answer.count++] = line;
+}
+
+static void take_word(const char *word)
+{
+    char text[256]; /* "fuzz=SECONDS": as far as it is always the same */
+    const char *equals = strchr(word, '=');
+    snprintf(text, sizeof text, "%.*s", equals ? (int)(equals + 1 - word) : (int)strlen(word), word);
+    add(text, "");
+}
+
+static void take_option(const CliOption *option)
+{
+    char name[80];
+    const char letter[] = {'-', (char)option->key, '\0'};
+    snprintf(name, sizeof name, "--%s", option->name);
+    if (!answer.option)
+        add(name, strstr(option->help, "{}") ? "" : option->help); /* its words are offered behind it */
+    else if (strcmp(answer.option, name) == 0 || (option->key < 256 && strcmp(answer.option, letter) == 0))
+        answer.found = option;
+}
+
+static const CliAsk ask = {take_word, take_option};
+
+static const CliCommandRow *find_command(const char *word)
+{
+    for (size_t i = 0; i < cli_command_count; i++)
+        if (strcmp(cli_commands[i].name, word) == 0)
+            return &cli_commands[i];
+    return NULL;
+}
+
+/* Have a command read `count` words of its line. */
+static void run(const CliCommandRow *command, int count, const char *first, const char *second)
+{
+    char name[32], one[80], two[8];
+    char *words[] = {name, one, two, NULL};
+    Cli cli = {.options = attn_options()};
+    snprintf(name, sizeof name, "%s", command->name);
+    snprintf(one, sizeof one, "%s", first);
+    snprintf(two, sizeof two, "%s", second);
+    words[count] = NULL;
+    optind = 1;
+    command->run(&cli, count, words);
+}
+
+/* All options that may stand here, or the one called `option`. */
+static void options_of(const CliCommandRow *command, const char *option)
+{
+    answer.option = option;
+    answer.found = NULL;
+    for (size_t i = 0; i < cli_global_count; i++)
+        take_option(&cli_globals[i]);
+    if (command)
+        run(command, 2, "--list-options", "");
+}
+
+static void kernels(const CliCommandRow *command)
+{
+    const bool own = strcmp(command->name, "run") == 0 || strcmp(command->name, "regress") == 0 || strcmp(command->name, "tune") == 0;
+    for (size_t i = 0; i < zoo_count(); i++)
+        if (!own || !zoo_is_yardstick(zoo_at(i)))
+            add(zoo_at(i)->name, zoo_at(i)->summary);
+    if (strcmp(command->name, "run") == 0)
+        add("auto", "what dispatch chooses");
+    if (strcmp(command->name, "regress") == 0)
+        add("dispatch", "what dispatch takes");
+}
+
+static void formats(const CliCommandRow *command)
+{
+    const char *at = command && command->formats ? command->formats : CLI_FORMATS;
+    for (; *at; at += strspn(at, " ")) {
+        char word[32];
+        const size_t length = strcspn(at, " ");
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
+        add(word, "");
+        at += length;
+    }
+}
+
+/* What `option` may be given. Kernels and shapes are read behind the options, so they are told here. */
+static void values(const CliCommandRow *command, const CliOption *option)
+{
+    const char *name = option->name, *called = option->value;
+    const bool global = option >= cli_globals && option < cli_globals + cli_global_count;
+    char dashed[80];
+    if (global && option->key == 'o')
+        formats(command);
+    else if (global)
+        cli_ask_global(option);
+    else if (strcmp(called, "KERNEL") == 0 || strcmp(called, "PATTERNS") == 0)
+        kernels(command);
+    else if (strcmp(called, "SHAPE") == 0 || strcmp(called, "SHAPES") == 0)
+        for (size_t i = 0; i < preset_count; i++)
+            add(presets[i].name, presets[i].shape);
+    else {
+        snprintf(dashed, sizeof dashed, "--%s", name);
+        run(command, 3, dashed, "\1");
+    }
+}
+
+/* ---- The line -------------------------------------------------------------------------------------------------------------------- */
+
+/* Print what begins as the word does, behind `glue`, which is the part of the word that stays. Returns how many. */
+static size_t print_from(const char *start, const char *glue, size_t glue_length)
+{
+    size_t printed = 0;
+    for (size_t i = 0; i < answer.count; i++)
+        if (strncmp(answer.words[i], start, strlen(start)) == 0) {
+            printf("%.*s%s\n", (int)glue_length, glue, answer.words[i]);
+            printed++;
+        }
+    return printed;
+}
+
+/* Behind the last comma or blank that is in no braces: the word of a list that is being written. */
+static const char *last_of_list(const char *word)
+{
+    const char *start = word;
+    int depth = 0;
+    for (const char *at = word; *at; at++) {
+        depth += (*at == '{') - (*at == '}');
+        if (depth <= 0 && (*at == ',' || *at == ' '))
+            start = at + 1;
+    }
+    return start;
+}
+
+/* The subcommand of the line, NULL: none yet. Words that are values of options do not count. */
+static const CliCommandRow *command_of(int count, char **words, int *place)
+{
+    for (int i = 0; i + 1 < count; i++) {
+        const CliCommandRow *command = find_command(words[i]);
+        options_of(NULL, i > 0 ? words[i - 1] : "");
+        if (!command || (answer.found && answer.found->value))
+            continue;
+        *place = i;
+        return command;
+    }
+    return NULL;
+}
+
+int completion_answer(int count, char **words, bool in_zoo)
+{
+    int place = -1;
+    const char *current = words[count - 1], *glue = current, *equals = strchr(current, '=');
+    char option[80] = "";
+    if (!freopen("/dev/null", "w", stderr))
+        return EXIT_USAGE; /* what a parser says of the impossible is for nobody */
+    cli_ask = &ask;
+    const CliCommandRow *command = command_of(count, words, &place);
+    if (strncmp(current, "--", 2) == 0 && equals) { /* --suite=sm */
+        snprintf(option, sizeof option, "%.*s", (int)(equals - current), current);
+        current = equals + 1;
+    } else if (count > 1 && words[count - 2][0] == '-') {
+        snprintf(option, sizeof option, "%s", words[count - 2]);
+    }
+    options_of(command, option);
+    if (*option && answer.found && answer.found->value) {
+        values(command, answer.found);
+        if (print_from(current, glue, (size_t)(current - glue)) == 0) {
+            const char *last = last_of_list(current);
+            print_from(last, glue, (size_t)(last - glue));
+        }
+    } else if (*current == '-') {
+        options_of(command, NULL);
+        add("--help", "this text, or that of a subcommand");
+        print_from(current, "", 0);
+    } else if (!command || (place == count - 2 && strcmp(command->name, "help") == 0)) {
+        for (size_t i = 0; i < cli_command_count; i++)
+            add(cli_commands[i].name, cli_commands[i].summary);
+        add("help", "the same for one subcommand");
+        if (in_zoo) {
+            add("test", "run all tests, or those named");
+            add("peers", "other libraries beside ours");
+        }
+        print_from(current, "", 0);
+    } else if (place == count - 2) {
+        run(command, 2, "\1", "");
+        print_from(current, "", 0);
+    }
+    for (size_t i = 0; i < answer.count; i++)
+        free(answer.words[i]);
+    free(answer.words);
+    cli_ask = NULL;
+    return EXIT_OK;
+}
+
+/* ---- Scripts --------------------------------------------------------------------------------------------------------------------- */
+
+/* The front door has its program in build/, where it has one. */
+#define PROGRAM                                                                                                                          \
+    "# The program that answers for $1: itself, or what ./zoo has built.\n"                                                                \
+    "_attnzoo_answer() {\n"                                                                                                                \
+    "    local program=$1 how=--complete\n"                                                                                                \
+    "    shift\n"                                                                                                                          \
+    "    case $program in\n"                                                                                                               \
+    "        */zoo) program=${program%/zoo}/build/harness/attnzoo how=--complete-zoo ;;\n"                                                 \
     "    esac\n"                                                                                                                           \
+    "    \"$program\" $how \"$@\" 2>/dev/null\n"                                                                                           \
     "}\n"
 
+/* bash cuts words at the characters of COMP_WORDBREAKS, '@' and '=' among them, and puts an answer in the place of the last piece only. */
 static const char bash[] =
-    "# attnzoo completion bash: eval this, or keep it in ~/.local/share/bash-completion/completions/attnzoo\n" WORDS
+    "# attnzoo completion bash: eval this, or keep it in ~/.local/share/bash-completion/completions/attnzoo\n" PROGRAM
     "_attnzoo() {\n"
-    "    local word command= current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i\n"
-    "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-    "        for word in $(attnzoo --list-subcommands | cut -f1); do [ \"${COMP_WORDS[i]}\" != \"$word\" ] || { command=$word; break 2; }; done\n"
-    "    done\n"
-    "    COMPREPLY=($(compgen -W \"$(_attnzoo_words \"$command\" \"$before\" \"$current\")\" -- \"$current\"))\n"
+    "    local line=${COMP_LINE:0:COMP_POINT} current piece=${COMP_WORDS[COMP_CWORD]} quote= word\n"
+    "    local -a words\n"
+    "    read -ra words <<<\"$line\"\n"
+    "    case $line in *[[:space:]]) words+=('') ;; esac\n"
+    "    current=${words[${#words[@]} - 1]}\n"
+    "    case $current in \\'* | \\\"*) quote=${current:0:1} current=${current:1} ;; esac\n"
+    "    words[${#words[@]} - 1]=$current\n"
+    "    piece=${piece#\"$quote\"}\n"
+    "    case $piece in '=' | '@' | ':') piece= ;; esac\n"
+    "    [ -z \"$quote\" ] || piece=$current\n"
+    "    COMPREPLY=()\n"
+    "    while IFS=$'\\t' read -r word _; do\n"
+    "        word=${word#\"$current\"}\n"
+    "        [ -n \"$quote\" ] || case $word in *[!A-Za-z0-9_/@,.:=+%-]*) printf -v word %q \"$word\" ;; esac\n"
+    "        COMPREPLY+=(\"$piece$word\")\n"
+    "    done < <(_attnzoo_answer \"${words[@]}\")\n"
+    "    case ${COMPREPLY[0]-} in *=) compopt -o nospace 2>/dev/null ;; esac\n"
     "}\n"
-    "complete -o default -F _attnzoo attnzoo\n";
+    "complete -o default -F _attnzoo attnzoo ./zoo zoo\n";
 
 static const char zsh[] =
-    "#compdef attnzoo\n"
-    "# attnzoo completion zsh: as _attnzoo in a folder of $fpath\n" WORDS
+    "#compdef attnzoo ./zoo zoo\n"
+    "# attnzoo completion zsh: as _attnzoo in a folder of $fpath\n" PROGRAM
     "_attnzoo() {\n"
-    "    local word command= current=${words[CURRENT]} before=${words[CURRENT-1]} i\n"
-    "    local -a known answers\n"
-    "    known=(${(f)\"$(attnzoo --list-subcommands | cut -f1)\"})\n"
-    "    for ((i = 2; i < CURRENT; i++)); do\n"
-    "        (( ${known[(Ie)${words[i]}]} )) && { command=${words[i]}; break }\n"
-    "    done\n"
-    "    answers=(${(f)\"$(_attnzoo_words \"$command\" \"$before\" \"$current\")\"})\n"
+    "    local -a answers\n"
+    "    answers=(${${(f)\"$(_attnzoo_answer \"${(@Q)words[1,CURRENT]}\")\"}%%$'\\t'*})\n"
     "    (( $#answers )) && compadd -- $answers || _files\n"
     "}\n"
-    "[ -z \"$functions[compdef]\" ] || compdef _attnzoo attnzoo\n";
+    "[ -z \"$functions[compdef]\" ] || compdef _attnzoo attnzoo ./zoo zoo\n";
 
 static const char fish[] =
     "# attnzoo completion fish: as attnzoo.fish in ~/.config/fish/completions\n"
-    "function __attnzoo_command\n"
-    "    set -l known (attnzoo --list-subcommands | cut -f1)\n"
-    "    for word in (commandline -opc)[2..-1]\n"
-    "        contains -- $word $known; and echo $word; and return 0\n"
+    "function __attnzoo_answer\n"
+    "    set -l words (commandline -opc)\n"
+    "    set -l program $words[1]\n"
+    "    set -l how --complete\n"
+    "    if string match -q '*/zoo' -- $program\n"
+    "        set program (string replace -r '/zoo$' /build/harness/attnzoo -- $program)\n"
+    "        set how --complete-zoo\n"
     "    end\n"
-    "    return 1\n"
+    "    set -l current (commandline -ct | string trim -lc \"'\\\"\")\n"
+    "    $program $how $words[2..-1] \"$current\" 2>/dev/null\n"
     "end\n"
-    "function __attnzoo_words\n"
-    "    set -l command (__attnzoo_command)\n"
-    "    set -l before (commandline -opc)[-1]\n"
-    "    switch $before\n"
-    "        case -k --kernel --kernels --baseline\n"
-    "            attnzoo list kernels -o csv 2>/dev/null | sed '1d;s/,.*//'\n"
-    "        case -s --shape --shapes\n"
-    "            attnzoo list presets -o csv 2>/dev/null | sed '1d;s/,.*//'\n"
-    "        case --color\n"
-    "            printf '%s\\n' auto always never\n"
-    "        case --progress\n"
-    "            printf '%s\\n' auto off\n"
-    "        case --driver\n"
-    "            printf '%s\\n' inproc hyperfine\n"
-    "        case --max-isa\n"
-    "            printf '%s\\n' baseline sse4_1 avx2 avx512 amx neon\n"
-    "        case --rigor\n"
-    "            printf '%s\\n' estimate quick measure patient exhaustive\n"
-    "        case --gate\n"
-    "            printf '%s\\n' time insn time,insn\n"
-    "        case --metric\n"
-    "            printf '%s\\n' speedup vs time flops peak roof\n"
-    "        case --micro\n"
-    "            attnzoo bench --micro list -o csv 2>/dev/null | sed '1d;s/,.*//'; printf '%s\\n' all list\n"
-    "        case --suite\n"
-    "            switch $command\n"
-    "                case verify\n"
-    "                    printf '%s\\n' smoke full adversarial fuzz=\n"
-    "                case regress\n"
-    "                    printf '%s\\n' ci models\n"
-    "                case '*'\n"
-    "                    printf '%s\\n' default speed prefill small decode\n"
-    "            end\n"
-    "        case -o --output\n"
-    "            switch $command\n"
-    "                case report\n"
-    "                    printf '%s\\n' html md json\n"
-    "                case results\n"
-    "                    printf '%s\\n' table md csv jsonl json hyperfine benchstat gha\n"
-    "                case compare\n"
-    "                    printf '%s\\n' table md csv jsonl json\n"
-    "                case '*'\n"
-    "                    printf '%s\\n' table md csv jsonl\n"
-    "            end\n"
-    "        case '*'\n"
-    "            begin; attnzoo $command --list-options; attnzoo --list-options; end 2>/dev/null | sed 's/\\t[^\\t]*\\t[^\\t]*\\t/\\t/'\n"
-    "            printf '%s\\n' --help\n"
-    "            test \"$before\" = list -a \"$command\" = list; and printf '%s\\n' kernels shapes presets dtypes mutants\n"
-    "            test \"$before\" = results -a \"$command\" = results; and printf '%s\\n' list check merge export\n"
-    "            test \"$before\" = completion; and printf '%s\\n' bash zsh fish\n"
-    "            test -n \"$command\"; or attnzoo --list-subcommands\n"
-    "    end\n"
-    "end\n"
-    "complete -c attnzoo -n 'not __attnzoo_command >/dev/null' -f\n"
-    "complete -c attnzoo -a '(__attnzoo_words)'\n";
+    "for name in attnzoo zoo\n"
+    "    complete -c $name -n 'set -l answers (__attnzoo_answer); test -n \"$answers\"' -f\n"
+    "    complete -c $name -a '(__attnzoo_answer)'\n"
+    "end\n";
 
 int cmd_completion(const Cli *cli, int argc, char **argv)
 {

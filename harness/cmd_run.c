@@ -25,7 +25,7 @@ static const CliOption options[] = {
     {'k', "kernel", "KERNEL", "its name; auto (default): what dispatch chooses"},
     {'s', "shape", "SHAPE", "one shape; attnzoo list shapes explains"},
     {KEY_ITERS, "iters", "N", "calls; default 1; 0: all but the calls"},
-    {KEY_DIST, "dist", "D", "what fills q, k and v; default normal"},
+    {KEY_DIST, "dist", "D", "what fills q, k and v: {} (default: normal)"},
     {KEY_INPUT, "input", "DIR", "operands from a conformance case"},
     {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]; packed entries as one"},
 };

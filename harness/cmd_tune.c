@@ -28,7 +28,7 @@ enum { PRESET = 256, RIGOR, FILE_PATH, AGAIN, DRY_RUN, SHOW, CHECK, SAMPLE, EXPO
 static const CliOption options[] = {
     {'s', "shapes", "SHAPES", "shapes or presets, as bench takes them (default: its default suite)"},
     {PRESET, "preset", "SHAPES", "the same as -s"},
-    {RIGOR, "rigor", "LEVEL", "estimate, quick, measure (default), patient, exhaustive"},
+    {RIGOR, "rigor", "LEVEL", "{} (default: measure)"},
     {FILE_PATH, "file", "FILE", "this tune file instead of the environment's"},
     {AGAIN, "again", NULL, "measure also what the file already has with as much rigor"},
     {DRY_RUN, "dry-run", NULL, "measure and tell, but write nothing"},

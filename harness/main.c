@@ -4,29 +4,6 @@
 
 #include <getopt.h>
 
-static const struct {
-    const char *name;
-    CliCommand run;
-    const char *summary;
-    const char *formats; /* of -o, instead of the usual ones; "": it takes no -o */
-} commands[] = {
-    {"cpu", cmd_cpu, "what this machine is and how fast it can be", NULL},
-    {"list", cmd_list, "kernels, shapes, presets; who runs a shape, and why", NULL},
-    {"run", cmd_run, "one kernel, one shape, one line: for hyperfine, perf, gdb", NULL},
-    {"verify", cmd_verify, "prove kernels against double precision and exact oracles", NULL},
-    {"bench", cmd_bench, "verify, then rank kernels in % of the machine's own peak", NULL},
-    {"tune", cmd_tune, "measure which kernel is fastest here, and let the library know", NULL},
-    {"conform", cmd_conform, "run cases with known answers from folders", NULL},
-    {"compare", cmd_compare, "kernels, machines, commits side by side, from records", "table md csv jsonl json"},
-    {"report", cmd_report, "records as one HTML page, or as Markdown", "html md json"},
-    {"results", cmd_results, "list, check, merge and export records", "table md csv jsonl json hyperfine benchstat gha"},
-    {"serve", cmd_serve, "a worker that times on request, for comparisons across processes", ""},
-    {"regress", cmd_regress, "two builds of the kernels side by side: faster, slower, same or not known", NULL},
-    {"selftest", cmd_selftest, "what this machine can and cannot detect, in a minute", NULL},
-    {"completion", cmd_completion, "a script for bash, zsh or fish", ""},
-};
-enum { COMMANDS = sizeof commands / sizeof *commands };
-
 static void print_help(void)
 {
     printf("attnzoo %s - interchangeable attention kernels for CPUs: proved, measured, ranked\n"
@@ -38,8 +15,8 @@ static void print_help(void)
            "  attnzoo help SUBCOMMAND                         more, by example\n"
            "\n"
            "Subcommands\n", attn_version());
-    for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    for (size_t i = 0; i < cli_command_count; i++)
+        printf("  %-10s %s\n", cli_commands[i].name, cli_commands[i].summary);
     cli_print_global_options();
     printf("\n"
            "Exit codes: 0 all is well; 1 a kernel disagrees or became slower; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
@@ -48,7 +25,7 @@ static void print_help(void)
 
 static int run_command(const Cli *cli, int argc, char **argv)
 {
-    const char *known[COMMANDS];
+    const char *known[CLI_COMMANDS_MOST];
     if (argc < 2) {
         print_help();
         return EXIT_USAGE;
@@ -65,28 +42,28 @@ static int run_command(const Cli *cli, int argc, char **argv)
         return EXIT_OK;
     }
     if (strcmp(argv[1], "--list-options") == 0 || strcmp(argv[1], "--list-subcommands") == 0) {
-        for (size_t i = 0; i < (argv[1][7] == 'o' ? cli_global_count : COMMANDS); i++)
+        for (size_t i = 0; i < (argv[1][7] == 'o' ? cli_global_count : cli_command_count); i++)
             if (argv[1][7] == 'o')
-                cli_list_option(&cli_globals[i]);
+                cli_list_option(NULL, &cli_globals[i]);
             else
-                printf("%s\t%s\n", commands[i].name, commands[i].summary);
+                printf("%s\t%s\n", cli_commands[i].name, cli_commands[i].summary);
         return EXIT_OK;
     }
-    for (size_t i = 0; i < COMMANDS; i++) {
-        known[i] = commands[i].name;
-        if (strcmp(argv[1], commands[i].name) == 0) {
+    for (size_t i = 0; i < cli_command_count; i++) {
+        known[i] = cli_commands[i].name;
+        if (strcmp(argv[1], cli_commands[i].name) == 0) {
             optind = 1;
-            if (!cli_writes(cli, argv[1], commands[i].formats ? commands[i].formats : "table md csv jsonl"))
+            if (!cli_writes(cli, argv[1], cli_commands[i].formats ? cli_commands[i].formats : CLI_FORMATS))
                 return EXIT_USAGE;
             if (!outputs_open(cli))
                 return EXIT_USAGE;
-            return commands[i].run(cli, argc - 1, argv + 1);
+            return cli_commands[i].run(cli, argc - 1, argv + 1);
         }
     }
     if (argv[1][0] == '-')
         cli_unknown_option(argv[1], NULL, 0);
     else
-        cli_unknown("subcommand", argv[1], known, COMMANDS);
+        cli_unknown("subcommand", argv[1], known, cli_command_count);
     return EXIT_USAGE;
 }
 
@@ -94,6 +71,8 @@ int main(int argc, char **argv)
 {
     Cli cli;
     cli_start();
+    if (argc > 2 && (strcmp(argv[1], "--complete") == 0 || strcmp(argv[1], "--complete-zoo") == 0))
+        return cli_finish(completion_answer(argc - 2, argv + 2, argv[1][10] != '\0'));
     const int code = cli_read(&cli, &argc, argv);
     return cli_finish(code >= 0 ? code : run_command(&cli, argc, argv));
 }

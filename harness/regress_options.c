@@ -35,8 +35,8 @@ static const CliOption options[] = {
     {HEAD, "head", "PACK", "the pack with the change"},
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas; dispatch: what dispatch takes (default: all that run here)"},
     {'s', "shapes", "SHAPES", "shapes, presets or products"},
-    {SUITE, "suite", "NAME", "a set of shapes: ci (default) or models"},
-    {GATE, "gate", "GATES", "time, insn or time,insn (default)"},
+    {SUITE, "suite", "NAME", "a set of shapes: {} (default: ci)"},
+    {GATE, "gate", "GATES", "{} (default)"},
     {MIN_EFFECT, "min-effect", "PERCENT", "smaller changes are nobody's business; auto (default): 2%, or what the noise asks for"},
     {ALPHA, "alpha", "PERCENT", "level of all verdicts of the run together (default: 1%)"},
     {LAUNCHES, "launches", "N", "fresh processes, 3 to 40 (default: 5); four times as many to confirm"},
@@ -44,7 +44,7 @@ static const CliOption options[] = {
     {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us)"},
     {NO_CONFIRM, "no-confirm", NULL, "do not measure a second time what is not plainly the same"},
     {FAIL_ON, "fail-on", "WHICH", "slower kernels that fail: taken (default), those that dispatch takes or -k names in full; or all"},
-    {COUNTER, "counter", "NAME", "who counts instructions: perf, ptrace or valgrind (default: the first of them that can)"},
+    {COUNTER, "counter", "NAME", "who counts instructions: {} (default: the first of them that can)"},
     {ALLOW, "allow", "FILE", "waivers: lines such as  b1_* flash_f32 +8% until=2026-12-31 reason"},
     {MD, "md", "FILE", "also write the table as Markdown, for the summary page of a job"},
     {JUNIT, "junit", "FILE", "also write JUnit XML"},
@@ -53,21 +53,23 @@ static const CliOption options[] = {
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
+static const char *const gates[] = {"time", "insn", "time,insn"}, *const failing[] = {"taken", "all"};
+
 static bool read_gate(const char *text, RegressOptions *o)
 {
     o->time = strcmp(text, "time") == 0 || strcmp(text, "time,insn") == 0 || strcmp(text, "insn,time") == 0;
     o->insn = strcmp(text, "insn") == 0 || (o->time && strchr(text, ','));
     if (!o->time && !o->insn)
-        render_error("--gate is '%s'; allowed: time, insn, or time,insn", text);
+        cli_unknown("gate", text, gates, 3);
     return o->time || o->insn;
 }
 
 static bool read_fail_on(const char *text, bool *all)
 {
-    *all = strcmp(text, "all") == 0;
-    if (!*all && strcmp(text, "taken") != 0)
-        render_error("--fail-on is '%s'; allowed: taken, or all", text);
-    return *all || strcmp(text, "taken") == 0;
+    *all = strcmp(text, failing[1]) == 0;
+    if (!*all && strcmp(text, failing[0]) != 0)
+        cli_unknown("value of --fail-on", text, failing, 2);
+    return *all || strcmp(text, failing[0]) == 0;
 }
 
 static bool read_counter(const char *text, InsnMethod *method)

@@ -78,7 +78,7 @@ check 2 "'gpt2' is a model, not a shape; allowed: gpt2/prefill@1024, gpt2/decode
 check 2 "'gpt2' is a model" list -s gpt2
 check 2 "'gpt2' is a model" run -s gpt2
 check 2 "'gpt2' is a model" verify -s gpt2
-check 2 "'gpt2' is a model" tune -s gpt2
+check 2 "'gpt2' is a model" tune --file none.tune -s gpt2
 check 2 "unknown preset 'gtp2'; did you mean 'gpt2'?" bench -s gtp2
 check 2 "unknown preset 'gtp2/decode@7'; did you mean 'gpt2/decode@7'? known models: bert-base" bench -s gtp2/decode@7
 check 2 "unknown preset 'gpt2/decdoe@1024'; did you mean 'gpt2/decode@1024'? this model has: gpt2/prefill@1024" bench -s gpt2/decdoe@1024

@@ -12,18 +12,27 @@ failures=0
 shells=0
 
 # ask SHELL WORD...: what the shell offers for the last word.
-# shellcheck disable=SC2016 # "$@" is of the shell that is asked
+# shellcheck disable=SC2016,SC1003 # "$@" is of the shell that is asked
 ask() {
     shell=$1
     shift
     case $shell in
         bash)
-            bash -c 'eval "$(attnzoo completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _attnzoo; printf "%s\n" "${COMPREPLY[@]}"' bash "$@"
+            # As readline does it: words are cut at @ and =, and an answer stands for the last piece.
+            bash -c 'eval "$(attnzoo completion bash)"
+                COMP_LINE="$*" COMP_POINT=${#COMP_LINE} last=${*: -1} before=
+                COMP_WORDS=("${@:1:$# - 1}")
+                case $last in
+                [\"\'"'"']*) before=${last:0:1} ;;
+                *[=@]*) before=${last%"${last##*[=@]}"} ;;
+                esac
+                COMP_WORDS+=("${last#"$before"}")
+                COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+                _attnzoo
+                for word in "${COMPREPLY[@]}"; do printf "%s\n" "${before#[\"\'"'"']}$word"; done' bash "$@"
             ;;
         zsh)
-            zsh -fc 'compadd() { shift; print -l -- $@; }; _files() { :; }; eval "$(attnzoo completion zsh)"; words=("$@"); CURRENT=$#; _attnzoo' zsh "$@" |
-                grep -- "^$(eval "printf %s \"\${$#}\"")"
-            ;;
+            zsh -fc 'compadd() { shift; print -rl -- $@; }; _files() { :; }; eval "$(attnzoo completion zsh)"; words=("$@"); CURRENT=$#; _attnzoo' zsh "$@" ;;
         fish) fish -N -c 'attnzoo completion fish | source; complete -C "$argv"' -- "$*" 2>/dev/null | cut -f1 ;;
     esac | sort -u
 }
@@ -46,11 +55,31 @@ for shell in bash zsh fish; do
         same "$shell: attnzoo $command --"
     done
     attnzoo --help | sed -n '/^Subcommands/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort -u >expected
+    echo help >>expected
+    sort -o expected expected
     ask "$shell" attnzoo '' | grep -v '^-' >got
     same "$shell: subcommands"
     attnzoo list kernels -o csv | sed '1d;s/,.*//' | grep '^flash' | sort -u >expected
     ask "$shell" attnzoo bench -q -k flash >got
     same "$shell: kernels"
+    sed 's/^/naive_f32,/' expected >expected2
+    mv expected2 expected
+    ask "$shell" attnzoo bench -q -k naive_f32,flash >got
+    same "$shell: the second kernel of a list"
+    # All presets, those with a comma among them; what is offered is accepted.
+    attnzoo list presets -o jsonl | sed 's/.*"preset":"\([^"]*\)".*/\1/' | sort -u >expected
+    ask "$shell" attnzoo bench -s '' | grep / >got
+    same "$shell: presets"
+    attnzoo list -s "$(tr '\n' ' ' <got)" >/dev/null || { echo "FAILED: $shell offers a preset that is refused" >&2; failures=$((failures + 1)); }
+    echo --suite=small >expected
+    ask "$shell" attnzoo bench --suite=sm >got
+    same "$shell: a value behind ="
+    # The front door answers by what it has built, and knows two words more.
+    mkdir -p tree/build/harness
+    ln -sf "$program" tree/build/harness/attnzoo
+    { attnzoo --list-subcommands | cut -f1; printf 'help\ntest\npeers\n'; } | sort >expected
+    ask "$shell" tree/zoo '' | grep -v '^-' >got
+    [ "$shell" = fish ] || same "$shell: ./zoo" # fish asks only for commands that it finds
     # after SUBCOMMAND OPTION, or SUBCOMMAND alone: a word of each set, and one of another subcommand that must not be there
     while read -r words from expect; do
         # shellcheck disable=SC2046 # words on purpose
@@ -72,8 +101,29 @@ verify,-o m md
 list p presets
 results m merge
 completion z zsh
+bench,--suite def default
+help ver verify
+tune,-s gpt2/d gpt2/decode@1024
+bench,-s llama2-7b/chunk@q llama2-7b/chunk@q512,k8192
+bench,-s b1_h1_q{1,2}_k8_d8,gpt2/d b1_h1_q{1,2}_k8_d8,gpt2/decode@1024
+regress,--fail-on t taken
+bench,--color al always
 END
 done
+# A help text has every word that its options take; {} is where they go in.
+for command in $(attnzoo --list-subcommands | cut -f1) ''; do
+    # shellcheck disable=SC2086 # no subcommand is no word
+    attnzoo $command --help >help
+    grep -F '{}' help && { echo "FAILED: a gap in the help of '$command'" >&2; failures=$((failures + 1)); }
+    # shellcheck disable=SC2086
+    attnzoo $command --list-options | cut -f1,3 | while read -r option value; do
+        case $value in '' | PATTERNS | KERNEL | SHAPE* | F,F | FMT*) continue ;; esac
+        attnzoo --complete $command "$option" '' | cut -f1 | while read -r word; do
+            grep -qw -e "${word%=}" help || { echo "FAILED: the help of '$command' lacks $word of $option" >&2; echo "$word" >>lacking; }
+        done
+    done
+done
+[ ! -e lacking ] || failures=$((failures + 1))
 for command in '' tcsh 'bash zsh'; do
     # shellcheck disable=SC2086
     attnzoo completion $command >got 2>&1

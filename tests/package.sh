@@ -15,7 +15,10 @@ package() { PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --define-variable=prefix
 libdir=$(package --variable=libdir)
 
 for file in "$prefix/include/attnzoo.h" "$libdir/libattnzoo.a" "$libdir/libattnzoo.so" "$libdir/libattnzoo.so.0" \
-    "$prefix/bin/attnzoo" "$prefix/share/man/man1/attnzoo.1" "$prefix/share/man/man1/attnzoo-bench.1"; do
+    "$prefix/bin/attnzoo" "$libdir/attnzoo/attnzoo_pack.so" "$prefix/share/man/man1/attnzoo.1" "$prefix/share/man/man1/attnzoo-bench.1" \
+    "$prefix/share/bash-completion/completions/attnzoo" "$prefix/share/bash-completion/completions/zoo" \
+    "$prefix/share/zsh/site-functions/_attnzoo" "$prefix/share/fish/vendor_completions.d/attnzoo.fish" \
+    "$prefix/share/fish/vendor_completions.d/zoo.fish"; do
     [ -e "$file" ] || { echo "not installed: ${file#"$work/root"}"; exit 1; }
 done
 # Nothing that only this tree needs may leak into an installation.
@@ -49,6 +52,10 @@ END
 echo "shared: $(LD_LIBRARY_PATH=$libdir "$work/shared")"
 echo "static: $("$work/static")"
 "$prefix/bin/attnzoo" --version
+# An installation that was moved as a whole finds its pack: selftest measures with it.
+code=0
+(cd "$work" && "$prefix/bin/attnzoo" selftest --quick >said 2>&1) || code=$?
+grep -q '^slowdown ' "$work/said" || { echo "the installed selftest: exit code $code"; cat "$work/said"; exit 1; }
 
 header=$source/include/attnzoo.h
 strict='-Wall -Wextra -pedantic-errors -Werror -fsyntax-only'

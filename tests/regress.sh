@@ -60,7 +60,7 @@ check 4 'nothing can be compared' --base "$pack" --head "$work/text.so"
 check 2 "unknown kernel 'blocked_f31'; did you mean 'blocked_f32'" --base "$pack" --head "$pack" -k blocked_f31
 check 4 'nothing to compare' --base "$pack" --head "$pack" -k additive_f32 -s b1_h1_q2_k2_d8
 check 2 'rounds is' --base "$pack" --head "$pack" --rounds 99
-check 2 "gate is 'clock'" --base "$pack" --head "$pack" --gate clock
+check 2 "unknown gate 'clock'; known: time, insn, time,insn" --base "$pack" --head "$pack" --gate clock
 printf '* * +5%% until=2026-02-40 x\n' >"$work/allow"
 check 2 'until=2026-02-40' --base "$pack" --head "$pack" --allow "$work/allow"
 
@@ -126,7 +126,7 @@ if decide 0 --base "$pack" --head "$slowed" $on -k 'blocked_f3[2]' --jsonl "$wor
 fi
 # shellcheck disable=SC2086
 decide 1 --base "$pack" --head "$slowed" $on -k 'blocked_f3[2]' --fail-on all
-check 2 "fail-on is 'none'; allowed: taken, or all" --base "$pack" --head "$pack" --fail-on none
+check 2 "unknown value of --fail-on 'none'; known: taken, all" --base "$pack" --head "$pack" --fail-on none
 # A pack that does not tell what its dispatch takes is compared all the same; then every kernel fails.
 # shellcheck disable=SC2086
 if decide 1 --base "$old" --head "$slowed" $on -k 'blocked_f3[2]'; then
