@@ -16,8 +16,8 @@ size_t attn_linear_bytes(const AttnKernel *kernel, size_t inputs, size_t outputs
 /* Pack w [outputs][inputs], rows w_row apart, to 64-byte aligned memory. */
 void attn_linear_pack(const AttnKernel *kernel, size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row, void *packed);
 
-/* y = x W^T + bias (NULL: none), split into units of rows and outputs that depend on the sizes alone, run on OpenMP, the caller's loop or
- * here. No element of y is touched by two units, so bits do not depend on the number of workers. */
+/* y = x W^T + bias (NULL: none), split into units of rows and outputs that depend on the sizes alone, run on the library's threads, the
+ * caller's loop or here. No element of y is touched by two units, so bits do not depend on the number of workers. */
 void attn_linear_run(const AttnKernel *kernel, const AttnLinear *linear, const float *x, const void *packed, const float *bias, float *y,
                      AttnParallelFor loop, void *loop_context, size_t workers);
 

@@ -139,14 +139,31 @@ static AttnStatus read_verbose(Request request, AttnSettings *settings)
     return ATTN_OK;
 }
 
-static AttnStatus read_threads(size_t option, GetEnv getenv_fn, AttnSettings *settings)
+/* OpenMP's variable is for others too and may hold what only they know: a number, or the first of a list, and all else is passed over. */
+static size_t read_openmp_threads(const char *text)
+{
+    text += text ? strspn(text, " \t") : 0;
+    const size_t digits = text ? strspn(text, "0123456789") : 0;
+    const char *rest = text ? text + digits + strspn(text + digits, " \t") : NULL;
+    if (digits == 0 || (*rest != '\0' && *rest != ','))
+        return 0;
+    const unsigned long value = strtoul(text, NULL, 10);
+    return value < MOST_THREADS ? value : MOST_THREADS;
+}
+
+/* OMP_NUM_THREADS is for threads of the library's own: a caller's loop has one worker where nobody asks for more. */
+static AttnStatus read_threads(size_t option, bool own, GetEnv getenv_fn, AttnSettings *settings)
 {
     if (option > MOST_THREADS)
-        return attn_fail(ATTN_ERROR_VALUE, "options.threads is %zu; allowed: 0 (the runner's default) to %d", option, MOST_THREADS);
+        return attn_fail(ATTN_ERROR_VALUE, "options.threads is %zu; allowed: 0 (one for each CPU) to %d", option, MOST_THREADS);
     settings->threads = option;
-    const char *text = option > 0 ? NULL : getenv_fn("ATTNZOO_THREADS");
-    if (!text || !*text)
+    if (option > 0)
         return ATTN_OK;
+    const char *text = getenv_fn("ATTNZOO_THREADS");
+    if (!text || !*text) {
+        settings->threads = own ? read_openmp_threads(getenv_fn("OMP_NUM_THREADS")) : 0;
+        return ATTN_OK;
+    }
 
     /* Digits only: strtoul would take "-1", " 8" and "8 cores". What is too large for it becomes ULONG_MAX. */
     const size_t digits = strspn(text, "0123456789");
@@ -174,7 +191,7 @@ AttnStatus attn_settings_read(const AttnOptions *options, const char *(*getenv_f
     if (status == ATTN_OK)
         status = read_verbose(request_of(NULL, NULL, getenv_fn, "ATTNZOO_VERBOSE"), settings);
     if (status == ATTN_OK)
-        status = read_threads(o.threads, getenv_fn, settings);
+        status = read_threads(o.threads, !o.parallel_for, getenv_fn, settings);
     settings->allowed = attn_cpu_consistent(settings->allowed);
     if (status == ATTN_OK && o.tune)
         settings->tune = attn_tune_open(o.tune);

@@ -9,7 +9,7 @@ typedef struct AttnSettings {
     const AttnKernel *kernel; /* forced kernel, or NULL                                       */
     const char *kernel_from;  /* "options.kernel" or "ATTNZOO_KERNEL": who forced it          */
     uint64_t allowed;         /* features left after max_isa and disable                      */
-    size_t threads;           /* 0: the runner's default                                      */
+    size_t threads;           /* 0: one for each CPU; with parallel_for one                   */
     AttnParallelFor parallel_for;
     void *parallel_context;
     bool verbose_dispatch;    /* ATTNZOO_VERBOSE contains "dispatch"                          */

@@ -10,10 +10,9 @@
 #include "dispatch/threads.h"
 
 #include <stdatomic.h>
-#ifdef ATTN_OPENMP
-#include <omp.h>
-#include <unistd.h>
-#endif
+
+#include "dispatch/cpus.h"
+#include "dispatch/helpers.h"
 
 #define MOST_WORKERS ((size_t)4096)
 enum { RANGES_MOST = 64 };
@@ -48,44 +47,13 @@ static void take_part(void *argument, size_t index)
     }
 }
 
-#ifdef ATTN_OPENMP
-/* GNU OpenMP keeps its threads between regions, and a fork leaves them behind: a region in the child would then wait for threads that do
- * not exist. So the first process to open a region is remembered, and its children run on their calling thread. */
-static bool may_use_openmp(void)
-{
-    static _Atomic long owner = 0;
-    long expected = 0;
-    const long self = (long)getpid();
-    if (omp_in_parallel())
-        return false;
-    return atomic_compare_exchange_strong(&owner, &expected, self) || expected == self;
-}
-
-static void run_openmp(Job *job)
-{
-#pragma omp parallel num_threads((int)job->workers)
-    take_part(job, (size_t)omp_get_thread_num());
-}
-#endif
-
-bool attn_threads_own(void)
-{
-#ifdef ATTN_OPENMP
-    return true;
-#else
-    return false;
-#endif
-}
-
 size_t attn_threads_workers(const AttnSettings *settings)
 {
     size_t workers = 1;
     if (settings->threads > 0)
         workers = settings->threads;
-#ifdef ATTN_OPENMP
     else if (!settings->parallel_for)
-        workers = (size_t)omp_get_max_threads();
-#endif
+        workers = attn_cpus();
     return workers < MOST_WORKERS ? workers : MOST_WORKERS;
 }
 
@@ -109,12 +77,10 @@ void attn_threads_run(AttnParallelFor loop, void *loop_context, size_t workers, 
         atomic_init(&job.range[i].next, begin);
         job.range[i].end = begin = end;
     }
-    if (loop)
-        loop(loop_context, job.workers, take_part, &job);
-#ifdef ATTN_OPENMP
-    else if (may_use_openmp())
-        run_openmp(&job);
-#endif
-    /* Here too: all the work where there is no runner, what is left where a caller's loop called nothing, else nothing. */
-    take_part(&job, 0);
+    if (!loop) {
+        attn_helpers_share(job.workers, take_part, &job);
+        return;
+    }
+    loop(loop_context, job.workers, take_part, &job);
+    take_part(&job, 0); /* what is left where a caller's loop called nothing, else nothing */
 }

@@ -3,7 +3,7 @@
  * A subcommand gives its options as rows of CliOption; getopt_long, the help text and the message about an unknown option are all made
  * from those rows, so they cannot disagree. */
 #include "harness/cli.h"
-#include "dispatch/threads.h"
+#include "dispatch/helpers.h"
 #include "harness/near.h"
 #include "harness/render.h"
 
@@ -75,12 +75,18 @@ bool cli_threads(const char *what, const char *text, size_t *threads)
     uint64_t number;
     if (!cli_number(what, text, 1, 4096, &number))
         return false;
-    if (number > 1 && !attn_threads_own()) {
-        render_error("%s is '%s'; allowed: 1, as this build has no OpenMP and would run its workers one after the other", what, text);
-        return false;
-    }
     *threads = (size_t)number;
     return true;
+}
+
+size_t cli_granted(size_t threads)
+{
+    const size_t granted = threads > 1 ? 1 + attn_helpers_make(threads - 1) : 1;
+    if (granted >= threads)
+        return threads;
+    render_note("%zu threads: the system grants this process no more than %zu (see ulimit -u, ulimit -v and the control group's pids.max)",
+                threads, granted);
+    return granted;
 }
 
 /* ---- Each value once ------------------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,6 @@
  * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
 #include "harness/cli.h"
 #include "dispatch/cpu.h"
-#include "dispatch/threads.h"
 #include "harness/outputs.h"
 #include "harness/render.h"
 #include "harness/topology.h"
@@ -92,7 +91,6 @@ static void print_build_info(void)
 #else
     printf("optimised  no (timings of this build say little)\n");
 #endif
-    printf("threads    %s\n", attn_threads_own() ? "OpenMP's" : "none but the calling one: no OpenMP");
     printf("machine    %s\n", attn_cpu_this()->arch);
     printf("kernels    %zu:", zoo_count());
     for (size_t i = 0; i < zoo_count(); i++)

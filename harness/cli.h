@@ -96,8 +96,12 @@ void cli_list_option(const char *command, const CliOption *option);
 /* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
 
-/* A number of threads, 1 to 4096. More than one is refused by a build that would run them one after the other. */
+/* A number of threads, 1 to 4096. */
 bool cli_threads(const char *what, const char *text, size_t *threads);
+
+/* Of so many threads, those that the system grants this process, at least the calling one; a note where they are fewer. What is measured
+ * and recorded is for these. */
+size_t cli_granted(size_t threads);
 
 /* A time such as "300us", "1.5ms", "2m" (a bare number counts in `bare` seconds) in [low, high], which `allowed` says in words; a share
  * such as "1%" or "2.5", above 0 up to 100 %. false after printing an error. */

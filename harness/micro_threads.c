@@ -1,4 +1,4 @@
-/* micro_threads.c - micro-benchmark of threads: what a parallel region costs by itself, and OpenMP against a caller's own loop. */
+/* micro_threads.c - micro-benchmark of threads: what a parallel region costs by itself, and the library's threads against a caller's own loop. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { MOST_THREADS = 64 };
 
-/* Runners keep their idle threads turning for a while (GNU OpenMP for some milliseconds), on the very cores that the next arm's threads
+/* Runners keep their idle threads turning for a while, on the very cores that the next arm's threads
  * want: each arm waits until those of the arm before it sleep. */
 static void let_others_sleep(void *context)
 {
@@ -76,17 +76,12 @@ static void run_region(void *context, size_t iterations)
         attn_threads_run(arm->loop, arm->loop_context, arm->workers, arm->units, 1, do_nothing, NULL);
 }
 
-static const char *library_runner(void)
-{
-    return attn_threads_own() ? "the library's own runner" : "the library, which has no runner in this build";
-}
-
 static bool regions(const MicroContext *context, size_t threads, Pool *pool, char *error, size_t error_size)
 {
     MicroTable t = {.micro = "threads", .unit = "region", .compare = MICRO_BEYOND};
     RegionArm arms[] = {{NULL, NULL, 1, threads}, {NULL, NULL, threads, threads}, {pool_loop, pool, threads, threads},
                         {fresh_loop, NULL, threads, threads}};
-    const char *const names[] = {"this thread alone", library_runner(), "a caller's loop on threads that wait",
+    const char *const names[] = {"this thread alone", "the library's own threads", "a caller's loop on threads that wait",
                                  "a caller's loop that starts threads"};
     snprintf(t.title, sizeof t.title, "threads: a region of %zu workers and as many empty units; beyond that of this thread alone",
              threads);
@@ -120,7 +115,7 @@ static bool runs(const MicroContext *context, const char *shape, size_t threads,
 {
     MicroTable t = {.micro = "threads", .unit = "flop", .by_rate = true, .compare = MICRO_SHARE};
     VerifyCase c = {.dist = DIST_NORMAL, .seed = context->options->seed, .fence = FENCE_NONE, .threads = threads};
-    const char *const names[] = {library_runner(), "a caller's loop on threads that wait", "one thread"};
+    const char *const names[] = {"the library's own threads", "a caller's loop on threads that wait", "one thread"};
     const struct {
         size_t threads;
         AttnParallelFor loop;
@@ -168,6 +163,8 @@ bool micro_threads(const MicroContext *context, char *error, size_t error_size)
     const size_t threads = context->options->threads > 1 ? context->options->threads : 2;
     if (threads > MOST_THREADS)
         return failed("more than 64 threads are not measured", error, error_size);
+    if (cli_granted(threads) < threads)
+        return failed("they cannot be measured without threads", error, error_size);
     Pool *pool = pool_open(threads);
     bool ok = pool || failed("the system starts no threads", error, error_size);
     char cores[96];

@@ -9,7 +9,7 @@
 
 #include "harness/topology.h"
 
-enum { SPINS = 20000 /* about 0.1 to 0.5 ms: as long as OpenMP runtimes wait before they sleep */ };
+enum { SPINS = 20000 /* about 0.1 to 0.5 ms: as the library's own threads */ };
 
 typedef struct Member {
     Pool *pool;

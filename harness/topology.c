@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dispatch/helpers.h"
 #include "dispatch/threads.h"
 #include "harness/topology_linux.h"
 
@@ -220,20 +221,18 @@ static void gather(void *context, size_t worker, size_t unit)
     (void)worker;
     atomic_fetch_add(&g->arrived, 1);
     for (size_t turns = 0; atomic_load(&g->arrived) < g->threads && turns < 100000; turns++)
-        usleep(10); /* a second at most: a runner may have fewer threads than were asked for */
+        usleep(10); /* a second at most: one of them may be at work for another caller */
     topology_pin_thread(cores[pthread_equal(g->caller, pthread_self()) ? 0 : unit].cpu); /* each begins with the unit of its number */
 }
 
 void topology_pin_workers(size_t threads)
 {
-    if (threads > pinned || threads > core_count)
+    if (threads <= 1 || threads > pinned || threads > core_count)
         return;
-    Gathering g = {.threads = threads, .caller = pthread_self()};
+    const size_t granted = 1 + attn_helpers_make(threads - 1);
+    Gathering g = {.threads = threads < granted ? threads : granted, .caller = pthread_self()};
     atomic_init(&g.arrived, 0);
-    if (threads > 1 && attn_threads_own())
-        attn_threads_run(NULL, NULL, threads, threads, 1, gather, &g);
-    else if (threads > 1)
-        topology_pin_thread(cores[0].cpu);
+    attn_threads_run(NULL, NULL, g.threads, g.threads, 1, gather, &g);
 }
 
 void topology_free_caller(void)

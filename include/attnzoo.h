@@ -264,14 +264,16 @@ typedef void (*AttnParallelFor)(void *context, size_t n, void (*task)(void *argu
 
 /* All zero (or a NULL pointer in place of the struct) means: choose for me. Environment variables fill what is left at zero:
  * ATTNZOO_KERNEL, ATTNZOO_MAX_ISA, ATTNZOO_DISABLE, ATTNZOO_THREADS, ATTNZOO_VERBOSE, ATTNZOO_TUNE_FILE; a field set here wins over its
- * variable. Tune files are read at the first plan that looks for them, once in a process, and so is ATTNZOO_TUNE_FILE. */
+ * variable. OMP_NUM_THREADS is read where neither says how many threads, and passed over where it begins with no number above 0. Tune files
+ * are read at the first plan that looks for them, once in a process, and so is ATTNZOO_TUNE_FILE. */
 typedef struct AttnOptions {
     size_t size;                 /* set by attn_options()                                                                     */
     const char *kernel;          /* force this kernel, by name; an error if it cannot run the problem here                    */
     const char *max_isa;         /* use nothing beyond this level: "baseline", "avx2", "avx512", "neon" …                     */
     const char *disable;         /* CPU features to do without, separated by commas: "avx512_bf16,fma"                        */
-    size_t threads;              /* workers; 0: what the runner offers (OpenMP's maximum; 1 with a caller's loop)             */
-    AttnParallelFor parallel_for;/* NULL: OpenMP if built with it, else the calling thread                                    */
+    size_t threads;              /* workers; 0: OMP_NUM_THREADS, else one for each CPU that the process may use when the library
+                                    first counts them; 1 with a caller's loop                                                 */
+    AttnParallelFor parallel_for;/* NULL: the calling thread and threads of the library's own                                 */
     void *parallel_context;      /* handed to parallel_for                                                                    */
     const char *tune;            /* a file that `attnzoo tune` wrote; "off": none; NULL: the environment's, else the user's. A file
                                     that is unusable here (other machine or build, changed, not there) is no error: the choice is
@@ -306,8 +308,12 @@ ATTN_API const char *attn_plan_kernel(const AttnPlan *plan);
  * where there is one. Formed at the first call, from any thread; lives as long as the plan. "" if there is no memory for it. */
 ATTN_API const char *attn_plan_explain(const AttnPlan *plan);
 
-/* Compute. workspace: at least attn_plan_workspace(plan) bytes, 64-byte aligned, contents irrelevant before and after. Allocates nothing,
- * takes no lock. The bits of the result depend neither on the number of threads nor on the order in which units run.
+/* Compute. workspace: at least attn_plan_workspace(plan) bytes, 64-byte aligned, contents irrelevant before and after. Allocates nothing.
+ * Without a parallel_for, threads of the library's own help: they are made at the first run that asks for them, sleep between runs and stay
+ * for the life of the process. Where the system grants fewer, or other callers have them, the run goes on with those that come, down to the
+ * calling thread alone; it never waits for one that did not. A forked child makes its own. In a caller's OpenMP region a run stays on its
+ * thread. A plugin that contains the static library must not be unloaded once it has run (link it with -z nodelete, as the shared
+ * library is). The bits of the result depend neither on the number of threads nor on the order in which units run.
  * Denormal inputs and intermediate values count as zero (FTZ/DAZ), whatever the caller's floating-point control says; that control is
  * restored. Errors are those that only the pointers can show: ATTN_ERROR_NULL, _STRUCT, _VALUE (alignment, a tensor that the problem has
  * not), _OVERFLOW, _OVERLAP, _WORKSPACE; then nothing was written. */

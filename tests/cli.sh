@@ -18,10 +18,6 @@ fail() {
     sed 's/^/    /' out err >&2
 }
 
-# Whether this build runs more than one thread; one that does not refuses more.
-"$program" --build-info | grep -q '^threads .*OpenMP.s' && many=yes || many=
-refused='; allowed: 1, as this build has no OpenMP'
-
 # check CODE WORD ARGUMENT...: the program ends with CODE, and WORD (a basic regular expression) is in what it says; "" asks for none.
 check() {
     code=$1
@@ -133,8 +129,7 @@ for command in 'completion bash' serve; do
         check 2 "option '-o' is of no use to ${command%% *}" $command -o $form
     done
 done
-[ "$many" ] || check 2 "^error: --threads is '2'$refused" list dtypes --threads 2
-[ ! "$many" ] || check 0 'note: --threads 4096: this process may use [0-9]* hardware thread' list dtypes --threads 4096
+check 0 'note: --threads 4096: this process may use [0-9]* hardware thread' list dtypes --threads 4096
 check 0 '' list dtypes --threads 1
 [ ! -s err ] || fail '--threads 1: a note where none is due'
 
@@ -202,30 +197,27 @@ check 2 '--energy counts .* without --micro' bench --no-results --micro run --en
 # A tune file that was refused: dispatch's choice, which the table names, is then an estimate.
 echo nonsense >foreign.tune
 ATTNZOO_TUNE_FILE=foreign.tune check 0 'note: tune file foreign.tune is refused: ' bench --no-results -k naive_f32 -s b1_h1_q1_k1_d8 --budget 20ms
-[ ! "$many" ] || check 0 'work units .*slowest/mean' bench --no-results --budget 20ms -k naive_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
+check 0 'work units .*slowest/mean' bench --no-results --budget 20ms -k naive_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
 check 0 'attn_run *[a-z0-9]* .*in use; \(NOT \)*below 1.00' bench --no-results --budget 20ms --rounds 3 --micro run
 check 0 '"micro":"plan","title":"plan: .*"most":2e-5,"ok":' bench --no-results --budget 20ms --rounds 3 --micro merge,plan -o jsonl
 check 0 '^merge,16 parts,,' bench --no-results --budget 20ms --rounds 3 --micro merge -o csv
 check 2 "unknown micro-benchmark 'exq'; did you mean 'exp'? known: all, list, exp, " bench --no-results --micro run,exq
 check 2 "unknown micro-benchmark ''" bench --no-results --micro run,
 # Variants in one run: numbers of threads, kinds of data.
-[ ! "$many" ] || check 0 '^[0-9]* threads, not pinned: [0-9]* threads, [0-9]* cores*; load' \
+check 0 '^[0-9]* threads, not pinned: [0-9]* threads, [0-9]* cores*; load' \
     bench --no-results --budget 20ms --rounds 2 -k naive_f32 -s b1_h1_q1_k1_d8 --threads $(($(nproc) + 1))
-[ "$many" ] || check 2 "^error: a number of --scaling is '2'$refused" bench --no-results --scaling 1,2
-[ ! "$many" ] || check 0 'flash_f32 *2 *1 ' bench --no-results --budget 50ms -k flash_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
+check 0 'flash_f32 *2 *1 ' bench --no-results --budget 50ms -k flash_f32 -s b1_h1_q9_k9_d8 --scaling 1,2
 check 0 '"t":"vary".*"by":"data","shape":"b2_h1_q9_k9_d8","variant":"ragged",.*"speed":{"kernel":"normal"' \
     bench --no-results --budget 50ms -k flash_f32 -s b2_h1_q9_k9_d8 --dist ragged,peaky60 -o jsonl
 check 0 'naive_f32,peaky24,' bench --no-results --budget 50ms -k naive_f32 -s b1_h1_q9_k9_d8 --dist normal,peaky24 -o csv
 check 0 'skipped: the shape has it already' bench --no-results --budget 50ms -k 'blocked_f32' -s b1_h1_q9_k9_d8_gauss_maskbool --dist masked
-[ ! "$many" ] || check 2 'scaling is .2,1.; allowed: 2 to 16 ascending' bench --no-results --scaling 2,1
+check 2 'scaling is .2,1.; allowed: 2 to 16 ascending' bench --no-results --scaling 2,1
 check 2 'scaling is .1.; allowed: 2 to 16 ascending' bench --no-results --scaling 1
 check 2 "number of --scaling is '0'; allowed: a whole number from 1" bench --no-results --scaling 0,1
 check 2 "unknown distribution 'raged'; did you mean 'ragged'? known: normal, " bench --no-results --dist normal,raged
-if [ "$many" ]; then
-    check 2 'allowed: one of the two lists' bench --no-results --dist all --scaling 1,2
-    check 2 'allowed: one of the two lists' bench --no-results --scaling 1,2 --dist all
-    check 2 'allowed: --scaling without --threads' --threads 2 bench --no-results --scaling 1,2
-fi
+check 2 'allowed: one of the two lists' bench --no-results --dist all --scaling 1,2
+check 2 'allowed: one of the two lists' bench --no-results --scaling 1,2 --dist all
+check 2 'allowed: --scaling without --threads' --threads 2 bench --no-results --scaling 1,2
 check 2 'for shapes of attention; allowed: -s without' bench --no-results --dist all -s linear:8x8x8
 check 2 '--micro varies nothing' bench --no-results --dist all --micro run
 check 2 'allowed: --micro without -s and --suite' bench --no-results --micro run -s b1_h1_q1_k1_d1

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/cpus.h"
+#include "dispatch/threads.h"
 #include "tests/vocabulary.h"
 
 #define VOCABULARY(isa) extern const Vocabulary vocabulary_##isa;
@@ -21,7 +23,7 @@ static const Vocabulary *const all[] = {
 #include "vocabulary_list.def"
 #undef VOCABULARY
 };
-enum { COUNT = sizeof all / sizeof *all, CHUNK = 4096 };
+enum { COUNT = sizeof all / sizeof *all, CHUNK = 4096, CHUNKS_TOGETHER = 64, WORKERS_MOST = 256 };
 
 /* A function under test: all headers' versions of it, the truth, and the largest |x| of interest. */
 typedef struct Function {
@@ -68,20 +70,29 @@ static void sweep(const Function *f, uint32_t first, uint32_t step, uint32_t sig
 }
 
 /* Every step-th float from `first` to `end` in bits, both signs, over all processors. */
+typedef struct Range {
+    const Function *f;
+    uint32_t first, end, step;
+    double worst[WORKERS_MOST][COUNT];
+} Range;
+
+static void sweep_share(void *context, size_t worker, size_t unit)
+{
+    Range *range = context;
+    const uint64_t stretch = (uint64_t)CHUNK * range->step, begin = range->first + unit / 2 * CHUNKS_TOGETHER * stretch;
+    for (uint64_t at = begin; at < begin + CHUNKS_TOGETHER * stretch && at < range->end; at += stretch)
+        sweep(range->f, (uint32_t)at, range->step, (uint32_t)(unit % 2) << 31, range->worst[worker]);
+}
+
 static void sweep_range(const Function *f, uint32_t first, uint32_t end, uint32_t step, double worst[COUNT])
 {
-    for (uint32_t sign = 0; sign < 2; sign++) {
-#pragma omp parallel
-        {
-            double mine[COUNT] = {0};
-#pragma omp for schedule(dynamic, 64)
-            for (uint64_t at = first; at < end; at += (uint64_t)CHUNK * step)
-                sweep(f, (uint32_t)at, step, sign << 31, mine);
-#pragma omp critical
-            for (size_t v = 0; v < COUNT; v++)
-                worst[v] = mine[v] > worst[v] ? mine[v] : worst[v];
-        }
-    }
+    Range range = {.f = f, .first = first, .end = end, .step = step};
+    const uint64_t stretch = (uint64_t)CHUNK * step * CHUNKS_TOGETHER;
+    const size_t workers = attn_cpus() < WORKERS_MOST ? attn_cpus() : WORKERS_MOST;
+    attn_threads_run(NULL, NULL, workers, 2 * (size_t)((end - first + stretch - 1) / stretch), 1, sweep_share, &range);
+    for (size_t w = 0; w < workers; w++)
+        for (size_t v = 0; v < COUNT; v++)
+            worst[v] = range.worst[w][v] > worst[v] ? range.worst[w][v] : worst[v];
 }
 
 /* low: what a polynomial in floats cannot undercut. */

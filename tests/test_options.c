@@ -12,7 +12,7 @@
 
 /* A pretended environment: NULL is not set. */
 static struct {
-    const char *kernel, *max_isa, *disable, *threads, *verbose;
+    const char *kernel, *max_isa, *disable, *threads, *verbose, *openmp_threads;
 } environment;
 
 static const char *fake_getenv(const char *name)
@@ -21,6 +21,7 @@ static const char *fake_getenv(const char *name)
            : strcmp(name, "ATTNZOO_MAX_ISA") == 0 ? environment.max_isa
            : strcmp(name, "ATTNZOO_DISABLE") == 0 ? environment.disable
            : strcmp(name, "ATTNZOO_THREADS") == 0 ? environment.threads
+           : strcmp(name, "OMP_NUM_THREADS") == 0 ? environment.openmp_threads
            : strcmp(name, "ATTNZOO_VERBOSE") == 0 ? environment.verbose
                                                   : NULL;
 }
@@ -213,6 +214,34 @@ Test(options, threads_are_parsed_strictly)
     EXPECT_REFUSED(&options, ATTN_ERROR_VALUE, "options.threads is 4097", "4096");
     options.threads = (size_t)-1;
     EXPECT_REFUSED(&options, ATTN_ERROR_VALUE, "options.threads is 18446744073709551615");
+}
+
+static void own_loop(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
+{
+    (void)context, (void)n, (void)task, (void)argument;
+}
+
+/* A variable of others: its first number counts where nobody asked attnzoo itself, and what is no such number is passed over. */
+Test(options, openmps_number_of_threads)
+{
+    static const struct { const char *text; size_t threads; } cases[] = {
+        {"3", 3}, {"5,2", 5}, {" 4 , 2", 4}, {"7 ", 7}, {"007", 7}, {"1000000", 4096}, {"99999999999999999999", 4096},
+        {"", 0}, {"0", 0}, {"-1", 0}, {"+2", 0}, {"4 cores", 0}, {"four", 0}, {"2x", 0}, {",2", 0}, {" ", 0}, {NULL, 0},
+    };
+    AttnOptions options = attn_options();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        environment.openmp_threads = cases[i].text;
+        cr_expect_eq(read_ok(NULL).threads, cases[i].threads, "'%s': %zu", cases[i].text, read_ok(NULL).threads);
+    }
+    environment.openmp_threads = "3";
+    environment.threads = "2";
+    cr_expect_eq(read_ok(NULL).threads, 2);
+    options.threads = 6;
+    cr_expect_eq(read_ok(&options).threads, 6);
+    environment.threads = NULL;
+    options.threads = 0;
+    options.parallel_for = own_loop;
+    cr_expect_eq(read_ok(&options).threads, 0, "a caller's loop is no OpenMP");
 }
 
 Test(options, structs_of_other_ages)

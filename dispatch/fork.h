@@ -1,0 +1,20 @@
+/* fork.h - what is done once in a process, also where that process was forked in the middle of it. */
+#ifndef ATTN_FORK_H
+#define ATTN_FORK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Static and zero at first. */
+typedef struct AttnOnce {
+    atomic_uint state;
+} AttnOnce;
+
+/* Call make() at the first call; return when some call of it has returned. Where the process was forked while another thread was inside
+ * make(), the child begins it anew: make() must not mind what an unfinished call left behind. */
+void attn_once(AttnOnce *once, void (*make)(void));
+
+/* Whether forks are noticed. Where they are not (the system refused, at load), nothing may be kept that a child could wait for. */
+bool attn_fork_watched(void);
+
+#endif

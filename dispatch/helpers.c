@@ -1,0 +1,315 @@
+/* helpers.c - see helpers.h.
+ *
+ * A caller puts its job on a post, calls the helpers that are idle and begins. A helper joins by a count on the post, which says how many
+ * are inside; it can join only while the post is open, and whoever runs out of work closes it. So a caller waits for nobody who did not
+ * come: not for a thread that is slow to wake, that the system never ran or that does not exist. A helper that comes back looks for other
+ * open posts before it rests. Idle helpers turn for a while, then sleep; there is no lock but the one around falling asleep.
+ *
+ * Posts and helpers are static, so that neither a run nor a fork needs memory for them; pages of helpers that were never made are never
+ * touched. A call to one helper and its answer cost about four transfers of a cache line. */
+#include "dispatch/helpers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dispatch/cpus.h"
+#include "dispatch/fork.h"
+
+enum {
+    HELPERS_MOST = 4095,
+    POSTS = 16,             /* callers that have helpers at a time; others work alone                                      */
+    SPINS = 20000,          /* turns before sleeping, 0.2 to 1 ms: regions of one run follow each other much faster        */
+    SPINS_CROWDED = 50,     /* where a job asks for more workers than there are CPUs                                       */
+    RUNS_REFUSED = 1000,    /* runs after which a system that refused a thread is asked again: it takes some 20 us to say no */
+    STACK_BYTES = 512 << 10 /* kernels keep what is large in their workspace and use less than 32 KiB of stack             */
+};
+
+/* Words of a helper. Only the helper leaves BUSY and CALLED, only a caller writes CALLED. */
+enum { IDLE, ASLEEP, BUSY, CALLED = 1 << 24, POST_SHIFT = 16, INDEX_MASK = 0xffff };
+
+/* States of a post: 0 is free; TAKEN by a caller; OPEN to helpers; the count of those inside; WAITED for by a caller that sleeps. */
+#define TAKEN (1u << 31)
+#define OPEN (1u << 30)
+#define WAITED (1u << 29)
+#define INSIDE (WAITED - 1)
+
+typedef struct Bed {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+} Bed;
+
+typedef struct Helper {
+    _Alignas(64) atomic_uint word;
+    unsigned spins; /* its own: as the last job wanted */
+    Bed bed;
+} Helper;
+
+typedef struct Post {
+    _Alignas(64) atomic_uint state;
+    void (*task)(void *argument, size_t i);
+    void *argument;
+    unsigned spins;
+    Bed bed;
+} Post;
+
+static Helper helper[HELPERS_MOST];
+static Post post[POSTS];
+static atomic_size_t made; /* helpers that exist: the first so many */
+static atomic_bool making;
+static atomic_uint refused; /* runs until the system is asked again */
+static pthread_key_t at_work; /* set in helpers, and in callers while their job runs */
+
+/* Where a program brings OpenMP, the library asks it whether a caller stands in a region; it needs none itself. Other object formats have
+ * no reference that may stay open. */
+#ifdef __ELF__
+extern int omp_in_parallel(void) __attribute__((weak));
+static bool in_region(void)
+{
+    return omp_in_parallel && omp_in_parallel();
+}
+#else
+static bool in_region(void)
+{
+    return false;
+}
+#endif
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool bed_make(Bed *bed)
+{
+    return pthread_mutex_init(&bed->lock, NULL) == 0 && pthread_cond_init(&bed->wake, NULL) == 0;
+}
+
+static void bed_wake(Bed *bed)
+{
+    pthread_mutex_lock(&bed->lock);
+    pthread_mutex_unlock(&bed->lock); /* whoever saw the word as it was now waits */
+    pthread_cond_signal(&bed->wake);
+}
+
+/* ---- Helpers --------------------------------------------------------------------------------------------------------------------- */
+
+/* The word of the call; the helper is busy then. */
+static unsigned await_call(Helper *self)
+{
+    unsigned word = IDLE;
+    for (unsigned left = self->spins; left > 0; left--) {
+        if (atomic_load_explicit(&self->word, memory_order_relaxed) != IDLE)
+            break;
+        relax();
+    }
+    if (atomic_compare_exchange_strong(&self->word, &word, ASLEEP)) {
+        pthread_mutex_lock(&self->bed.lock);
+        while (atomic_load(&self->word) == ASLEEP)
+            pthread_cond_wait(&self->bed.wake, &self->bed.lock);
+        pthread_mutex_unlock(&self->bed.lock);
+    }
+    return atomic_exchange(&self->word, BUSY);
+}
+
+/* Join the job of a post, if it still takes anybody. The helper is idle again before the caller can know that it has left, so a job that
+ * follows at once finds it. */
+static void help(Helper *self, Post *at, size_t index)
+{
+    unsigned state = atomic_load_explicit(&at->state, memory_order_relaxed);
+    bool open = true;
+    while ((open = (state & OPEN) != 0) &&
+           !atomic_compare_exchange_weak_explicit(&at->state, &state, state + 1, memory_order_acquire, memory_order_relaxed))
+        ;
+    if (open) {
+        self->spins = at->spins;
+        at->task(at->argument, index);
+    }
+    atomic_store(&self->word, IDLE);
+    if (!open)
+        return;
+    state = atomic_load_explicit(&at->state, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&at->state, &state, (state & ~OPEN) - 1, memory_order_acq_rel, memory_order_relaxed))
+        ;
+    if ((state & (WAITED | INSIDE)) == (WAITED | 1))
+        bed_wake(&at->bed);
+}
+
+/* A caller that found no idle helper may have left an open post; it published that before it looked, and this helper its idleness before
+ * it looks here, so one of the two sees the other. */
+static bool help_another(Helper *self)
+{
+    unsigned word = IDLE;
+    for (size_t i = 0; i < POSTS; i++)
+        if (atomic_load(&post[i].state) & OPEN) {
+            if (!atomic_compare_exchange_strong(&self->word, &word, BUSY))
+                return false; /* called in the meantime */
+            help(self, &post[i], (size_t)(self - helper) + 1);
+            return true;
+        }
+    return false;
+}
+
+static void *serve(void *argument)
+{
+    Helper *self = argument;
+    pthread_setspecific(at_work, self);
+    for (;;) {
+        const unsigned call = await_call(self);
+        help(self, &post[(call & ~(unsigned)CALLED) >> POST_SHIFT], call & INDEX_MASK);
+        while (help_another(self))
+            ;
+    }
+    return NULL;
+}
+
+/* Signals are for the caller's threads, except those that a thread brings upon itself. */
+static void block_signals(sigset_t *before)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t set;
+    sigfillset(&set);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&set, own[i]);
+    pthread_sigmask(SIG_SETMASK, &set, before);
+}
+
+static bool start(Helper *self)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    atomic_store(&self->word, IDLE);
+    self->spins = SPINS_CROWDED;
+    if (!bed_make(&self->bed) || pthread_attr_init(&attributes) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (error == 0)
+        error = pthread_create(&thread, &attributes, serve, self);
+    pthread_attr_destroy(&attributes);
+    if (error == EINVAL && pthread_attr_init(&attributes) == 0) { /* much thread-local storage in this process: the usual size then */
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        error = pthread_create(&thread, &attributes, serve, self);
+        pthread_attr_destroy(&attributes);
+    }
+    return error == 0;
+}
+
+static bool make_posts(void)
+{
+    static bool have_key = false; /* a child keeps its parent's */
+    have_key = have_key || pthread_key_create(&at_work, NULL) == 0;
+    bool ok = have_key;
+    for (size_t i = 0; i < POSTS && ok; i++) {
+        atomic_store(&post[i].state, 0);
+        ok = bed_make(&post[i].bed);
+    }
+    return ok;
+}
+
+size_t attn_helpers_make(size_t most)
+{
+    size_t count = atomic_load_explicit(&made, memory_order_acquire);
+    if (most > HELPERS_MOST)
+        most = HELPERS_MOST;
+    if (count >= most || !attn_fork_watched() || atomic_exchange(&making, true))
+        return count; /* where another thread is making some, this one goes on with those that there are */
+    count = atomic_load_explicit(&made, memory_order_acquire);
+    sigset_t before;
+    block_signals(&before);
+    bool ok = count > 0 || make_posts();
+    for (; count < most && (ok = ok && start(&helper[count])); count++)
+        atomic_store_explicit(&made, count + 1, memory_order_release);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    atomic_store(&refused, ok ? 0 : RUNS_REFUSED);
+    atomic_store(&making, false);
+    return count;
+}
+
+void attn_helpers_forget(void)
+{
+    atomic_store(&made, 0);
+    atomic_store(&refused, 0);
+    atomic_store(&making, false);
+    for (size_t i = 0; i < POSTS; i++)
+        atomic_store(&post[i].state, 0);
+}
+
+/* ---- Callers --------------------------------------------------------------------------------------------------------------------- */
+
+static bool any_helpers(size_t wanted)
+{
+    const size_t count = atomic_load_explicit(&made, memory_order_acquire);
+    if (count >= wanted)
+        return true;
+    if (atomic_load_explicit(&refused, memory_order_relaxed) > 0 && atomic_fetch_sub(&refused, 1) > 1)
+        return count > 0;
+    return attn_helpers_make(wanted) > 0;
+}
+
+static Post *take_post(void)
+{
+    for (size_t i = 0; i < POSTS; i++) {
+        unsigned state = atomic_load_explicit(&post[i].state, memory_order_relaxed);
+        if (state == 0 && atomic_compare_exchange_strong(&post[i].state, &state, TAKEN))
+            return &post[i];
+    }
+    return NULL;
+}
+
+static void call_helpers(const Post *from, size_t wanted)
+{
+    const size_t count = atomic_load_explicit(&made, memory_order_acquire);
+    const unsigned call = CALLED | (unsigned)(from - post) << POST_SHIFT;
+    for (size_t i = 0, index = 1; i < count && index <= wanted; i++) {
+        unsigned word = atomic_load(&helper[i].word);
+        if ((word & ~(unsigned)INDEX_MASK) == call) { /* by the job before, and not awake yet */
+            index++;
+        } else if ((word == IDLE || word == ASLEEP) && atomic_compare_exchange_strong(&helper[i].word, &word, call | (unsigned)index)) {
+            index++;
+            if (word == ASLEEP)
+                bed_wake(&helper[i].bed);
+        }
+    }
+}
+
+static void await_helpers(Post *at)
+{
+    unsigned left = at->spins;
+    atomic_fetch_and(&at->state, ~OPEN);
+    while ((atomic_load_explicit(&at->state, memory_order_acquire) & INSIDE) != 0 && left-- > 0)
+        relax();
+    if ((atomic_load_explicit(&at->state, memory_order_acquire) & INSIDE) != 0) {
+        atomic_fetch_or(&at->state, WAITED);
+        pthread_mutex_lock(&at->bed.lock);
+        while ((atomic_load(&at->state) & INSIDE) != 0)
+            pthread_cond_wait(&at->bed.wake, &at->bed.lock);
+        pthread_mutex_unlock(&at->bed.lock);
+    }
+    atomic_store_explicit(&at->state, 0, memory_order_release);
+}
+
+void attn_helpers_share(size_t n, void (*task)(void *argument, size_t i), void *argument)
+{
+    Post *own = n > 1 && !in_region() && any_helpers(n - 1) && !pthread_getspecific(at_work) ? take_post() : NULL;
+    if (!own) {
+        task(argument, 0);
+        return;
+    }
+    own->task = task;
+    own->argument = argument;
+    own->spins = n <= attn_cpus() ? SPINS : SPINS_CROWDED;
+    atomic_store(&own->state, TAKEN | OPEN);
+    call_helpers(own, n - 1);
+    pthread_setspecific(at_work, own);
+    task(argument, 0);
+    pthread_setspecific(at_work, NULL);
+    await_helpers(own);
+}
