@@ -7,9 +7,9 @@
  *
  * The rules know nothing of the machine they run on: they see a probe, and each is compiled on every architecture. */
 #include "dispatch/cpu.h"
+#include "dispatch/fork.h"
 #include "dispatch/structs.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -379,8 +379,8 @@ static void probe_this(void)
 
 static void probe_once(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, probe_this);
+    static AttnOnce once;
+    attn_once(&once, probe_this);
 }
 
 const AttnCpu *attn_cpu_this(void)

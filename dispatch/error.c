@@ -1,8 +1,8 @@
 /* error.c - one sentence a thread, and a few words for each status. */
 #include "dispatch/error.h"
+#include "dispatch/fork.h"
 
 #include <locale.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #ifdef __APPLE__
@@ -21,8 +21,8 @@ static void make_c_locale(void)
 /* Without memory for a locale the host's stays: uselocale(0) changes nothing. */
 AttnLocale attn_locale_enter(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_c_locale);
+    static AttnOnce once;
+    attn_once(&once, make_c_locale);
     return (AttnLocale){uselocale(c_locale)};
 }
 

@@ -1,9 +1,9 @@
 /* registry.c - expands the list that meson generated from kernels/meson.build into the table of descriptors. */
 #include "dispatch/registry.h"
 
-#include <pthread.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/fork.h"
 
 #define KERNEL(name) extern const AttnKernel attn_kernel_##name;
 #include "kernel_list.def"
@@ -34,7 +34,7 @@ static void name_needs(void)
 
 const char *attn_registry_needs(size_t index)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, name_needs);
+    static AttnOnce once;
+    attn_once(&once, name_needs);
     return needs[index];
 }

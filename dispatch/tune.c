@@ -1,12 +1,12 @@
 /* tune.c - tune files of this process: who this machine is, which file counts, and each file read once.
  *
- * Files that were opened stand in a list that only grows at its head; readers walk it without a lock, writers take one, so two threads that
- * open the same path at once read it once. Nothing is ever freed: plans keep pointers to what they were chosen by. */
+ * Files that were opened stand in a list that only grows at its head, without a lock: of two threads that read the same path at once, one
+ * puts what it read into the list and the other takes that. What is in the list is never freed: plans keep pointers to what they were
+ * chosen by. */
 #include "dispatch/tune.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 
 #include "attn_build_id.h"
 #include "dispatch/cpu.h"
+#include "dispatch/fork.h"
 #include "dispatch/options.h"
 #include "dispatch/threads.h"
 
@@ -66,17 +67,17 @@ static void name_machine(void)
 #endif
 }
 
-static pthread_once_t named = PTHREAD_ONCE_INIT;
+static AttnOnce named;
 
 const char *attn_tune_machine(void)
 {
-    pthread_once(&named, name_machine);
+    attn_once(&named, name_machine);
     return machine;
 }
 
 const char *attn_tune_compiler(void)
 {
-    pthread_once(&named, name_machine);
+    attn_once(&named, name_machine);
     return compiler;
 }
 
@@ -150,9 +151,9 @@ static const AttnTune nowhere = {.state = ATTN_TUNE_NONE, .why = "no place to lo
 static const AttnTune no_memory = {.state = ATTN_TUNE_REFUSED, .fault = ATTN_TUNE_UNREADABLE, .why = "no memory to read it"};
 static _Atomic(AttnTune *) opened;
 
-static const AttnTune *find_opened(const char *path)
+static const AttnTune *find_opened(const AttnTune *from, const char *path)
 {
-    for (const AttnTune *tune = atomic_load_explicit(&opened, memory_order_acquire); tune; tune = tune->next)
+    for (const AttnTune *tune = from; tune; tune = tune->next)
         if (strcmp(tune->path, path) == 0)
             return tune;
     return NULL;
@@ -160,24 +161,21 @@ static const AttnTune *find_opened(const char *path)
 
 const AttnTune *attn_tune_open(const char *path)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     if (strcmp(path, "off") == 0)
         return &off;
-    const AttnTune *tune = find_opened(path);
-    if (tune)
-        return tune;
-    pthread_mutex_lock(&lock);
-    tune = find_opened(path);
-    if (!tune) {
-        AttnTune *fresh = attn_tune_load(path);
-        if (fresh) {
-            fresh->next = atomic_load_explicit(&opened, memory_order_relaxed);
-            atomic_store_explicit(&opened, fresh, memory_order_release);
+    AttnTune *head = atomic_load_explicit(&opened, memory_order_acquire), *fresh = NULL;
+    for (;;) {
+        const AttnTune *tune = find_opened(head, path);
+        if (tune) {
+            attn_tune_free(fresh);
+            return tune;
         }
-        tune = fresh;
+        if (!fresh && !(fresh = attn_tune_load(path)))
+            return &no_memory;
+        fresh->next = head;
+        if (atomic_compare_exchange_strong_explicit(&opened, &head, fresh, memory_order_acq_rel, memory_order_acquire))
+            return fresh;
     }
-    pthread_mutex_unlock(&lock);
-    return tune ? tune : &no_memory;
 }
 
 static const AttnTune *by_environment = &nowhere;
@@ -193,8 +191,8 @@ static void open_default(void)
 
 const AttnTune *attn_tune_default(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, open_default);
+    static AttnOnce once;
+    attn_once(&once, open_default);
     return by_environment;
 }
 

@@ -1,9 +1,11 @@
 /* test_tune.c - tune files as the library reads them: whole or not at all, and never more than a preference. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "dispatch/choose.h"
@@ -497,6 +499,55 @@ Test(tune_load, threads_that_open_a_file_at_once_share_it)
             cr_assert_eq(seen[i], seen[0]);
         }
     }
+}
+
+/* Forked while other threads read files that nobody has opened yet, a child reads one as well: no lock may have stayed behind. */
+static atomic_int stop_opening;
+
+/* A name of its own for each number, of one file that takes a while to read. */
+static void name_of(char *name, size_t size, unsigned who, unsigned number)
+{
+    char way[2 * 20 + 1] = "";
+    for (unsigned bit = 0; bit < 16; bit++)
+        strcat(way, number >> bit & 1 ? "/." : "//");
+    snprintf(name, size, "%s/%.*s%s/large.tune", folder, (int)who, "///////////", way);
+}
+
+static void *keep_opening(void *number)
+{
+    char name[256];
+    for (unsigned i = 0; i < 65536 && !atomic_load(&stop_opening); i++) {
+        name_of(name, sizeof name, *(const unsigned *)number, i);
+        attn_tune_open(name);
+    }
+    return NULL;
+}
+
+Test(tune_load, a_child_forked_while_others_open_files)
+{
+    enum { THREADS = 3, FORKS = 30 };
+    unsigned number[THREADS] = {1, 3, 5};
+    pthread_t threads[THREADS];
+    snprintf(path, sizeof path, "%s/large.tune", folder);
+    FILE *file = fopen(path, "w");
+    cr_assert(file && ftruncate(fileno(file), 1 << 20) == 0 && fclose(file) == 0);
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, keep_opening, &number[i]), 0);
+    for (int i = 0; i < FORKS; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            char name[256];
+            alarm(60);
+            name_of(name, sizeof name, 7, (unsigned)i);
+            _exit(attn_tune_open(name)->state == ATTN_TUNE_REFUSED ? 0 : 1);
+        }
+        int status = 0;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child %d: status %#x", i, (unsigned)status);
+    }
+    atomic_store(&stop_opening, 1);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
 }
 
 /* ---- Where it lies --------------------------------------------------------------------------------------------------------------- */
