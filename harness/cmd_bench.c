@@ -378,6 +378,12 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         }
         wanted.bench.threads = wanted.vary.threads[wanted.vary.count - 1];
     }
+    const size_t granted = cli_granted(wanted.bench.threads);
+    if (granted < wanted.bench.threads && wanted.varies && wanted.vary.by_threads) {
+        render_error("nothing to measure: --scaling asks for %zu threads", wanted.bench.threads);
+        return EXIT_NOTHING;
+    }
+    wanted.bench.threads = granted;
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
     Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels), .pairs = calloc(zoo_count() + 1, sizeof *work.pairs)};
     char error[1024];

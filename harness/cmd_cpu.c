@@ -212,7 +212,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     Machine machine;
     Peaks peaks;
     char pinned[64] = "";
-    const size_t threads = cli->threads ? cli->threads : 1;
+    const size_t threads = want_peaks && cli->threads ? cli_granted(cli->threads) : 1;
     machine_read(&machine);
     Audit audit = {0};
     if (want_audit) { /* before the peaks, which are load themselves */
@@ -227,6 +227,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
     }
     if (want_peaks) {
         topology_pin(threads, pinned, sizeof pinned);
+        topology_pin_workers(threads);
         if (!peaks_measure_all(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS,
                            &cli_interrupted)) {
             render_error("not enough memory to measure the peaks");

@@ -2,6 +2,7 @@
  *
  * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
  * are for that. */
+#include "dispatch/threads.h"
 #include "harness/operands.h"
 #include "harness/outputs.h"
 #include "harness/zoo.h"
@@ -175,6 +176,7 @@ int cmd_run(const Cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     }
     AttnOptions wanted = cli->options;
+    wanted.threads = cli_granted(attn_threads_workers(&cli->settings));
     if (strcmp(kernel, "auto") != 0) {
         if (!known(kernel))
             return EXIT_USAGE;

@@ -135,7 +135,7 @@ int cmd_serve(const Cli *cli, int argc, char **argv)
         render_error("serve does not know what to do with '%s'; it reads lines from stdin", argv[optind]);
         return EXIT_USAGE;
     }
-    Server s = {.cli = cli, .threads = cli->threads ? cli->threads : 1};
+    Server s = {.cli = cli, .threads = cli_granted(cli->threads ? cli->threads : 1)};
     machine_read(&s.machine);
     serve(&s);
     serve_close(&s);

@@ -211,7 +211,7 @@ static int tune_bucket(Run *run, const TuneBucket *bucket)
 /* On the threads that were asked for; else on one and on what a program gets that sets nothing. */
 static bool make_buckets(const Cli *cli, const Shapes *shapes, TuneBuckets *buckets)
 {
-    const size_t usual = attn_threads_workers(&cli->settings);
+    const size_t usual = cli_granted(attn_threads_workers(&cli->settings));
     if (cli->settings.threads > 0 || usual == 1)
         return tune_buckets_add(buckets, shapes, usual);
     return tune_buckets_add(buckets, shapes, 1) && tune_buckets_add(buckets, shapes, usual);

@@ -20,7 +20,7 @@ const Micro micros[] = {
     {"run", "attn_run of 8 queries and 8 keys: what it takes beyond the arithmetic", micro_run},
     {"plan", "attn_plan_create and attn_plan_destroy, and what follows from them", micro_plan},
     {"merge", "attn_merge of 2 to 16 parts", micro_merge},
-    {"threads", "a parallel region with nothing to do; OpenMP against a caller's loop", micro_threads},
+    {"threads", "a parallel region with nothing to do; the library's threads against a caller's loop", micro_threads},
 };
 const size_t micro_count = sizeof micros / sizeof *micros;
 
@@ -81,7 +81,7 @@ int micro_bench(const char *list, const MicroContext *context)
     for (size_t i = 0; i < micro_count && !cli_interrupted; i++)
         if (named(list, micros[i].name) && !micros[i].run(context, error, sizeof error)) {
             render_error("%s", error);
-            return EXIT_USAGE;
+            return EXIT_NOTHING;
         }
     return cli_interrupted ? EXIT_INTERRUPTED : doubtful ? EXIT_INCONCLUSIVE : EXIT_OK;
 }
