@@ -53,7 +53,7 @@ lacks() { ! grep -q -- "$2" "$work/$1" || fail "'$2' in $1"; }
 # What cannot be compared.
 check 2 '--base is missing' --head "$pack"
 check 2 '--head is missing' --base "$pack"
-check 2 'cannot open' --base "$work/none.so" --head "$pack"
+check 2 'cannot be read' --base "$work/none.so" --head "$pack"
 check 4 'has pack ABI 2; this program knows 1' --base "$future" --head "$pack"
 printf 'no library\n' >"$work/text.so"
 check 4 'nothing can be compared' --base "$pack" --head "$work/text.so"
