@@ -1,4 +1,4 @@
-/* fuzz.h - one entry point for each parser of what comes from outside, the one that libFuzzer calls.
+/* fuzz.h - one entry point for each parser of what comes from outside, and for attention and multi-head attention: what libFuzzer calls.
  *
  * A target demands more than "no crash": what was accepted must hold together (a name that is printed parses to itself, an array is as long
  * as its shape says), and what was refused must have a sentence. fuzz_demand ends the process, which both drivers report as a finding. */
