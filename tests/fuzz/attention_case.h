@@ -16,6 +16,8 @@ typedef struct AttentionCase {
     const char *poison;      /* what is not finite though somebody sees it; ""                      */
 } AttentionCase;
 
+extern bool attention_extremes; /* numbers at the end of the range, and not finite ones in v and sinks, may be drawn: true unless set */
+
 void attention_decode(AttentionCase *x, Choices *c);
 void attention_fill(AttentionCase *x, Choices *c); /* its last step: numbers, in memory that is there */
 void attention_free(AttentionCase *x);

@@ -1,5 +1,6 @@
 /* attention_fill.c - the numbers of a case: first what hides keys, then the rest. Keys that no row sees and biases of cells that are hidden
  * hold NaN, as the header promises that they have no influence. */
+#include <float.h>
 #include <stdlib.h>
 
 #include "tests/fuzz/attention_case.h"
@@ -152,8 +153,7 @@ static void fill_heads(AttentionCase *x, Choices *c)
     }
 }
 
-/* One number that is not finite, where somebody may see it: its rows are NaN, and no others. In v it would reach rows that do not see it.
- */
+/* One number that is not finite, where somebody may see it: its rows are NaN, and no others. */
 static void poison_bias(AttentionCase *x, Choices *c)
 {
     const AttnProblem *p = &x->p;
@@ -180,6 +180,95 @@ static void poison_rows(AttentionCase *x, Choices *c)
     }
 }
 
+/* ---- Numbers at the end of the range --------------------------------------------------------------------------------------------- */
+
+static void enlarge_row(const float *row, size_t n, double factor)
+{
+    float *to = (float *)(uintptr_t)row;
+    for (size_t i = 0; i < n; i++) {
+        const double y = to[i] * factor;
+        to[i] = fabs(y) > FLT_MAX ? (y > 0.0 ? FLT_MAX : -FLT_MAX) : (float)y;
+    }
+}
+
+static void enlarge(AttentionCase *x, double q, double k, double v)
+{
+    const AttnProblem *p = &x->p;
+    for (size_t b = 0; b < p->batch; b++) {
+        const RefEntry entry = ref_entry(p, &x->t, b);
+        const size_t keys = p->varlen ? entry.k_len : p->k_len;
+        for (size_t h = 0; h < p->q_heads; h++)
+            for (size_t i = 0; i < entry.q_len; i++)
+                enlarge_row(ref_q(p, &x->t, &entry, h, i), p->d, q);
+        for (size_t g = 0; g < p->kv_heads; g++)
+            for (size_t j = 0; j < keys; j++) {
+                enlarge_row(ref_k(p, &x->t, &entry, g, j), p->d, k);
+                enlarge_row(ref_v(p, &x->t, &entry, g, j), p->dv, v);
+            }
+    }
+}
+
+static void enlarge_bias(AttentionCase *x, Choices *c, const Cell *at)
+{
+    float *cell = (float *)(uintptr_t)x->t.bias + ref_cell(&x->p.bias, at->entry.b, at->h, at->i, at->j);
+    (void)c;
+    if (isfinite(*cell))
+        enlarge_row(cell, 1, 1e30);
+}
+
+static void poison_v(AttentionCase *x, Choices *c)
+{
+    const AttnProblem *p = &x->p;
+    const RefEntry entry = ref_entry(p, &x->t, choose(c, p->batch));
+    const size_t keys = p->varlen ? entry.k_len : p->k_len, g = choose(c, p->kv_heads);
+    if (keys > 0)
+        ((float *)(uintptr_t)ref_v(p, &x->t, &entry, g, choose(c, keys)))[choose(c, p->dv)] = maybe(c, 50) ? INFINITY : NAN;
+    x->poison = " NaN or inf in v";
+}
+
+bool attention_extremes = true;
+
+static void draw_extremes(AttentionCase *x, Choices *c)
+{
+    static const double sizes[] = {1e10, 1e19, 1e30, 1e37, 3e38, 1e-30};
+    const float ends[] = {FLT_MAX, -FLT_MAX, INFINITY, NAN, 2.5e38f};
+    AttnProblem *p = &x->p;
+    if (!maybe(c, 15) || p->batch == 0 || !attention_extremes)
+        return;
+    const double size = sizes[choose(c, 6)], other = maybe(c, 30) ? 1e-30 : 1.0;
+    x->poison = " large numbers";
+    switch (choose(c, 8)) {
+    case 0:
+        enlarge(x, size, other, 1.0);
+        break;
+    case 1:
+        enlarge(x, other, size, 1.0);
+        break;
+    case 2:
+        enlarge(x, size, size, 1.0);
+        break;
+    case 3:
+        enlarge(x, 1.0, 1.0, size);
+        break;
+    case 4:
+        p->scale = maybe(c, 50) ? 0x1p126 : -1e30;
+        enlarge(x, other, 1.0, 1.0);
+        break;
+    case 5:
+        if (p->bias.dtype != ATTN_NONE)
+            each_cell(x, c, enlarge_bias);
+        break;
+    case 6:
+        if (p->sinks)
+            ((float *)(uintptr_t)x->t.sinks)[choose(c, p->q_heads)] = ends[choose(c, 5)];
+        if (p->alibi)
+            ((float *)(uintptr_t)x->t.alibi_slopes)[choose(c, p->q_heads)] = ends[choose(c, 2)];
+        break;
+    default:
+        poison_v(x, c);
+    }
+}
+
 void attention_fill(AttentionCase *x, Choices *c)
 {
     fill_heads(x, c);
@@ -187,4 +276,5 @@ void attention_fill(AttentionCase *x, Choices *c)
     poison_bias(x, c);
     fill_numbers(x, c);
     poison_rows(x, c);
+    draw_extremes(x, c);
 }

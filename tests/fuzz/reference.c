@@ -8,8 +8,21 @@
 #define T (4.0 * U)
 #define F ((double)FLT_MIN)
 #define LAG 14.0
+#define SUM_MOST 2.3e38 /* of |terms| of a score; beyond it, says docs/semantics.md, a score may count as -inf */
 
 /* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */
+
+/* A stage is a binary32 number: beyond FLT_MAX it is infinite, and where that depends on rounding nobody knows. */
+static RefNumber settled(RefNumber s)
+{
+    if (isnan(s.v))
+        return (RefNumber){NAN, 0.0};
+    if (fabs(s.v) - s.e > (double)FLT_MAX)
+        return (RefNumber){s.v > 0.0 ? INFINITY : -INFINITY, 0.0};
+    if (fabs(s.v) + s.e > (double)FLT_MAX)
+        s.e = INFINITY;
+    return s;
+}
 
 RefNumber ref_raw(const RefScore *score, const RefNumber *q, const RefNumber *k)
 {
@@ -34,18 +47,20 @@ RefNumber ref_raw(const RefScore *score, const RefNumber *q, const RefNumber *k)
         }
     }
     const double scale = fabs(score->scale);
-    return (RefNumber){score->scale * sum, scale * (rounding * size + moved) + F * (size + (1.0 + scale) * tiny + 4.0)};
+    return settled((RefNumber){score->scale * sum, scale * (rounding * size + moved) + F * (size + (1.0 + scale) * tiny + 4.0)});
 }
 
 RefNumber ref_capped(const RefScore *score, RefNumber s0)
 {
     const double cap = score->softcap;
-    if (!(cap > 0.0))
+    if (!(cap > 0.0) || isnan(s0.v))
         return s0;
+    if (isinf(s0.v))
+        return (RefNumber){s0.v > 0.0 ? cap : -cap, (T + 3.0 * U) * cap};
     const double before = s0.e + 3.0 * U * fabs(s0.v), room = fabs(s0.v) - before, flat = room > 0.0 ? tanh(room / cap) : 0.0;
     RefNumber s1 = {cap * tanh(s0.v / cap), 0.0};
     s1.e = (1.0 - flat * flat) * before + (T + 3.0 * U) * fabs(s1.v) + F * cap;
-    if (s1.e > 2.0 * cap)
+    if (!(s1.e <= 2.0 * cap)) /* so written, NaN of no room times infinity too */
         s1.e = 2.0 * cap;
     return s1;
 }
@@ -53,8 +68,10 @@ RefNumber ref_capped(const RefScore *score, RefNumber s0)
 RefNumber ref_biased(RefNumber s1, double bias, double alibi)
 {
     RefNumber s2 = {s1.v + bias - alibi, 0.0};
+    if (isinf(s2.v) || isnan(s2.v))
+        return s2;
     s2.e = s1.e + U * (3.0 * fabs(s1.v) + 3.0 * fabs(bias) + 6.0 * fabs(alibi) + 3.0 * fabs(s2.v));
-    return s2;
+    return settled(s2);
 }
 
 /* ---- Softmax --------------------------------------------------------------------------------------------------------------------- */
@@ -80,17 +97,19 @@ static void every(RefNumber *x, size_t n, double v)
 }
 
 /* A row whose maximum is no number: NaN where it looks. */
-static void nan_row(const bool *seen, size_t n, size_t dv, RefNumber *o, RefNumber *lse, RefNumber *p)
+static void nan_row(const RefNumber *s2, const bool *seen, size_t n, size_t dv, RefNumber *o, RefNumber *lse, RefNumber *p)
 {
     every(o, dv, NAN);
     every(lse, 1, NAN);
     for (size_t j = 0; j < n; j++)
-        p[j] = (RefNumber){seen[j] ? NAN : 0.0, 0.0};
+        p[j] = (RefNumber){seen[j] ? NAN : 0.0, seen[j] && s2[j].v == -INFINITY ? INFINITY : 0.0}; /* exp(-inf - NaN): nobody says */
 }
 
 /* Weight of a score and the most that it may grow by, p E. A weight too small for a double may still grow to one that is not. */
 static RefNumber weigh(Sums *sums, RefNumber s, size_t d)
 {
+    if (s.v == -INFINITY || isinf(s.e))
+        return (RefNumber){0.0, 0.0}; /* far below all that counts: ref_attend has looked */
     const double weight = exp(s.v - sums->m) / sums->l, delta = delta_of(sums, s, d);
     const double grown = weight > 0.0 ? weight * expm1(delta) : delta < 100.0 ? 0.0 : exp(s.v - sums->m + delta);
     sums->grown += grown;
@@ -106,9 +125,12 @@ static RefNumber mean_of(const Sums *sums, const RefNumber *w, RefNumber sunk, c
 {
     double o = 0.0, size = 0.0, apart = 0.0, errors = 0.0, worst = 0.0, visible = 0.0;
     double low = sunk.v > 0.0 ? 0.0 : INFINITY, high = sunk.v > 0.0 ? 0.0 : -INFINITY;
-    for (size_t j = 0; j < n; j++)
+    for (size_t j = 0; j < n; j++) {
+        if (seen[j] && !isfinite(v[j][c].v)) /* times a weight that may be 0 in binary32: NaN, or nothing */
+            return (RefNumber){NAN, w[j].v > 1e-30 ? 1.0 : INFINITY};
         if (seen[j])
             o += w[j].v * v[j][c].v;
+    }
     for (size_t j = 0; j < n; j++) {
         if (!seen[j])
             continue;
@@ -138,21 +160,32 @@ void ref_attend(const RefNumber *s2, const bool *seen, const RefNumber *const *v
     Sums sums = {.m = sink};
     RefNumber sunk = {0.0, 0.0};
     double visible = 0.0, least = sink == -INFINITY ? INFINITY : sink;
+    bool wrong = isnan(sink), known = true;
     for (size_t j = 0; j < n; j++) {
-        if (seen[j] && (isnan(s2[j].v) || s2[j].v == INFINITY)) {
-            nan_row(seen, n, dv, o, lse, p);
-            return;
-        }
+        visible += seen[j];
+        wrong = wrong || (seen[j] && isfinite(s2[j].e) && (isnan(s2[j].v) || s2[j].v == INFINITY));
         if (seen[j] && s2[j].v > sums.m)
             sums.m = s2[j].v;
-        if (seen[j] && s2[j].v < least)
+        if (seen[j] && s2[j].v < least && s2[j].v != -INFINITY)
             least = s2[j].v;
-        visible += seen[j];
+    }
+    for (size_t j = 0; j < n; j++)
+        known = known && !(seen[j] && !isfinite(s2[j].e) && !(s2[j].v < sums.m - 1000.0 - U * fabs(sums.m)));
+    if (wrong && visible > 0.0) {
+        nan_row(s2, seen, n, dv, o, lse, p);
+        return;
     }
     every(o, dv, 0.0);
-    every(lse, 1, -INFINITY);
+    every(lse, 1, isnan(sink) ? NAN : sums.m); /* infinite, if we stay here */
     every(p, n, 0.0);
-    if (sums.m == -INFINITY)
+    if (!known) {
+        for (size_t i = 0; i < dv; i++)
+            o[i].e = INFINITY;
+        for (size_t j = 0; j < n; j++)
+            p[j].e = INFINITY;
+        lse->e = INFINITY;
+    }
+    if (!known || isinf(sums.m) || isnan(sink))
         return;
     sums.l = sink == -INFINITY ? 0.0 : exp(sink - sums.m);
     for (size_t j = 0; j < n; j++)
@@ -183,10 +216,12 @@ void ref_attend(const RefNumber *s2, const bool *seen, const RefNumber *const *v
 
 bool ref_agrees(RefNumber want, float got)
 {
-    if (isnan(want.v) || isinf(want.v))
-        return isnan(want.v) ? isnan(got) : (double)got == want.v;
     if (!isfinite(want.e))
         return true;
+    if (isnan(want.v) || isinf(want.v))
+        return isnan(want.v) ? isnan(got) || (want.e > 0.0 && isinf(got)) : (double)got == want.v;
+    if (isinf(got))
+        return fabs(want.v) + want.e >= (double)FLT_MAX && (got > 0.0f) == (want.v > 0.0);
     return fabs((double)got - want.v) <= want.e + 2.0 * U * fabs(want.v);
 }
 
@@ -317,10 +352,14 @@ static void attend_row(const AttnProblem *p, const AttnTensors *t, const RefEntr
         const RefNumber s0 = ref_raw(&score, head->q, head->k + j * p->d), s1 = ref_capped(&score, s0);
         const double away = fabs((double)i + (double)entry->offset - (double)j), alibi = p->alibi ? t->alibi_slopes[h] * away : 0.0;
         head->seen[j] = seen;
-        head->s2[j] = seen ? ref_biased(s1, bias_of(p, t, entry->b, h, i, j), alibi) : (RefNumber){-INFINITY, 0.0};
+        const double bias = seen ? bias_of(p, t, entry->b, h, i, j) : 0.0;
+        const double size = isinf(s0.v) ? INFINITY : s0.e / (((double)p->d + 12.0) * U) + fabs(bias) + fabs(alibi);
+        head->s2[j] = seen ? ref_biased(s1, bias, alibi) : (RefNumber){-INFINITY, 0.0};
+        if (seen && size > SUM_MOST && isfinite(bias) && head->s2[j].v > -INFINITY)
+            head->s2[j].e = INFINITY;
         if (shown)
             shown[j] = p->scores_stage == ATTN_STAGE_RAW ? s0 : p->scores_stage == ATTN_STAGE_CAPPED ? s1 : head->s2[j];
-        if (shown && p->scores_stage < ATTN_STAGE_WEIGHTS)
+        if (shown && p->scores_stage < ATTN_STAGE_WEIGHTS && isfinite(shown[j].v))
             shown[j].e += 6.0 * U * fabs(shown[j].v);
     }
     ref_attend(head->s2, head->seen, head->rows, keys, p->d, p->dv, p->sinks ? (double)t->sinks[h] : -INFINITY, out->o + number * p->dv,

@@ -19,7 +19,11 @@
  *            E = e^delta - 1, D = sum p e^-delta: a weight p becomes p (1 + x), |x| <= E, and sum p (v - o) = 0; a mean moves no further
  *            than from one end of the visible v to the other
  *     lse    log of (1 + sum p E) or -log D, the larger  +  (2 n + 32) u  +  u (8 R + 8 log l + 4 |lse|)  +  G (n + 2)
- *     p      p ((1 + E) / D (1 + (2 n + 32) u) - 1)  +  G (n + 2) */
+ *     p      p ((1 + E) / D (1 + (2 n + 32) u) - 1)  +  G (n + 2)
+ *
+ * A stage beyond FLT_MAX by more than its bound is infinite. One that rounding may put on either side has no bound, nor has one whose terms
+ * add up to more than 2.3e38, since its partial sums may leave the range (docs/semantics.md, "Range"); a row is not judged if such a key
+ * may count in it. An output that is not finite for certain must not be finite. */
 #ifndef TESTS_FUZZ_REFERENCE_H
 #define TESTS_FUZZ_REFERENCE_H
 
