@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
+#include <sys/mman.h>
 
 #include "dispatch/cpus.h"
 #include "dispatch/fork.h"
@@ -24,6 +24,7 @@ enum {
     POSTS = 16,             /* callers that have helpers at a time; others work alone                                      */
     SPINS = 20000,          /* turns before sleeping, 0.2 to 1 ms: regions of one run follow each other much faster        */
     SPINS_CROWDED = 50,     /* where a job asks for more workers than there are CPUs                                       */
+    SPARE_BYTES = 16 << 20, /* of address space that stay for the process where threads are made until the system refuses  */
     RUNS_REFUSED = 1000,    /* runs after which a system that refused a thread is asked again: it takes some 20 us to say no */
     STACK_BYTES = 512 << 10 /* kernels keep what is large in their workspace and use less than 32 KiB of stack             */
 };
@@ -224,9 +225,12 @@ size_t attn_helpers_make(size_t most)
     count = atomic_load_explicit(&made, memory_order_acquire);
     sigset_t before;
     block_signals(&before);
-    bool ok = count > 0 || make_posts();
+    void *spare = mmap(NULL, SPARE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool ok = spare != MAP_FAILED && (count > 0 || make_posts());
     for (; count < most && (ok = ok && start(&helper[count])); count++)
         atomic_store_explicit(&made, count + 1, memory_order_release);
+    if (spare != MAP_FAILED)
+        munmap(spare, SPARE_BYTES);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     atomic_store(&refused, ok ? 0 : RUNS_REFUSED);
     atomic_store(&making, false);

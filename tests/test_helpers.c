@@ -343,13 +343,17 @@ static int without_memory(void)
     if (!file || fscanf(file, "%lu", &pages) != 1)
         return 2;
     fclose(file);
-    limit.rlim_cur = limit.rlim_max = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (2 << 20);
+    limit.rlim_cur = limit.rlim_max = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (64 << 20);
     if (setrlimit(RLIMIT_AS, &limit) != 0)
         return 3;
     const size_t granted = attn_helpers_make(1000);
     Tally t;
     if (granted >= 1000 || run_units(&t, 1000, 1) != 0)
         return 4;
+    void *more = malloc(8 << 20);
+    if (!more)
+        return 6; /* the helpers took all */
+    free(more);
     return attend(1, got) == 0 && memcmp(got, expected, sizeof got) == 0 ? 0 : 5;
 }
 
