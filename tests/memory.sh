@@ -1,6 +1,6 @@
 #!/bin/sh
 # memory.sh PROGRAM - no memory for operands: what could not be set up is named and is no verdict, the rest is done, and the exit code is 4; 1 if
-# a kernel fails beside it. Under a limit of address space.
+# a kernel fails beside it. No memory for threads: fewer do the work. Under a limit of address space.
 set -u
 program=$1
 work=$(mktemp -d) || exit 1
@@ -11,11 +11,13 @@ fail() {
     printf 'FAILED: %s\n' "$1" >&2
     sed 's/^/    /' "$work/out" "$work/err" >&2
 }
+limit=2000000 # KiB
 # check CODE ARGUMENT...: under the limit.
 check() {
     code=$1
     shift
-    (ulimit -v 2000000 && exec "$program" "$@") >"$work/out" 2>"$work/err" </dev/null
+    # shellcheck disable=SC3045  # dash and busybox have it
+    (ulimit -v $limit && exec "$program" "$@") >"$work/out" 2>"$work/err" </dev/null
     got=$?
     [ "$got" -eq "$code" ] || fail "$*: exit code $got, expected $code"
 }
@@ -48,4 +50,15 @@ has "f32:$small"
 check 4 tune --dry-run --rigor quick --threads 1 -s "$big b1_h2_q16_k16_d16"
 has "error: $big: no memory for"
 has '^sdpa f32 none q16 k16 d16'
+
+# No memory for so many threads: those that there are do the work, say so, and are what is recorded.
+limit=500000
+check 0 run -s b1_h8_q64_k64_d16 --threads 2000
+has 'note: 2000 threads: the system grants this process no more than [0-9]* ('
+check 0 bench --results "$work/results" --budget 20ms -k flash_f32 -s "$small" --threads 2000
+granted=$(sed -n 's/.*grants this process no more than \([0-9]*\) .*/\1/p' "$work/err")
+grep -q "\"threads\":$granted," "$work"/results/*/*.jsonl || fail "the record is not of $granted threads"
+check 4 bench --results "$work/none" --budget 20ms -k flash_f32 -s "$small" --scaling 1,2000
+has 'error: nothing to measure: --scaling asks for 2000 threads'
+[ ! -e "$work/none" ] || fail '--scaling without its threads leaves a file'
 exit $((failures > 0))
