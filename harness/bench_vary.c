@@ -5,15 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "dispatch/plan.h"
 #include "harness/bench_json.h"
 #include "harness/known.h"
 #include "harness/pool.h"
+#include "harness/topology.h"
 #include "harness/zoo.h"
 
-enum { PEAK_KINDS = 2, BALANCE_RUNS = 11, SLEEP_MICROSECONDS = 10000 };
+enum { PEAK_KINDS = 2, BALANCE_RUNS = 11 };
 
 /* Bars: share of the ideal speed-up that prefill and decode shall reach, and of the speed on normal data that all data shall. */
 #define PREFILL_BAR 0.95
@@ -139,7 +139,7 @@ static void make_ready(void *context)
     if (arm->threads == threads_before)
         return;
     if (arm->threads == 1)
-        usleep(SLEEP_MICROSECONDS);
+        topology_let_workers_sleep();
     else
         topology_pin_workers(arm->threads);
     threads_before = arm->threads;
@@ -225,7 +225,7 @@ static double slowest_worker(const VaryRun *v, VaryArm *arm)
     AttnPlan *plan = NULL;
     size_t runs = 0;
     const size_t workers = attn_plan_units(arm->plan) < arm->threads ? attn_plan_units(arm->plan) : arm->threads;
-    usleep(SLEEP_MICROSECONDS);
+    topology_let_workers_sleep();
     if (workers > 1 && timed.pool && timed.busy &&
         attn_plan_create_with(arm->kernel, &v->data[arm->variant].problem, arm->threads, timed_loop, &timed, &plan) == ATTN_OK)
         for (; runs < BALANCE_RUNS && attn_run(plan, arm->tensors, arm->workspace, arm->size) == ATTN_OK; runs++) {

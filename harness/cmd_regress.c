@@ -98,7 +98,7 @@ int cmd_regress(const Cli *cli, int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--count") == 0)
         return insn_child();
     RegressOptions options = {.time = true, .insn = true, .confirm = true, .alpha = 0.01, .min_trial = 300e-6, .launches = 5, .rounds = 100,
-                              .threads = cli->threads ? cli->threads : 1, .seed = cli->seed};
+                              .threads = cli_granted(cli->threads ? cli->threads : 1), .seed = cli->seed};
     Regress regress;
     Outputs out;
     int code = regress_options_read(&options, argc, argv);

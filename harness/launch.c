@@ -87,6 +87,13 @@ static double units_in_call(const PairedConfig *config, const PairedArm *base)
     return isfinite(median) ? median : 0;
 }
 
+/* Each pack has threads of its own. */
+static void let_others_sleep(void *context)
+{
+    (void)context;
+    topology_let_workers_sleep();
+}
+
 static bool measure(const LaunchOrder *order, Arm *arms, const bool *present, uint64_t seed, LaunchResult *result)
 {
     PairedConfig config = paired_config();
@@ -98,7 +105,7 @@ static bool measure(const LaunchOrder *order, Arm *arms, const bool *present, ui
     size_t which[LAUNCH_ARMS], count = 0;
     for (size_t a = 0; a < LAUNCH_ARMS; a++)
         if (present[a]) {
-            paired[count] = (PairedArm){.run = run_arm, .context = &arms[a]};
+            paired[count] = (PairedArm){.run = run_arm, .context = &arms[a], .before = order->threads > 1 ? let_others_sleep : NULL};
             which[count++] = a;
         }
     paired_calibrate(&config, &paired[LAUNCH_BASE]);

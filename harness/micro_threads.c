@@ -2,21 +2,20 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "dispatch/plan.h"
 #include "dispatch/threads.h"
 #include "harness/micro.h"
 #include "harness/pool.h"
+#include "harness/topology.h"
 
 enum { MOST_THREADS = 64 };
 
-/* Runners keep their idle threads turning for a while, on the very cores that the next arm's threads
- * want: each arm waits until those of the arm before it sleep. */
+/* Each arm waits until the threads of the arm before it sleep. */
 static void let_others_sleep(void *context)
 {
     (void)context;
-    usleep(10000);
+    topology_let_workers_sleep();
 }
 
 static bool failed(const char *what, char *error, size_t error_size)

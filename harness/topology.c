@@ -235,6 +235,11 @@ void topology_pin_workers(size_t threads)
     attn_threads_run(NULL, NULL, g.threads, g.threads, 1, gather, &g);
 }
 
+void topology_let_workers_sleep(void)
+{
+    usleep(10000); /* the library's turn for a millisecond at most, OpenMP's in packs of older commits for some */
+}
+
 void topology_free_caller(void)
 {
     if (pinned > 0)

@@ -37,10 +37,12 @@ bool topology_pin(size_t threads, char *text, size_t size);
 /* Keep the calling thread on one hardware thread. */
 bool topology_pin_thread(int cpu);
 
-/* Keep each worker of the library's own runner on a core of its own, the calling thread on the first. To be called again when another
- * number of workers has run in between, because a runner may end and start threads then. Without effect where topology_pin failed or was
- * for fewer. */
+/* Keep each worker of the library's own runner on a core of its own, the calling thread on the first. To be called again when more
+ * workers are wanted than before. Without effect where topology_pin failed or was for fewer. */
 void topology_pin_workers(size_t threads);
+
+/* Wait until idle workers sleep. They turn for a while first, on the very cores that the next arm's threads want. */
+void topology_let_workers_sleep(void);
 
 /* Let the calling thread go to any of the cores of topology_pin again, so that what it starts (children, threads) finds all of them. */
 void topology_free_caller(void);
