@@ -159,10 +159,11 @@ void ref_attend(const RefNumber *s2, const bool *seen, const RefNumber *const *v
 {
     Sums sums = {.m = sink};
     RefNumber sunk = {0.0, 0.0};
-    double visible = 0.0, least = sink == -INFINITY ? INFINITY : sink;
+    double visible = 0.0, counted = 0.0, least = sink == -INFINITY ? INFINITY : sink;
     bool wrong = isnan(sink), known = true;
     for (size_t j = 0; j < n; j++) {
         visible += seen[j];
+        counted += seen[j] && s2[j].v != -INFINITY;
         wrong = wrong || (seen[j] && isfinite(s2[j].e) && (isnan(s2[j].v) || s2[j].v == INFINITY));
         if (seen[j] && s2[j].v > sums.m)
             sums.m = s2[j].v;
@@ -171,7 +172,8 @@ void ref_attend(const RefNumber *s2, const bool *seen, const RefNumber *const *v
     }
     for (size_t j = 0; j < n; j++)
         known = known && !(seen[j] && !isfinite(s2[j].e) && !(s2[j].v < sums.m - 1000.0 - U * fabs(sums.m)));
-    if (wrong && visible > 0.0) {
+    known = known && !(isnan(sink) && visible > counted && counted == 0.0); /* does a row that sees scores of -inf alone see a key? */
+    if (wrong && counted > 0.0) {
         nan_row(s2, seen, n, dv, o, lse, p);
         return;
     }
