@@ -94,9 +94,6 @@ static const Way ways[] = {
 const Way *way_draw(Choices *c, bool threads)
 {
     size_t count = sizeof ways / sizeof *ways;
-#ifndef _OPENMP
-    count--; /* the last asks for the library's own threads */
-#endif
     while (!threads && ways[count - 1].threaded)
         count--;
     return &ways[choose(c, count)];
