@@ -1,7 +1,7 @@
 /* split.c - see split.h.
  *
- * A problem of few rows has few units: a decode step has one a KV head. Where they would leave threads without work, each unit's keys are cut
- * into parts; a part is a problem of its own whose o and lse go to the workspace, and attn_merge's rule makes them one. Cost: rows * (dv + 1)
+ * A problem of few rows has few units: a decode step has one a KV head. Where those of a batch entry would leave threads without work, each
+ * unit's keys are cut into parts; a part is a problem of its own whose o and lse go to the workspace, and attn_merge's rule makes them one. Cost: rows * (dv + 1)
  * floats written and read for each part, under 3 % at 512 keys a part. */
 #include "dispatch/split.h"
 
@@ -39,6 +39,7 @@ bool attn_split_fix(AttnSplit *split, const AttnProblem *p, const AttnKernel *ke
 {
     *split = (AttnSplit){.parts = 1, .chunk = p->k_len};
     const size_t seen = keys_seen(p);
+    units = p->batch > 0 ? units / p->batch : 0; /* as if the entry were alone */
     if (!kernel->splits || p->varlen || p->scores.dtype != ATTN_NONE || units == 0 || units >= ATTN_UNITS_WANTED || rows > ROWS_MOST ||
         seen < 2 * CHUNK_LEAST)
         return true;

@@ -1,13 +1,14 @@
 /* split.h - one long sequence for many threads: its keys in parts of fixed size, merged in a fixed order.
  *
- * Parts depend on the problem and the kernel only, so the bits of the result do not depend on the number of threads. */
+ * Parts depend on the problem, its batch excepted, and the kernel only, so the bits of what is worked on in parts depend neither on the
+ * number of threads nor on the batch. */
 #ifndef ATTN_SPLIT_H
 #define ATTN_SPLIT_H
 
 #include "kernels/kernel.h"
 
 enum {
-    ATTN_UNITS_WANTED = 32, /* units of a problem, at least, where rows or keys can be cut that far: work for many threads */
+    ATTN_UNITS_WANTED = 32, /* units of a batch entry, at least, where rows or keys can be cut that far: work for threads */
     ATTN_PARTS_MOST = 32    /* of the keys                                                                                 */
 };
 

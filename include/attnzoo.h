@@ -313,7 +313,8 @@ ATTN_API const char *attn_plan_explain(const AttnPlan *plan);
  * for the life of the process. Where the system grants fewer, or other callers have them, the run goes on with those that come, down to the
  * calling thread alone; it never waits for one that did not. A forked child makes its own. In a caller's OpenMP region a run stays on its
  * thread. A plugin that contains the static library must not be unloaded once it has run (link it with -z nodelete, as the shared
- * library is). The bits of the result depend neither on the number of threads nor on the order in which units run.
+ * library is). The bits of the result depend neither on the number of threads nor on the order in which units run. In a decode step, up to
+ * 12 rows that share a KV head, they do not depend on the batch either: an entry has the bits that it has alone (docs/semantics.md, "Bits").
  * Denormal inputs and intermediate values count as zero (FTZ/DAZ), whatever the caller's floating-point control says; that control is
  * restored. Errors are those that only the pointers can show: ATTN_ERROR_NULL, _STRUCT, _VALUE (alignment, a tensor that the problem has
  * not), _OVERFLOW, _OVERLAP, _WORKSPACE; then nothing was written. */

@@ -8,6 +8,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
 #include "dispatch/registry.h"
+#include "harness/data.h"
 #include "tests/stand_in.h"
 
 enum { B = 2, H = 6, G = 2, SQ = 61, SK = 87, D = 20, DV = 12 };
@@ -120,6 +121,54 @@ Test(plan, bits_do_not_depend_on_threads)
     }
     free(x);
     free(first);
+}
+
+/* In a decode step an entry of a batch has the bits that it has alone: whether its keys are cut into parts is its own matter. */
+Test(plan, bits_of_a_decode_step_do_not_depend_on_the_batch)
+{
+    enum { BATCH = 5 };
+    static const struct {
+        size_t q_heads, kv_heads, q_len, k_len, d;
+        bool causal;
+    } sizes[] = {{1, 1, 1, 2100, 8, false}, {8, 2, 3, 1500, 8, true}, {4, 4, 12, 1300, 8, true}, {12, 1, 1, 700, 4, false},
+                 {3, 3, 1, 64, 8, false}};
+    size_t cut = 0;
+    for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        AttnProblem p = attn_problem(BATCH, sizes[n].q_heads, sizes[n].kv_heads, sizes[n].q_len, sizes[n].k_len, sizes[n].d, sizes[n].d);
+        const size_t rows = p.q_heads * p.q_len * p.d, keys = p.kv_heads * p.k_len * p.d;
+        float *q = malloc(BATCH * rows * sizeof *q), *k = malloc(BATCH * keys * sizeof *k), *v = malloc(BATCH * keys * sizeof *v);
+        float *o = malloc(BATCH * rows * sizeof *o), *alone = malloc(rows * sizeof *alone);
+        for (size_t i = 0; i < BATCH * rows; i++)
+            q[i] = (float)random_normal(1, i);
+        for (size_t i = 0; i < BATCH * keys; i++) {
+            k[i] = (float)random_normal(2, i);
+            v[i] = (float)random_normal(3, i);
+        }
+        p.causal = sizes[n].causal;
+        p.align = ATTN_ALIGN_BOTTOM_RIGHT;
+        for (size_t i = 0; i < attn_registry_count; i++) {
+            if (!takes(attn_registry[i], &p))
+                continue;
+            for (size_t b = 0; b <= BATCH; b++) { /* all of them, then each alone */
+                AttnProblem one = p;
+                one.batch = b == 0 ? BATCH : 1;
+                const AttnTensors t = attn_tensors(q + (b == 0 ? 0 : b - 1) * rows, k + (b == 0 ? 0 : b - 1) * keys,
+                                                   v + (b == 0 ? 0 : b - 1) * keys, b == 0 ? o : alone);
+                AttnPlan *plan;
+                cr_assert_eq(attn_plan_create_with(attn_registry[i], &one, 2, NULL, NULL, &plan), ATTN_OK);
+                void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+                cr_assert_eq(attn_run(plan, &t, workspace, attn_plan_workspace(plan)), ATTN_OK);
+                cut += n == 0 && attn_plan_units(plan) > BATCH;
+                free(workspace);
+                attn_plan_destroy(plan);
+                if (b > 0)
+                    cr_expect_arr_eq(alone, o + (b - 1) * rows, rows * sizeof *o, "%s, sizes %zu, entry %zu", attn_registry[i]->name, n,
+                                     b - 1);
+            }
+        }
+        free(q), free(k), free(v), free(o), free(alone);
+    }
+    cr_expect_gt(cut, 0, "no keys were cut into parts");
 }
 
 /* One query row a head over many keys: the keys are cut into parts, whose number and merging depend on no thread count. */
