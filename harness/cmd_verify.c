@@ -114,7 +114,8 @@ static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboa
     loop.items = suite->count * loop.kernels;
     for (size_t item = 0; item < loop.items; item++) {
         Score *s = &board->scores[loop.runnable[item % loop.kernels]];
-        s->due += suite_concerns(&suite->at[item / loop.kernels], s->kernel);
+        const Job *due = &suite->at[item / loop.kernels];
+        s->due[due->kind] += suite_concerns(due, s->kernel);
     }
     const IsolateJob job = {
         .items = loop.items,
@@ -302,6 +303,8 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
         const double start = now();
         const bool finished =
             request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);
+        if (finished && (request->mode == MODE_FULL || request->mode == MODE_SMOKE || request->mode == MODE_ADVERSARIAL))
+            scoreboard_demand_all(board);
         if (!cli->quiet)
             fprintf(board->notes, "%s, seed 0x%llx, %.1f s%s\n", names[request->mode], (unsigned long long)cli->seed, now() - start,
                     finished ? "" : ", stopped early");

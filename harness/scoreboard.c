@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/registry.h"
 #include "harness/mha_case.h"
 #include "harness/outputs.h"
+#include "harness/trial.h"
 
 enum { MOST_FAILS = 8 }; /* FAIL lines printed a kernel; all are counted and recorded */
 
@@ -88,7 +90,27 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
 /* Was the run stopped before the kernel was through? It has then passed nothing. */
 static bool unfinished(const Score *s)
 {
-    return total(s->ran) + s->skipped < s->due; /* what could not be run is not judged */
+    return total(s->ran) + s->skipped < total(s->due); /* what could not be run is not judged */
+}
+
+void scoreboard_demand_all(Scoreboard *board)
+{
+    static const char *const names[] = {[JOB_CASE] = "cases", [JOB_EXACT] = "exact", [JOB_SPECIAL] = "special"};
+    for (size_t k = 0; k < board->count; k++) {
+        Score *s = &board->scores[k];
+        const bool ours = mha_pair_of(s->kernel) || attn_registry_find(s->kernel->name) == s->kernel;
+        for (int kind = JOB_CASE; ours && s->runnable && !unfinished(s) && kind <= JOB_SPECIAL; kind++) {
+            if (s->due[kind] == 0 || s->ran[kind] > 0)
+                continue;
+            VerifyResult r = {0};
+            trial_fail(&r, JUDGE_ERROR, "none of %zu was tried: %.150s", s->due[kind], s->why);
+            snprintf(r.repro, sizeof r.repro, "attnzoo verify -k %s", s->kernel->name);
+            s->caught[JUDGE_ERROR]++;
+            print_failure(board, s, names[kind], &r);
+            if (board->records)
+                write_record(board, s, names[kind], &r);
+        }
+    }
 }
 
 /* The verdict for programs and for people. */
@@ -97,11 +119,11 @@ static void unfinished_cell(RenderTable *t, const Score *s)
     const size_t judged = total(s->ran) + s->skipped;
     render_cell(t, STYLE_PLAIN, "%s", "unfinished");
     if (s->unable)
-        render_cell(t, STYLE_WARN, "%zu of %zu %s", s->unable, s->due, s->no_room);
+        render_cell(t, STYLE_WARN, "%zu of %zu %s", s->unable, total(s->due), s->no_room);
     else if (judged == 0)
         render_cell(t, STYLE_DIM, "not reached");
     else
-        render_cell(t, STYLE_WARN, "%s after %zu of %zu cases", cli_interrupted ? "interrupted" : "stopped", judged, s->due);
+        render_cell(t, STYLE_WARN, "%s after %zu of %zu cases", cli_interrupted ? "interrupted" : "stopped", judged, total(s->due));
 }
 
 static void fraction(RenderTable *t, size_t passed, size_t ran)

@@ -11,7 +11,7 @@
 typedef struct Score {
     const AttnKernel *kernel;
     size_t passed[3], ran[3];    /* by JobKind                                  */
-    size_t due;                  /* jobs that were begun for it: all of them are judged, unless the run was stopped */
+    size_t due[3];               /* jobs that were begun for it: all of them are judged, unless the run was stopped */
     size_t skipped;              /* jobs that the kernel does not take          */
     size_t unable;               /* jobs that could not be set up: no memory    */
     char no_room[240];           /* why the first of them could not             */
@@ -36,6 +36,10 @@ typedef struct Scoreboard {
 
 /* Count a result; prints FAIL and repro lines, writes a record. */
 void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const VerifyResult *result);
+
+/* After a whole suite: a kernel that can run fails if no job of some kind that was due was for it. A kernel that takes too little is then
+ * not taken for one that is right. Not for yardsticks. */
+void scoreboard_demand_all(Scoreboard *board);
 
 /* The table and the closing line. Returns the exit code. */
 int scoreboard_finish(const Scoreboard *board);

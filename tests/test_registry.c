@@ -31,6 +31,41 @@ Test(registry, descriptors_are_complete)
     cr_assert_null(attn_registry_find("no_such_kernel"));
 }
 
+/* Length of "<algorithm>_<dtype>" in "<algorithm>_<dtype>[_<isa>[_<twist>]]". */
+static size_t stem(const char *name)
+{
+    const char *dtype = strchr(name, '_'), *end = dtype ? strchr(dtype + 1, '_') : NULL;
+    return end ? (size_t)(end - name) : strlen(name);
+}
+
+/* One algorithm is one thing, whatever the instruction set. A variant that takes less is a slip, as what it does not declare is not tested. */
+Test(registry, variants_of_an_algorithm_declare_alike)
+{
+    size_t pairs = 0;
+    for (size_t i = 0; i < attn_registry_count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const AttnKernel *a = attn_registry[i], *b = attn_registry[j];
+            if (stem(a->name) != stem(b->name) || strncmp(a->name, b->name, stem(a->name)) != 0)
+                continue;
+            pairs++;
+            cr_expect_eq(a->features, b->features, "%s takes options 0x%x, %s 0x%x", a->name, (unsigned)a->features, b->name,
+                         (unsigned)b->features);
+            cr_expect_arr_eq(&a->dtypes, &b->dtypes, sizeof a->dtypes, "%s and %s take other storage types", a->name, b->name);
+            cr_expect_eq(a->splits, b->splits, "only one of %s and %s takes part of the keys", a->name, b->name);
+            cr_expect_eq(!a->fits, !b->fits, "only one of %s and %s takes any shape", a->name, b->name);
+        }
+    cr_assert_gt(pairs, 0);
+}
+
+/* Between them the kernels that any CPU runs take everything. */
+Test(registry, portable_kernels_take_every_option)
+{
+    uint32_t taken = 0;
+    for (size_t i = 0; i < attn_registry_count; i++)
+        taken |= attn_registry[i]->isa == 0 ? attn_registry[i]->features : 0;
+    cr_expect_eq(taken, ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE);
+}
+
 Test(registry, scratch_is_monotonic_in_keys_and_never_absurd)
 {
     for (size_t i = 0; i < attn_registry_count; i++) {

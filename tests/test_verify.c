@@ -10,6 +10,7 @@
 #include "harness/exact.h"
 #include "harness/isolate.h"
 #include "harness/mutants.h"
+#include "harness/scoreboard.h"
 #include "harness/session.h"
 #include "harness/special.h"
 #include "harness/suite.h"
@@ -251,4 +252,25 @@ Test(verify, bad_job_names_are_refused)
         cr_expect_gt(strlen(error), 10);
         suite_free(&suite);
     }
+}
+
+/* A kernel that declares too little skips what would find it out. That is no pass. */
+Test(verify, a_kernel_that_no_job_of_a_kind_was_for_fails)
+{
+    Score scores[] = {{.ran = {3, 2, 1}, .passed = {3, 2, 1}, .skipped = 1},
+                      {.ran = {3, 0, 1}, .passed = {3, 0, 1}, .skipped = 3, .why = "does not do dot scores"},
+                      {.skipped = 7, .why = "does not do any"},
+                      {.ran = {1, 0, 0}, .passed = {1, 0, 0}}};
+    for (size_t k = 0; k < sizeof scores / sizeof *scores; k++) {
+        const size_t due[] = {4, 2, 1};
+        memcpy(scores[k].due, due, sizeof due);
+        scores[k].kernel = attn_registry[k];
+        scores[k].runnable = true;
+    }
+    Scoreboard board = {.scores = scores, .count = sizeof scores / sizeof *scores, .notes = stderr};
+    scoreboard_demand_all(&board);
+    cr_expect_eq(scores[0].caught[JUDGE_ERROR], 0, "all kinds ran");
+    cr_expect_eq(scores[1].caught[JUDGE_ERROR], 1, "exact did not run");
+    cr_expect_eq(scores[2].caught[JUDGE_ERROR], 3, "nothing ran");
+    cr_expect_eq(scores[3].caught[JUDGE_ERROR], 0, "stopped, which is another verdict");
 }
