@@ -86,15 +86,14 @@ static size_t find_candidates(const TuneBucket *bucket, const AttnSettings *sett
         list[i] = (Candidate){.kernel = attn_registry[i], .taken = true};
     for (size_t s = 0; s < bucket->count; s++) {
         const AttnProblem problem = shape_problem(bucket->shapes[s]);
-        AttnVerdict verdicts[256];
-        const size_t judged = attn_registry_count < 256 ? attn_registry_count : 256;
-        const size_t best = attn_choose(attn_registry, judged, &problem, attn_cpu_this(), settings, verdicts);
-        const AttnKernel *chosen = best < judged ? attn_registry[best] : NULL;
+        const size_t best = attn_choose(attn_registry, attn_registry_count, &problem, attn_cpu_this(), settings, NULL);
+        const AttnKernel *chosen = best < attn_registry_count ? attn_registry[best] : NULL;
         *estimate = s == 0 || *estimate == chosen ? chosen : NULL;
         for (size_t i = 0; i < attn_registry_count; i++) {
-            list[i].taken &= i < judged && chosen && verdicts[i].accepted;
+            const AttnVerdict verdict = attn_choose_judge(attn_registry[i], &problem, attn_cpu_this(), settings);
+            list[i].taken &= chosen && verdict.accepted;
             if (list[i].taken)
-                list[i].cost += verdicts[i].cost / verdicts[best].cost / (double)bucket->count;
+                list[i].cost += verdict.cost / chosen->cost(&problem) / (double)bucket->count;
         }
     }
     for (size_t i = 0; i < attn_registry_count; i++)

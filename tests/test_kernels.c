@@ -1,4 +1,5 @@
 /* test_kernels.c - every registered kernel through the smoke suite's cases, the exact oracles and the special values. */
+#include <criterion/alloc.h>
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdio.h>
@@ -14,13 +15,18 @@ static bool runnable(const AttnKernel *kernel)
     return (kernel->isa & ~attn_cpu_this()->features) == 0;
 }
 
+static void free_numbers(struct criterion_test_params *numbers)
+{
+    cr_free(numbers->params);
+}
+
 /* Criterion hands parameters to another process, so they are numbers and not addresses. */
 static struct criterion_test_params numbers(void)
 {
-    static size_t number[64];
-    for (size_t i = 0; i < 64; i++)
+    size_t *number = cr_malloc(attn_registry_count * sizeof *number);
+    for (size_t i = 0; i < attn_registry_count; i++)
         number[i] = i;
-    return cr_make_param_array(size_t, number, attn_registry_count);
+    return cr_make_param_array(size_t, number, attn_registry_count, free_numbers);
 }
 
 ParameterizedTestParameters(kernels, exact)

@@ -308,11 +308,12 @@ static AttnTune *preferring(const char *kernel, const char *over)
 
 static const AttnKernel *choice(const AttnSettings *settings, const AttnProblem *p)
 {
-    AttnVerdict verdicts[256];
+    AttnVerdict *verdicts = calloc(attn_registry_count, sizeof *verdicts);
     const size_t chosen = attn_choose(attn_registry, attn_registry_count, p, attn_cpu_this(), settings, NULL);
     cr_assert_lt(chosen, attn_registry_count);
     const size_t with_verdicts = attn_choose(attn_registry, attn_registry_count, p, attn_cpu_this(), settings, verdicts);
     cr_assert_eq(chosen, with_verdicts, "verdicts change the choice");
+    free(verdicts);
     return attn_registry[chosen];
 }
 
