@@ -77,6 +77,11 @@
     X(GAUSS_NO_K, "gauss_no_k", "Gaussian score without |k|^2")                                                                           \
     X(GAUSS_TWICE, "gauss_twice", "Gaussian score without the half")                                                                      \
     X(ADDITIVE_W_HEAD_0, "additive_w_head_0", "every head has the additive weights of head 0")                                            \
+    X(HIDDEN_SHARED, "hidden_shared", "weight 0 times V of a key that other rows see, NaN included")                                      \
+    X(SCORE_LOG2, "score_log2", "keeps scores as powers of two: 3e38 is infinite")                                                        \
+    X(SCALE_FIRST, "scale_first", "scale * q is infinite where scale * q.k is not")                                                       \
+    X(GAUSS_NORMS, "gauss_norms", "Gaussian score by way of |q|^2 and |k|^2, which leave the range")                                      \
+    X(SINK_INFINITE, "sink_infinite", "a sink of +inf makes the row NaN")                                                                 \
     X(TANH_ROUGH, "tanh_rough", "tanh with a relative error of 1e-5")
 
 enum {
@@ -197,17 +202,23 @@ static float raw(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g,
 {
     const float *q = attn_q_row(a, seq, h, i), *k = attn_k_row(a, seq, g, key_number(a, j));
     const float *w = a->t->w ? a->t->w + (bug == BUG_ADDITIVE_W_HEAD_0 ? 0 : h) * a->p->d : NULL;
-    float sum = 0.0f;
-    for (size_t c = 0; c < a->p->d; c++)
-        if (a->p->score == ATTN_SCORE_DOT)
-            sum += q[c] * k[c];
+    double sum = 0.0; /* has the range that a sum on the way to an f32 may need */
+    for (size_t c = 0; c < a->p->d; c++) {
+        const double x = (double)q[c], y = (double)k[c];
+        if (a->p->score == ATTN_SCORE_DOT && bug == BUG_SCALE_FIRST)
+            sum += (double)(q[c] * scale_of(a)) * y;
+        else if (a->p->score == ATTN_SCORE_DOT)
+            sum += x * y;
         else if (a->p->score == ATTN_SCORE_ADDITIVE)
-            sum += w[c] * hyperbolic(q[c] + k[c]);
+            sum += (double)(w[c] * hyperbolic(q[c] + k[c]));
         else if (bug == BUG_GAUSS_NO_K)
-            sum += q[c] * k[c] - 0.5f * q[c] * q[c];
+            sum += x * y - 0.5 * x * x;
+        else if (bug == BUG_GAUSS_NORMS)
+            sum += (double)(q[c] * k[c]) - (double)(0.5f * q[c] * q[c]) - (double)(0.5f * k[c] * k[c]);
         else
-            sum += (bug == BUG_GAUSS_TWICE ? -1.0f : -0.5f) * (q[c] - k[c]) * (q[c] - k[c]);
-    return sum * scale_of(a);
+            sum += (bug == BUG_GAUSS_TWICE ? -1.0 : -0.5) * (x - y) * (x - y);
+    }
+    return (float)(bug == BUG_SCALE_FIRST && a->p->score == ATTN_SCORE_DOT ? sum : sum * (double)scale_of(a));
 }
 
 static float capped(const AttnArgs *a, float s)
@@ -239,6 +250,8 @@ static float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t 
     if (more == -INFINITY)
         return -INFINITY;
     const float s0 = raw(a, seq, h, g, i, j), s = bug == BUG_CAP_LATE ? capped(a, s0 + more) : capped(a, s0) + more;
+    if (bug == BUG_SCORE_LOG2)
+        return s * 1.44269504f / 1.44269504f;
     return bug == BUG_NAN_SWALLOWED && isnan(s) ? -INFINITY : s;
 }
 
@@ -274,6 +287,17 @@ static const float *v_row(const AttnArgs *a, const AttnSequence *seq, size_t g, 
     return attn_v_row(a, seq, g, key_number(a, j));
 }
 
+/* Does some row of the head see the key? */
+static bool seen_by_any(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g, size_t j)
+{
+    for (size_t i = 0; i < seq->q_len; i++) {
+        const AttnKeys keys = visible(a, seq, i);
+        if (j >= keys.lo && j < keys.hi && added(a, seq, h, g, i, j) != -INFINITY)
+            return true;
+    }
+    return false;
+}
+
 /* Take the keys [j0, j0 + n) into m, l and o. */
 static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g, size_t i, size_t j0, size_t n, Scratch *x, float *o)
 {
@@ -285,13 +309,14 @@ static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g
     }
     if (m == -INFINITY)
         return;
-    const float history = x->m == -INFINITY ? 0.0f : expf(x->m - m);
+    const bool same = x->m == m && bug != BUG_SINK_INFINITE; /* an infinite sink too */
+    const float history = x->m == -INFINITY ? 0.0f : same ? 1.0f : expf(x->m - m);
     x->m = m;
     x->l *= bug == BUG_RESCALE_MISSED ? 1.0f : history;
     for (size_t c = 0; c < dv; c++)
         o[c] *= bug == BUG_RESCALE_MISSED || bug == BUG_RESCALE_L_ONLY ? 1.0f : history;
     for (size_t j = 0; j < n; j++) {
-        if (x->s[j] == -INFINITY && bug != BUG_HIDDEN_READ)
+        if (x->s[j] == -INFINITY && bug != BUG_HIDDEN_READ && !(bug == BUG_HIDDEN_SHARED && seen_by_any(a, seq, h, g, j0 + j)))
             continue;
         float p = weight(x->s[j] - m);
         if (bug == BUG_TAIL_DOUBLED && n < BLOCK && j == n - 1)
