@@ -14,19 +14,22 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "dispatch/cpus.h"
 #include "dispatch/fork.h"
 
 enum {
     HELPERS_MOST = 4095,
-    POSTS = 16,             /* callers that have helpers at a time; others work alone                                      */
-    SPINS = 20000,          /* turns before sleeping, 0.2 to 1 ms: regions of one run follow each other much faster        */
-    SPINS_CROWDED = 50,     /* where a job asks for more workers than there are CPUs                                       */
-    SPARE_BYTES = 16 << 20, /* of address space that stay for the process where threads are made until the system refuses  */
-    RUNS_REFUSED = 1000,    /* runs after which a system that refused a thread is asked again: it takes some 20 us to say no */
-    STACK_BYTES = 512 << 10 /* kernels keep what is large in their workspace and use less than 32 KiB of stack             */
+    POSTS = 16,               /* callers that have helpers at a time; others work alone                                        */
+    TURN_MICROSECONDS = 2000, /* before sleeping, since waking takes 20 to 60; threads of OpenMP turn for 10 ms and more       */
+    TURNS_A_LOOK = 256,       /* at the clock                                                                                  */
+    TURNS_CROWDED = 50,       /* before sleeping, where a job asks for more workers than there are CPUs                        */
+    SPARE_BYTES = 16 << 20,   /* of address space that stay for the process where threads are made until the system refuses    */
+    RUNS_REFUSED = 1000,      /* runs after which a system that refused a thread is asked again: it takes some 20 us to say no */
+    STACK_BYTES = 512 << 10   /* kernels keep what is large in their workspace and use less than 32 KiB of stack               */
 };
 
 /* Words of a helper. Only the helper leaves BUSY and CALLED, only a caller writes CALLED. */
@@ -45,7 +48,7 @@ typedef struct Bed {
 
 typedef struct Helper {
     _Alignas(64) atomic_uint word;
-    unsigned spins; /* its own: as the last job wanted */
+    bool crowded;  /* its own: as the last job was */
     Bed bed;
 } Helper;
 
@@ -53,7 +56,7 @@ typedef struct Post {
     _Alignas(64) atomic_uint state;
     void (*task)(void *argument, size_t i);
     void *argument;
-    unsigned spins;
+    bool crowded;
     Bed bed;
 } Post;
 
@@ -88,6 +91,28 @@ static void relax(void)
 #endif
 }
 
+typedef struct Turns {
+    unsigned count;
+    uint64_t end; /* in microseconds, once there was a look at the clock */
+} Turns;
+
+/* Wait for a moment. false: it is time to sleep. */
+static bool turn(Turns *turns, bool crowded)
+{
+    relax();
+    turns->count++;
+    if (crowded)
+        return turns->count < TURNS_CROWDED;
+    if (turns->count % TURNS_A_LOOK != 0)
+        return true;
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    const uint64_t now = (uint64_t)at.tv_sec * 1000000 + (uint64_t)at.tv_nsec / 1000;
+    if (turns->end == 0)
+        turns->end = now + TURN_MICROSECONDS;
+    return now < turns->end && now + TURN_MICROSECONDS >= turns->end; /* a clock that was set back ends it too */
+}
+
 static bool bed_make(Bed *bed)
 {
     return pthread_mutex_init(&bed->lock, NULL) == 0 && pthread_cond_init(&bed->wake, NULL) == 0;
@@ -106,11 +131,8 @@ static void bed_wake(Bed *bed)
 static unsigned await_call(Helper *self)
 {
     unsigned word = IDLE;
-    for (unsigned left = self->spins; left > 0; left--) {
-        if (atomic_load_explicit(&self->word, memory_order_relaxed) != IDLE)
-            break;
-        relax();
-    }
+    for (Turns turns = {0}; atomic_load_explicit(&self->word, memory_order_relaxed) == IDLE && turn(&turns, self->crowded);)
+        ;
     if (atomic_compare_exchange_strong(&self->word, &word, ASLEEP)) {
         pthread_mutex_lock(&self->bed.lock);
         while (atomic_load(&self->word) == ASLEEP)
@@ -130,7 +152,7 @@ static void help(Helper *self, Post *at, size_t index)
            !atomic_compare_exchange_weak_explicit(&at->state, &state, state + 1, memory_order_acquire, memory_order_relaxed))
         ;
     if (open) {
-        self->spins = at->spins;
+        self->crowded = at->crowded;
         at->task(at->argument, index);
     }
     atomic_store(&self->word, IDLE);
@@ -187,7 +209,7 @@ static bool start(Helper *self)
     pthread_attr_t attributes;
     pthread_t thread;
     atomic_store(&self->word, IDLE);
-    self->spins = SPINS_CROWDED;
+    self->crowded = true;
     if (!bed_make(&self->bed) || pthread_attr_init(&attributes) != 0)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -286,10 +308,9 @@ static void call_helpers(const Post *from, size_t wanted)
 
 static void await_helpers(Post *at)
 {
-    unsigned left = at->spins;
     atomic_fetch_and(&at->state, ~OPEN);
-    while ((atomic_load_explicit(&at->state, memory_order_acquire) & INSIDE) != 0 && left-- > 0)
-        relax();
+    for (Turns turns = {0}; (atomic_load_explicit(&at->state, memory_order_acquire) & INSIDE) != 0 && turn(&turns, at->crowded);)
+        ;
     if ((atomic_load_explicit(&at->state, memory_order_acquire) & INSIDE) != 0) {
         atomic_fetch_or(&at->state, WAITED);
         pthread_mutex_lock(&at->bed.lock);
@@ -309,7 +330,7 @@ void attn_helpers_share(size_t n, void (*task)(void *argument, size_t i), void *
     }
     own->task = task;
     own->argument = argument;
-    own->spins = n <= attn_cpus() ? SPINS : SPINS_CROWDED;
+    own->crowded = n > attn_cpus();
     atomic_store(&own->state, TAKEN | OPEN);
     call_helpers(own, n - 1);
     pthread_setspecific(at_work, own);

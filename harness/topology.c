@@ -237,7 +237,7 @@ void topology_pin_workers(size_t threads)
 
 void topology_let_workers_sleep(void)
 {
-    usleep(10000); /* the library's turn for a millisecond at most, OpenMP's in packs of older commits for some */
+    usleep(10000); /* the library's turn for two milliseconds, OpenMP's in packs of older commits for some */
 }
 
 void topology_free_caller(void)
