@@ -127,8 +127,6 @@ void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float
 AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_parts, const float *const *lse_parts, float *o, float *lse)
 {
     AttnMerge m;
-    if (!merge)
-        return attn_fail(ATTN_ERROR_NULL, "merge is NULL; allowed: one made by attn_merge_of()");
     AttnStatus status = attn_struct_read(&attn_struct_merge, merge, &m);
     if (status == ATTN_OK)
         status = check_sizes(&m);

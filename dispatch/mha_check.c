@@ -120,8 +120,6 @@ AttnTensors attn_mha_inner(const AttnMhaPlan *plan, const AttnMhaTensors *t, con
 AttnStatus attn_mha_check(const AttnMhaPlan *plan, const AttnMhaTensors *tensors, const AttnMhaRooms *rooms, AttnMhaTensors *out)
 {
     AttnTensors copy;
-    if (!tensors)
-        return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_mha_tensors()");
     AttnStatus status = attn_struct_read(&attn_struct_mha_tensors, tensors, out);
     if (status == ATTN_OK)
         status = check_pointers(plan, out);

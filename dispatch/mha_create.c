@@ -112,10 +112,6 @@ static AttnStatus read_all(const AttnMhaConfig *config, const AttnMhaWeights *we
                            AttnMhaWeights *w)
 {
     AttnSettings settings;
-    if (!config)
-        return attn_fail(ATTN_ERROR_NULL, "config is NULL; allowed: one made by attn_mha_config()");
-    if (!weights)
-        return attn_fail(ATTN_ERROR_NULL, "weights is NULL; allowed: weights made by attn_mha_weights()");
     AttnStatus status = attn_struct_read(&attn_struct_mha_config, config, &mha->c);
     if (status == ATTN_OK)
         status = attn_struct_read(&attn_struct_mha_weights, weights, w);

@@ -329,8 +329,6 @@ AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, c
     *out = NULL;
     if (!mha)
         return attn_fail(ATTN_ERROR_NULL, "mha is NULL; allowed: one made by attn_mha_create");
-    if (!shape)
-        return attn_fail(ATTN_ERROR_NULL, "shape is NULL; allowed: one made by attn_mha_shape()");
     AttnMhaPlan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return attn_fail(ATTN_ERROR_MEMORY, "no memory for a plan of %zu bytes", sizeof *plan);

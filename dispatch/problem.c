@@ -230,8 +230,6 @@ static AttnStatus check_outputs(const AttnProblem *p, const AttnTensors *t)
 
 AttnStatus attn_problem_read(const AttnProblem *problem, AttnProblem *out)
 {
-    if (!problem)
-        return attn_fail(ATTN_ERROR_NULL, "problem is NULL; allowed: a problem made by attn_problem()");
     AttnView view[VIEWS];
     AttnStatus status = attn_struct_read(&attn_struct_problem, problem, out);
     if (status == ATTN_OK)
@@ -312,8 +310,6 @@ static AttnStatus check_numbers(const AttnProblem *p, const AttnTensors *t)
 
 AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tensors, AttnTensors *out)
 {
-    if (!tensors)
-        return attn_fail(ATTN_ERROR_NULL, "tensors is NULL; allowed: tensors made by attn_tensors()");
     AttnStatus status = attn_struct_read(&attn_struct_tensors, tensors, out);
     if (status != ATTN_OK)
         return status;

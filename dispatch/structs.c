@@ -103,29 +103,34 @@ static bool ends_with_a_member(const AttnStruct *kind, size_t size)
     return ends;
 }
 
-/* The caller's `size`, or 0 after storing the sentence, which names the limit that it breaks. */
-static size_t claimed_size(const AttnStruct *kind, const void *from)
+/* Is this a size that a caller's struct may have? The sentence names the limit that it breaks. */
+static AttnStatus check_size(const AttnStruct *kind, size_t size)
+{
+    if (size < kind->smallest)
+        return attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at least %zu bytes, and %zu in this version; %s sets it",
+                         kind->name, size, kind->smallest, kind->known, kind->maker);
+    if (size > LARGEST_SIZE)
+        return attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at most %zu bytes, and %zu in this version; %s sets it", kind->name,
+                         size, LARGEST_SIZE, kind->known, kind->maker);
+    if (!ends_with_a_member(kind, size))
+        return attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu, which ends within a field; allowed: sizes that end with one, %zu in this "
+                         "version; %s sets it", kind->name, size, kind->known, kind->maker);
+    return ATTN_OK;
+}
+
+static size_t size_of(const void *caller)
 {
     size_t size;
-    memcpy(&size, from, sizeof size);
-    if (size < kind->smallest)
-        attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at least %zu bytes, and %zu in this version; %s sets it", kind->name, size,
-                  kind->smallest, kind->known, kind->maker);
-    else if (size > LARGEST_SIZE)
-        attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu; allowed: at most %zu bytes, and %zu in this version; %s sets it", kind->name, size,
-                  LARGEST_SIZE, kind->known, kind->maker);
-    else if (!ends_with_a_member(kind, size))
-        attn_fail(ATTN_ERROR_STRUCT, "%s.size is %zu, which ends within a field; allowed: sizes that end with one, %zu in this version; %s "
-                  "sets it", kind->name, size, kind->known, kind->maker);
-    else
-        return size;
-    return 0;
+    memcpy(&size, caller, sizeof size);
+    return size;
 }
 
 AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to)
 {
-    const size_t size = claimed_size(kind, from), known = kind->known;
-    if (size == 0)
+    if (!from)
+        return attn_fail(ATTN_ERROR_NULL, "%s is NULL; allowed: one made by %s", kind->name, kind->maker);
+    const size_t size = size_of(from), known = kind->known;
+    if (check_size(kind, size) != ATTN_OK)
         return ATTN_ERROR_STRUCT;
     for (size_t i = known; i < size; i++)
         if (((const unsigned char *)from)[i] != 0)
@@ -140,8 +145,14 @@ AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to)
 
 AttnStatus attn_struct_write(const AttnStruct *kind, void *to, const void *from)
 {
-    const size_t size = claimed_size(kind, to);
-    if (size == 0)
+    return attn_struct_make(kind, to, size_of(to), from);
+}
+
+AttnStatus attn_struct_make(const AttnStruct *kind, void *to, size_t size, const void *from)
+{
+    if (!to)
+        return attn_fail(ATTN_ERROR_NULL, "%s is NULL; allowed: the address of %zu bytes", kind->name, kind->known);
+    if (check_size(kind, size) != ATTN_OK)
         return ATTN_ERROR_STRUCT;
     memset(to, 0, size);
     memcpy(to, from, size < kind->known ? size : kind->known);

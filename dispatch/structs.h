@@ -24,12 +24,16 @@ typedef struct AttnStruct {
 extern const AttnStruct attn_struct_problem, attn_struct_tensors, attn_struct_options, attn_struct_cpu_info, attn_struct_kernel_info,
     attn_struct_merge, attn_struct_mha_config, attn_struct_mha_weights, attn_struct_mha_shape, attn_struct_mha_tensors;
 
-/* Copy a caller's struct into `to` (kind->known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`.
+/* Copy a caller's struct into `to` (kind->known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`;
+ * NULL is refused.
  * Refused: a size that no header ever gave it, which is one that does not end with a member (or with the padding behind it), and bytes
  * beyond what this library knows that are not zero, for those are a request that it cannot honour. */
 AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to);
 
 /* Fill a caller's struct, whose `size` the caller has set, from ours. What only a newer caller knows becomes zero. */
 AttnStatus attn_struct_write(const AttnStruct *kind, void *to, const void *from);
+
+/* The same for a struct whose memory holds nothing yet, `size` bytes of it. */
+AttnStatus attn_struct_make(const AttnStruct *kind, void *to, size_t size, const void *from);
 
 #endif

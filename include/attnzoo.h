@@ -23,8 +23,12 @@
  * attn_last_error(). Besides that sentence it keeps only what it read once, the CPU and tune files, so every function may be called from
  * several threads at once; one plan may run on several threads at once if each call has a workspace of its own.
  *
- * Structs grow at their end. Their first member `size` says how much of a struct the caller knows; the functions that make a struct
- * (attn_problem, attn_options, attn_tensors) set it. A caller built against an older header keeps working with a newer library. */
+ * Structs grow at their end. Their first member `size` says how much of a struct the caller knows. A caller built against an older header
+ * keeps working with a newer library.
+ *
+ * Each struct that a caller fills is made first, by a maker at the end of this file (attn_problem, attn_tensors, attn_options, ...), which
+ * returns it, or by the library's function of the same meaning (attn_problem_init, ...) for languages that cannot call an inline function.
+ * Such a function takes the bytes that the caller has for the struct, sizeof(AttnProblem) or more, and writes those and no other. */
 #ifndef ATTNZOO_H
 #define ATTNZOO_H
 
@@ -181,43 +185,11 @@ typedef struct AttnProblem {
 #define ATTN_MAX_SIZE ((size_t)1 << 30)
 
 /* A problem over contiguous f32 tensors [batch, head, row, column], scale 1/sqrt(d), nothing masked, no log-sum-exp. */
-static inline AttnProblem attn_problem(size_t batch, size_t q_heads, size_t kv_heads, size_t q_len, size_t k_len, size_t d, size_t dv)
-{
-    AttnProblem p;
-    memset(&p, 0, sizeof p);
-    p.size = sizeof p;
-    p.batch = batch;
-    p.q_heads = q_heads;
-    p.kv_heads = kv_heads;
-    p.q_len = q_len;
-    p.k_len = k_len;
-    p.d = d;
-    p.dv = dv;
-    p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = ATTN_F32;
-    p.q.row = (ptrdiff_t)d;
-    p.q.head = (ptrdiff_t)(q_len * d);
-    p.q.batch = (ptrdiff_t)(q_heads * q_len * d);
-    p.k.row = (ptrdiff_t)d;
-    p.k.head = (ptrdiff_t)(k_len * d);
-    p.k.batch = (ptrdiff_t)(kv_heads * k_len * d);
-    p.v.row = (ptrdiff_t)dv;
-    p.v.head = (ptrdiff_t)(k_len * dv);
-    p.v.batch = (ptrdiff_t)(kv_heads * k_len * dv);
-    p.o.row = (ptrdiff_t)dv;
-    p.o.head = (ptrdiff_t)(q_len * dv);
-    p.o.batch = (ptrdiff_t)(q_heads * q_len * dv);
-    p.scale = d > 0 ? 1.0 / sqrt((double)d) : 0.0;
-    return p;
-}
+ATTN_API AttnStatus attn_problem_init(AttnProblem *problem, size_t size, size_t batch, size_t q_heads, size_t kv_heads, size_t q_len,
+                                      size_t k_len, size_t d, size_t dv);
 
 /* Ask for the log-sum-exp as a contiguous [B, Hq, Sq] f32 tensor. */
-static inline void attn_problem_want_lse(AttnProblem *p)
-{
-    p->lse.dtype = ATTN_F32;
-    p->lse.row = 1;
-    p->lse.head = (ptrdiff_t)p->q_len;
-    p->lse.batch = (ptrdiff_t)(p->q_heads * p->q_len);
-}
+ATTN_API AttnStatus attn_problem_want_lse(AttnProblem *problem);
 
 /* The data of one run. Each pointer is the address of element [0,0,0,0], whatever the signs of the strides, and aligned to its element. A
  * tensor without elements may be NULL; one that the problem has not must be. Neither o nor lse may share a byte with each other or with an
@@ -243,17 +215,7 @@ typedef struct AttnTensors {
     float *scores;               /* [B,Hq,Sq,Sk], written whole                             */
 } AttnTensors;
 
-static inline AttnTensors attn_tensors(const void *q, const void *k, const void *v, void *o)
-{
-    AttnTensors t;
-    memset(&t, 0, sizeof t);
-    t.size = sizeof t;
-    t.q = q;
-    t.k = k;
-    t.v = v;
-    t.o = o;
-    return t;
-}
+ATTN_API AttnStatus attn_tensors_init(AttnTensors *tensors, size_t size, const void *q, const void *k, const void *v, void *o);
 
 /* ---- Options --------------------------------------------------------------------------------------------------------------------- */
 
@@ -280,13 +242,7 @@ typedef struct AttnOptions {
                                     then estimated, and attn_plan_explain says why                                            */
 } AttnOptions;
 
-static inline AttnOptions attn_options(void)
-{
-    AttnOptions o;
-    memset(&o, 0, sizeof o);
-    o.size = sizeof o;
-    return o;
-}
+ATTN_API AttnStatus attn_options_init(AttnOptions *options, size_t size);
 
 /* ---- Plan and run ---------------------------------------------------------------------------------------------------------------- */
 
@@ -365,27 +321,7 @@ typedef struct AttnMerge {
 } AttnMerge;
 
 /* Contiguous tensors, the log-sum-exp of the result wanted. */
-static inline AttnMerge attn_merge_of(size_t parts, size_t batch, size_t heads, size_t rows, size_t dv)
-{
-    AttnMerge m;
-    memset(&m, 0, sizeof m);
-    m.size = sizeof m;
-    m.parts = parts;
-    m.batch = batch;
-    m.heads = heads;
-    m.rows = rows;
-    m.dv = dv;
-    m.o.dtype = m.lse.dtype = ATTN_F32;
-    m.o.row = (ptrdiff_t)dv;
-    m.o.head = (ptrdiff_t)(rows * dv);
-    m.o.batch = (ptrdiff_t)(heads * rows * dv);
-    m.lse.row = 1;
-    m.lse.head = (ptrdiff_t)rows;
-    m.lse.batch = (ptrdiff_t)(heads * rows);
-    m.o_part = m.o;
-    m.lse_part = m.lse;
-    return m;
-}
+ATTN_API AttnStatus attn_merge_init(AttnMerge *merge, size_t size, size_t parts, size_t batch, size_t heads, size_t rows, size_t dv);
 
 /* lse = ln sum_n exp(lse_n), o = sum_n exp(lse_n - lse) o_n. A part whose lse is -inf is dead: its o is not read. So is one of +inf, which
  * is how FlashAttention 2 writes a row that sees nothing; hence what an infinite sink gave cannot be merged. A NaN among the lse makes the
@@ -453,18 +389,7 @@ typedef struct AttnMhaConfig {
 } AttnMhaConfig;
 
 /* One row of heads of width embed / heads, self-attention, with output projection. */
-static inline AttnMhaConfig attn_mha_config(size_t embed, size_t heads)
-{
-    AttnMhaConfig c;
-    memset(&c, 0, sizeof c);
-    c.size = sizeof c;
-    c.embed = c.kdim = c.vdim = embed;
-    c.q_heads = c.kv_heads = heads;
-    c.d = c.dv = heads > 0 && embed % heads == 0 ? embed / heads : 0;
-    c.output = true;
-    c.norm_eps = 1e-5;
-    return c;
-}
+ATTN_API AttnStatus attn_mha_config_init(AttnMhaConfig *config, size_t size, size_t embed, size_t heads);
 
 /* Weights as torch.nn.Linear keeps them: [outputs][inputs], rows of inputs contiguous and one after another. Output h * d + c is column c
  * of head h. All are read by attn_mha_create and never again. */
@@ -477,17 +402,8 @@ typedef struct AttnMhaWeights {
     const float *norm_weight, *norm_bias;    /* [E] (post: width of y); NULL: ones, zeros                        */
 } AttnMhaWeights;
 
-static inline AttnMhaWeights attn_mha_weights(const float *wq, const float *wk, const float *wv, const float *wo)
-{
-    AttnMhaWeights w;
-    memset(&w, 0, sizeof w);
-    w.size = sizeof w;
-    w.wq = wq;
-    w.wk = wk;
-    w.wv = wv;
-    w.wo = wo;
-    return w;
-}
+ATTN_API AttnStatus attn_mha_weights_init(AttnMhaWeights *weights, size_t size, const float *wq, const float *wk, const float *wv,
+                                          const float *wo);
 
 typedef struct AttnMha AttnMha;         /* packed weights; immutable                      */
 typedef struct AttnMhaPlan AttnMhaPlan; /* one shape on one AttnMha; immutable            */
@@ -551,6 +467,147 @@ typedef struct AttnMhaShape {
 } AttnMhaShape;
 
 /* Contiguous [B,S,width] tensors, scale 1/sqrt(d), nothing masked. */
+ATTN_API AttnStatus attn_mha_shape_init(AttnMhaShape *shape, size_t size, const AttnMhaConfig *config, size_t batch, size_t q_len,
+                                        size_t k_len);
+
+/* A contiguous cache [B,Hkv,capacity,...]. */
+ATTN_API AttnStatus attn_mha_shape_use_cache(AttnMhaShape *shape, const AttnMhaConfig *config, size_t capacity);
+
+/* Weights as a contiguous tensor; `keys` counts the rows of bias_k and zero_attn, or is the capacity of the cache. */
+ATTN_API AttnStatus attn_mha_shape_want_weights(AttnMhaShape *shape, const AttnMhaConfig *config, AttnMhaWeightsOut weights, size_t keys);
+
+/* The data of one run; the rules are those of AttnTensors: no output (y, weights, caches) shares a byte with another tensor. */
+typedef struct AttnMhaTensors {
+    size_t size;                              /* set by attn_mha_tensors()                                              */
+    const float *xq, *xk, *xv;                /* sources; ATTN_MHA_SELF: xk and xv NULL, ATTN_MHA_CROSS: xv NULL        */
+    float *y;                                 /* written whole                                                          */
+    float *weights;                           /* required exactly if shape.weights asks; written whole                  */
+    const void *key_mask, *mask;              /* bytes                                                                  */
+    const float *bias;
+    const int64_t *offsets, *kv_lengths;      /* [B]                                                                    */
+    const float *alibi_slopes, *sinks;        /* [Hq]                                                                   */
+    const int64_t *q_positions, *k_positions; /* [B,q_len], [B,k_len], contiguous, with shape.positions; |each| <= ATTN_MAX_SIZE */
+    float *k_cache, *v_cache;                 /* the new rows are written, no other                                     */
+    const int64_t *past;                      /* [B] rows in the cache before the run; past[b] + k_len <= capacity. The caller counts on */
+} AttnMhaTensors;
+
+ATTN_API AttnStatus attn_mha_tensors_init(AttnMhaTensors *tensors, size_t size, const void *xq, const void *xk, const void *xv, void *y);
+
+/* Validate a shape, choose the attention kernel, fix the workspace. options may be NULL; `mha` must outlive the plan. On error *plan is
+ * NULL. */
+ATTN_API AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, const AttnOptions *options, AttnMhaPlan **plan);
+ATTN_API void attn_mha_plan_destroy(AttnMhaPlan *plan); /* NULL is fine */
+
+/* Bytes of workspace that attn_mha_run needs (a multiple of 64, at least 64). */
+ATTN_API size_t attn_mha_plan_workspace(const AttnMhaPlan *plan);
+
+/* The plan of the attention inside, for attn_plan_kernel and attn_plan_explain; lives as long as this one. */
+ATTN_API const AttnPlan *attn_mha_plan_attention(const AttnMhaPlan *plan);
+
+/* Compute. What attn_run promises holds here too: allocates nothing, bits do not depend on threads, denormals count as zero, and on an
+ * error nothing was written, the cache included. workspace: attn_mha_plan_workspace(plan) bytes, 64-byte aligned. */
+ATTN_API AttnStatus attn_mha_run(const AttnMhaPlan *plan, const AttnMhaTensors *tensors, void *workspace, size_t workspace_size);
+
+/* ---- Makers ---------------------------------------------------------------------------------------------------------------------- */
+
+/* What the *_init functions above do, as values. They know the structs of the header that the caller was compiled with. */
+
+static inline AttnProblem attn_problem(size_t batch, size_t q_heads, size_t kv_heads, size_t q_len, size_t k_len, size_t d, size_t dv)
+{
+    AttnProblem p;
+    memset(&p, 0, sizeof p);
+    p.size = sizeof p;
+    p.batch = batch;
+    p.q_heads = q_heads;
+    p.kv_heads = kv_heads;
+    p.q_len = q_len;
+    p.k_len = k_len;
+    p.d = d;
+    p.dv = dv;
+    p.q.dtype = p.k.dtype = p.v.dtype = p.o.dtype = ATTN_F32;
+    p.q.row = (ptrdiff_t)d;
+    p.q.head = (ptrdiff_t)(q_len * d);
+    p.q.batch = (ptrdiff_t)(q_heads * q_len * d);
+    p.k.row = (ptrdiff_t)d;
+    p.k.head = (ptrdiff_t)(k_len * d);
+    p.k.batch = (ptrdiff_t)(kv_heads * k_len * d);
+    p.v.row = (ptrdiff_t)dv;
+    p.v.head = (ptrdiff_t)(k_len * dv);
+    p.v.batch = (ptrdiff_t)(kv_heads * k_len * dv);
+    p.o.row = (ptrdiff_t)dv;
+    p.o.head = (ptrdiff_t)(q_len * dv);
+    p.o.batch = (ptrdiff_t)(q_heads * q_len * dv);
+    p.scale = d > 0 ? 1.0 / sqrt((double)d) : 0.0;
+    return p;
+}
+
+static inline AttnTensors attn_tensors(const void *q, const void *k, const void *v, void *o)
+{
+    AttnTensors t;
+    memset(&t, 0, sizeof t);
+    t.size = sizeof t;
+    t.q = q;
+    t.k = k;
+    t.v = v;
+    t.o = o;
+    return t;
+}
+
+static inline AttnOptions attn_options(void)
+{
+    AttnOptions o;
+    memset(&o, 0, sizeof o);
+    o.size = sizeof o;
+    return o;
+}
+
+static inline AttnMerge attn_merge_of(size_t parts, size_t batch, size_t heads, size_t rows, size_t dv)
+{
+    AttnMerge m;
+    memset(&m, 0, sizeof m);
+    m.size = sizeof m;
+    m.parts = parts;
+    m.batch = batch;
+    m.heads = heads;
+    m.rows = rows;
+    m.dv = dv;
+    m.o.dtype = m.lse.dtype = ATTN_F32;
+    m.o.row = (ptrdiff_t)dv;
+    m.o.head = (ptrdiff_t)(rows * dv);
+    m.o.batch = (ptrdiff_t)(heads * rows * dv);
+    m.lse.row = 1;
+    m.lse.head = (ptrdiff_t)rows;
+    m.lse.batch = (ptrdiff_t)(heads * rows);
+    m.o_part = m.o;
+    m.lse_part = m.lse;
+    return m;
+}
+
+static inline AttnMhaConfig attn_mha_config(size_t embed, size_t heads)
+{
+    AttnMhaConfig c;
+    memset(&c, 0, sizeof c);
+    c.size = sizeof c;
+    c.embed = c.kdim = c.vdim = embed;
+    c.q_heads = c.kv_heads = heads;
+    c.d = c.dv = heads > 0 && embed % heads == 0 ? embed / heads : 0;
+    c.output = true;
+    c.norm_eps = 1e-5;
+    return c;
+}
+
+static inline AttnMhaWeights attn_mha_weights(const float *wq, const float *wk, const float *wv, const float *wo)
+{
+    AttnMhaWeights w;
+    memset(&w, 0, sizeof w);
+    w.size = sizeof w;
+    w.wq = wq;
+    w.wk = wk;
+    w.wv = wv;
+    w.wo = wo;
+    return w;
+}
+
 static inline AttnMhaShape attn_mha_shape(const AttnMhaConfig *config, size_t batch, size_t q_len, size_t k_len)
 {
     AttnMhaShape s;
@@ -572,44 +629,6 @@ static inline AttnMhaShape attn_mha_shape(const AttnMhaConfig *config, size_t ba
     return s;
 }
 
-/* A contiguous cache [B,Hkv,capacity,...]. */
-static inline void attn_mha_shape_use_cache(AttnMhaShape *s, const AttnMhaConfig *config, size_t capacity)
-{
-    s->capacity = capacity;
-    s->k_cache.dtype = s->v_cache.dtype = ATTN_F32;
-    s->k_cache.row = (ptrdiff_t)config->d;
-    s->v_cache.row = (ptrdiff_t)config->dv;
-    s->k_cache.head = (ptrdiff_t)(capacity * config->d);
-    s->v_cache.head = (ptrdiff_t)(capacity * config->dv);
-    s->k_cache.batch = (ptrdiff_t)(config->kv_heads * capacity * config->d);
-    s->v_cache.batch = (ptrdiff_t)(config->kv_heads * capacity * config->dv);
-}
-
-/* Weights as a contiguous tensor; `keys` counts the rows of bias_k and zero_attn, or is the capacity of the cache. */
-static inline void attn_mha_shape_want_weights(AttnMhaShape *s, const AttnMhaConfig *config, AttnMhaWeightsOut weights, size_t keys)
-{
-    const size_t heads = weights == ATTN_MHA_WEIGHTS_HEADS ? config->q_heads : 1, row = weights == ATTN_MHA_WEIGHTS_NONE ? 0 : keys;
-    s->weights = weights;
-    s->weights_row = (ptrdiff_t)row;
-    s->weights_head = weights == ATTN_MHA_WEIGHTS_HEADS ? (ptrdiff_t)(s->q_len * row) : 0;
-    s->weights_batch = (ptrdiff_t)(heads * s->q_len * row);
-}
-
-/* The data of one run; the rules are those of AttnTensors: no output (y, weights, caches) shares a byte with another tensor. */
-typedef struct AttnMhaTensors {
-    size_t size;                              /* set by attn_mha_tensors()                                              */
-    const float *xq, *xk, *xv;                /* sources; ATTN_MHA_SELF: xk and xv NULL, ATTN_MHA_CROSS: xv NULL        */
-    float *y;                                 /* written whole                                                          */
-    float *weights;                           /* required exactly if shape.weights asks; written whole                  */
-    const void *key_mask, *mask;              /* bytes                                                                  */
-    const float *bias;
-    const int64_t *offsets, *kv_lengths;      /* [B]                                                                    */
-    const float *alibi_slopes, *sinks;        /* [Hq]                                                                   */
-    const int64_t *q_positions, *k_positions; /* [B,q_len], [B,k_len], contiguous, with shape.positions; |each| <= ATTN_MAX_SIZE */
-    float *k_cache, *v_cache;                 /* the new rows are written, no other                                     */
-    const int64_t *past;                      /* [B] rows in the cache before the run; past[b] + k_len <= capacity. The caller counts on */
-} AttnMhaTensors;
-
 static inline AttnMhaTensors attn_mha_tensors(const float *xq, const float *xk, const float *xv, float *y)
 {
     AttnMhaTensors t;
@@ -621,21 +640,6 @@ static inline AttnMhaTensors attn_mha_tensors(const float *xq, const float *xk, 
     t.y = y;
     return t;
 }
-
-/* Validate a shape, choose the attention kernel, fix the workspace. options may be NULL; `mha` must outlive the plan. On error *plan is
- * NULL. */
-ATTN_API AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, const AttnOptions *options, AttnMhaPlan **plan);
-ATTN_API void attn_mha_plan_destroy(AttnMhaPlan *plan); /* NULL is fine */
-
-/* Bytes of workspace that attn_mha_run needs (a multiple of 64, at least 64). */
-ATTN_API size_t attn_mha_plan_workspace(const AttnMhaPlan *plan);
-
-/* The plan of the attention inside, for attn_plan_kernel and attn_plan_explain; lives as long as this one. */
-ATTN_API const AttnPlan *attn_mha_plan_attention(const AttnMhaPlan *plan);
-
-/* Compute. What attn_run promises holds here too: allocates nothing, bits do not depend on threads, denormals count as zero, and on an
- * error nothing was written, the cache included. workspace: attn_mha_plan_workspace(plan) bytes, 64-byte aligned. */
-ATTN_API AttnStatus attn_mha_run(const AttnMhaPlan *plan, const AttnMhaTensors *tensors, void *workspace, size_t workspace_size);
 
 #ifdef __cplusplus
 }

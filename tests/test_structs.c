@@ -119,3 +119,88 @@ Test(structs, an_older_caller_keeps_working)
     cr_expect_eq(caller.old.size, sizeof caller.old);
     cr_expect_eq(caller.beyond, 9);
 }
+
+/* What an *_init function wrote into `size` bytes of `room`, which was full of 0xa5: the maker's struct, cut or followed by zeros. */
+static void expect_made(const AttnStruct *kind, const unsigned char *room, size_t size, const void *made)
+{
+    size_t says;
+    const size_t common = size < kind->known ? size : kind->known;
+    memcpy(&says, room, sizeof says);
+    cr_expect_eq(says, size, "%s: size %zu", kind->maker, size);
+    cr_expect_eq(memcmp(room + sizeof says, (const char *)made + sizeof says, common - sizeof says), 0, "%s: size %zu", kind->maker, size);
+    for (size_t i = common; i < size; i++)
+        cr_assert_eq(room[i], 0, "%s: size %zu, byte %zu", kind->maker, size, i);
+    for (size_t i = size; i < size + 64; i++)
+        cr_assert_eq(room[i], 0xa5, "%s: size %zu, byte %zu", kind->maker, size, i);
+}
+
+/* `call` makes a struct of `size` bytes at `to`: of an older caller, of this header's, of a caller who takes more than enough. Refused are
+ * NULL and sizes that no struct has, and then nothing is written. */
+#define MAKES(kind, type, value, call)                                                                                                     \
+    do {                                                                                                                                   \
+        _Alignas(16) unsigned char room[5000];                                                                                             \
+        const type made = value;                                                                                                           \
+        type *to = (type *)room;                                                                                                           \
+        const size_t good[] = {(kind).smallest, sizeof made, sizeof made + 8, 4096}, bad[] = {0, 7, 8, sizeof made - 7, 4104, SIZE_MAX};   \
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++) {                                                                          \
+            const size_t size = good[i];                                                                                                   \
+            memset(room, 0xa5, sizeof room);                                                                                               \
+            cr_expect_eq(call, ATTN_OK, "%s", attn_last_error());                                                                          \
+            expect_made(&(kind), room, size, &made);                                                                                       \
+        }                                                                                                                                  \
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {                                                                            \
+            const size_t size = bad[i];                                                                                                    \
+            memset(room, 0xa5, sizeof room);                                                                                               \
+            cr_expect_eq(call, ATTN_ERROR_STRUCT, "%s: size %zu", (kind).maker, size);                                                     \
+            cr_expect_not_null(strstr(attn_last_error(), ".size is "), "%s", attn_last_error());                                           \
+            for (size_t byte = 0; byte < sizeof room; byte++)                                                                              \
+                cr_assert_eq(room[byte], 0xa5, "%s: size %zu, byte %zu", (kind).maker, size, byte);                                        \
+        }                                                                                                                                  \
+        const size_t size = sizeof made;                                                                                                   \
+        to = NULL;                                                                                                                         \
+        cr_expect_eq(call, ATTN_ERROR_NULL);                                                                                               \
+        cr_expect_not_null(strstr(attn_last_error(), " is NULL"), "%s", attn_last_error());                                                \
+    } while (0)
+
+Test(structs, functions_make_what_makers_make)
+{
+    float x[8];
+    const AttnMhaConfig c = attn_mha_config(24, 3);
+    MAKES(attn_struct_problem, AttnProblem, attn_problem(2, 4, 2, 5, 7, 8, 6), attn_problem_init(to, size, 2, 4, 2, 5, 7, 8, 6));
+    MAKES(attn_struct_tensors, AttnTensors, attn_tensors(x, x + 1, x + 2, x + 3), attn_tensors_init(to, size, x, x + 1, x + 2, x + 3));
+    MAKES(attn_struct_options, AttnOptions, attn_options(), attn_options_init(to, size));
+    MAKES(attn_struct_merge, AttnMerge, attn_merge_of(2, 3, 4, 5, 6), attn_merge_init(to, size, 2, 3, 4, 5, 6));
+    MAKES(attn_struct_mha_config, AttnMhaConfig, attn_mha_config(24, 3), attn_mha_config_init(to, size, 24, 3));
+    MAKES(attn_struct_mha_weights, AttnMhaWeights, attn_mha_weights(x, x + 1, x + 2, x + 3),
+          attn_mha_weights_init(to, size, x, x + 1, x + 2, x + 3));
+    MAKES(attn_struct_mha_shape, AttnMhaShape, attn_mha_shape(&c, 2, 5, 7), attn_mha_shape_init(to, size, &c, 2, 5, 7));
+    MAKES(attn_struct_mha_tensors, AttnMhaTensors, attn_mha_tensors(x, x + 1, x + 2, x + 3),
+          attn_mha_tensors_init(to, size, x, x + 1, x + 2, x + 3));
+    AttnMhaShape shape;
+    cr_expect_eq(attn_mha_shape_init(&shape, sizeof shape, NULL, 2, 5, 7), ATTN_ERROR_NULL);
+    cr_expect_not_null(strstr(attn_last_error(), "config is NULL"), "%s", attn_last_error());
+}
+
+/* What is asked for later goes into an older caller's struct too, and not behind it. */
+Test(structs, wishes_stay_within_the_size)
+{
+    struct {
+        AttnProblem problem;
+        size_t canary;
+    } older = {attn_problem(2, 4, 2, 5, 7, 8, 6), 7};
+    older.problem.size = attn_struct_problem.smallest;
+    older.problem.softcap = 3; /* behind what it knows */
+    cr_assert_eq(attn_problem_want_lse(&older.problem), ATTN_OK, "%s", attn_last_error());
+    cr_expect(older.problem.size == attn_struct_problem.smallest && older.problem.softcap == 3.0 && older.canary == 7);
+    const AttnLayout *lse = &older.problem.lse;
+    cr_expect(lse->dtype == ATTN_F32 && lse->row == 1 && lse->head == 5 && lse->batch == 20);
+    cr_expect_eq(attn_problem_want_lse(NULL), ATTN_ERROR_NULL);
+    older.problem.size = 12;
+    cr_expect_eq(attn_problem_want_lse(&older.problem), ATTN_ERROR_STRUCT);
+
+    const AttnMhaConfig c = attn_mha_config(24, 3);
+    AttnMhaShape s = attn_mha_shape(&c, 2, 5, 7);
+    cr_expect_eq(attn_mha_shape_use_cache(&s, NULL, 9), ATTN_ERROR_NULL);
+    cr_expect_eq(attn_mha_shape_want_weights(NULL, &c, ATTN_MHA_WEIGHTS_MEAN, 7), ATTN_ERROR_NULL);
+    cr_expect(s.capacity == 0 && s.weights == ATTN_MHA_WEIGHTS_NONE);
+}
