@@ -64,6 +64,7 @@ const char *attn_status_string(AttnStatus status)
     case ATTN_ERROR_UNSUPPORTED: return "no kernel here takes the problem";
     case ATTN_ERROR_WORKSPACE: return "workspace too small or not aligned";
     case ATTN_ERROR_MEMORY: return "out of memory";
+    case ATTN_STATUS_MAX_ENUM: break;
     }
     return "unknown status";
 }

@@ -26,7 +26,8 @@ static size_t dtype_bytes(AttnDtype dtype)
     case ATTN_F16:
     case ATTN_BF16: return 2;
     case ATTN_BOOL: return 1;
-    case ATTN_NONE: break;
+    case ATTN_NONE:
+    case ATTN_DTYPE_MAX_ENUM: break;
     }
     return 0;
 }

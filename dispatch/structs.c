@@ -4,6 +4,18 @@
 /* No struct here will ever be this large: a larger `size` was never set, and reading that far could leave the stack. */
 #define LARGEST_SIZE ((size_t)4096)
 
+/* A caller's compiler flags shall not decide where a member lies: enums are 32 bits wide, each by its ..._MAX_ENUM. */
+#define IS_32_BITS(type) _Static_assert(sizeof(type) == 4, #type " is not 32 bits wide")
+IS_32_BITS(AttnStatus);
+IS_32_BITS(AttnDtype);
+IS_32_BITS(AttnAlign);
+IS_32_BITS(AttnScore);
+IS_32_BITS(AttnStage);
+IS_32_BITS(AttnMhaSources);
+IS_32_BITS(AttnRope);
+IS_32_BITS(AttnNorm);
+IS_32_BITS(AttnMhaWeightsOut);
+
 /* ---- Members --------------------------------------------------------------------------------------------------------------------- */
 
 /* Each struct's members in their order. A member that is appended to a struct of the header is appended here; tests/test_structs.c sees

@@ -354,6 +354,7 @@ static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g,
             *to = s == -INFINITY ? bug == BUG_SCORES_SHOWN ? s1 : s : bug == BUG_SCORES_UNBIASED ? s1 : s;
             break;
         case ATTN_STAGE_WEIGHTS: *to = s == -INFINITY ? 0.0f : expf(s - m) / (bug == BUG_WEIGHTS_RAW ? 1.0f : l); break;
+        case ATTN_STAGE_MAX_ENUM: break;
         }
     }
 }

@@ -89,7 +89,8 @@ OracleEntry oracle_entry(const AttnProblem *p, const AttnTensors *t, size_t b)
     } else if (p->kv_lengths)
         e.k_len = (size_t)t->kv_lengths[b];
     switch (p->align) {
-    case ATTN_ALIGN_TOP_LEFT: e.offset = 0; break;
+    case ATTN_ALIGN_TOP_LEFT:
+    case ATTN_ALIGN_MAX_ENUM: e.offset = 0; break;
     case ATTN_ALIGN_BOTTOM_RIGHT: e.offset = (int64_t)e.k_len - (int64_t)e.q_len; break;
     case ATTN_ALIGN_OFFSET: e.offset = p->offset; break;
     case ATTN_ALIGN_OFFSETS: e.offset = t->offsets[b]; break;

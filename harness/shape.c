@@ -297,6 +297,7 @@ static void put_position(char *text, size_t size, const Shape *s)
     case ATTN_ALIGN_BOTTOM_RIGHT: snprintf(text, size, "%s", s->causal ? "_causal" : "_br"); break;
     case ATTN_ALIGN_OFFSET: snprintf(text, size, "%soff%" PRId64, lead, s->offset); break;
     case ATTN_ALIGN_OFFSETS: snprintf(text, size, "%soffs", lead); break;
+    case ATTN_ALIGN_MAX_ENUM: break;
     }
 }
 

@@ -26,7 +26,8 @@ size_t shape_k_len(const Shape *s, size_t b)
 int64_t shape_offset(const Shape *s, size_t b)
 {
     switch (s->align) {
-    case ATTN_ALIGN_TOP_LEFT: break;
+    case ATTN_ALIGN_TOP_LEFT:
+    case ATTN_ALIGN_MAX_ENUM: break;
     case ATTN_ALIGN_BOTTOM_RIGHT: return (int64_t)shape_k_len(s, b) - (int64_t)shape_q_len(s, b);
     case ATTN_ALIGN_OFFSET: return s->offset;
     case ATTN_ALIGN_OFFSETS: return (int64_t)spread(s->q_len + s->k_len, 1, b + 1) - (int64_t)s->q_len;

@@ -28,7 +28,10 @@
  *
  * Each struct that a caller fills is made first, by a maker at the end of this file (attn_problem, attn_tensors, attn_options, ...), which
  * returns it, or by the library's function of the same meaning (attn_problem_init, ...) for languages that cannot call an inline function.
- * Such a function takes the bytes that the caller has for the struct, sizeof(AttnProblem) or more, and writes those and no other. */
+ * Such a function takes the bytes that the caller has for the struct, sizeof(AttnProblem) or more, and writes those and no other.
+ *
+ * Each enum ends with a member ..._MAX_ENUM that is no value of it: it makes the type 32 bits wide, whatever flags (-fshort-enums) the
+ * caller is compiled with, so that structs have one layout. */
 #ifndef ATTNZOO_H
 #define ATTNZOO_H
 
@@ -72,7 +75,8 @@ typedef enum AttnStatus {
     ATTN_ERROR_NAME,        /* a kernel, ISA or feature name (option or environment) that is not known                 */
     ATTN_ERROR_UNSUPPORTED, /* a valid problem that no kernel here takes, or a forced kernel that cannot run it here   */
     ATTN_ERROR_WORKSPACE,   /* workspace too small, or not aligned to 64 bytes                                         */
-    ATTN_ERROR_MEMORY       /* out of memory                                                                           */
+    ATTN_ERROR_MEMORY,      /* out of memory                                                                           */
+    ATTN_STATUS_MAX_ENUM = 0x7fffffff
 } AttnStatus;
 
 /* A few words for a status, for example "value not allowed"; never NULL, also for unknown numbers. */
@@ -90,7 +94,8 @@ typedef enum AttnDtype {
     ATTN_F64,      /* IEEE binary64 (named now, no kernel takes it yet)      */
     ATTN_F16,      /* IEEE binary16 (named now, no kernel takes it yet)      */
     ATTN_BF16,     /* bfloat16      (named now, no kernel takes it yet)      */
-    ATTN_BOOL      /* one byte, 0 = false, anything else = true              */
+    ATTN_BOOL,     /* one byte, 0 = false, anything else = true              */
+    ATTN_DTYPE_MAX_ENUM = 0x7fffffff
 } AttnDtype;
 
 /* Storage of a tensor [batch, head, row, column]: strides in elements, any sign, 0 repeats; the column stride is 1. The stride of an axis
@@ -113,14 +118,16 @@ typedef enum AttnAlign {
     ATTN_ALIGN_BOTTOM_RIGHT, /* offset Sk - Sq    (FlashAttention, a cache that ends at the last row); with kv_lengths or varlen
                                 the lengths of that batch entry, so it may be negative; it is never clamped                   */
     ATTN_ALIGN_OFFSET,       /* problem.offset    (ONNX with `past`: offset = rows in the past)                               */
-    ATTN_ALIGN_OFFSETS       /* tensors.offsets[b]                                                                            */
+    ATTN_ALIGN_OFFSETS,      /* tensors.offsets[b]                                                                            */
+    ATTN_ALIGN_MAX_ENUM = 0x7fffffff
 } AttnAlign;
 
 /* s0, how a query and a key make a score. */
 typedef enum AttnScore {
     ATTN_SCORE_DOT = 0,  /* scale * q.k; scale 1 is the plain dot. A general (bilinear) score q W k is a dot after projecting q by W */
     ATTN_SCORE_GAUSSIAN, /* -scale/2 * |q - k|^2, scale = 1 / sigma^2: Nadaraya-Watson regression (1964)                       */
-    ATTN_SCORE_ADDITIVE  /* scale * w . tanh(q + k), q and k already projected: Bahdanau, Cho, Bengio (2014)                    */
+    ATTN_SCORE_ADDITIVE, /* scale * w . tanh(q + k), q and k already projected: Bahdanau, Cho, Bengio (2014)                    */
+    ATTN_SCORE_MAX_ENUM = 0x7fffffff
 } AttnScore;
 
 /* Which stage of the scores the optional output shows (ONNX qk_matmul_output_mode). */
@@ -128,7 +135,8 @@ typedef enum AttnStage {
     ATTN_STAGE_RAW = 0, /* s0, also of hidden keys                              */
     ATTN_STAGE_CAPPED,  /* s1, after the soft-cap, also of hidden keys          */
     ATTN_STAGE_BIASED,  /* s2, after bias and ALiBi; -inf where hidden          */
-    ATTN_STAGE_WEIGHTS  /* after the softmax; 0 where hidden                    */
+    ATTN_STAGE_WEIGHTS, /* after the softmax; 0 where hidden                    */
+    ATTN_STAGE_MAX_ENUM = 0x7fffffff
 } AttnStage;
 
 /* A problem is a pure value: it holds sizes, strides and options, never a pointer to data. Make it with attn_problem(), then change it.
@@ -352,7 +360,8 @@ ATTN_API AttnStatus attn_merge(const AttnMerge *merge, const float *const *o_par
 typedef enum AttnMhaSources {
     ATTN_MHA_SELF = 0, /* xq = xk = xv: one product; kdim = vdim = embed  */
     ATTN_MHA_CROSS,    /* xk = xv, other rows than xq: two; kdim = vdim   */
-    ATTN_MHA_SEPARATE  /* three sources, which may be equal: three        */
+    ATTN_MHA_SEPARATE, /* three sources, which may be equal: three        */
+    ATTN_MHA_SOURCES_MAX_ENUM = 0x7fffffff
 } AttnMhaSources;
 
 /* Rotary position embedding (Su et al. 2021): pair c of the first rope_dims columns of each q and k head turns by position *
@@ -360,13 +369,15 @@ typedef enum AttnMhaSources {
 typedef enum AttnRope {
     ATTN_ROPE_NONE = 0,
     ATTN_ROPE_INTERLEAVED, /* pairs are columns (2c, 2c + 1)                                  */
-    ATTN_ROPE_HALVES       /* pairs are columns (c, c + rope_dims / 2): GPT-NeoX, Llama in HF */
+    ATTN_ROPE_HALVES,      /* pairs are columns (c, c + rope_dims / 2): GPT-NeoX, Llama in HF */
+    ATTN_ROPE_MAX_ENUM = 0x7fffffff
 } AttnRope;
 
 typedef enum AttnNorm {
     ATTN_NORM_NONE = 0,
-    ATTN_NORM_PRE, /* the query source is normalised first (in ATTN_MHA_SELF that is all sources); the residual is not */
-    ATTN_NORM_POST /* y is normalised last, after the residual                                                         */
+    ATTN_NORM_PRE,  /* the query source is normalised first (in ATTN_MHA_SELF that is all sources); the residual is not */
+    ATTN_NORM_POST, /* y is normalised last, after the residual                                                         */
+    ATTN_NORM_MAX_ENUM = 0x7fffffff
 } AttnNorm;
 
 typedef struct AttnMhaConfig {
@@ -424,8 +435,9 @@ ATTN_API const char *attn_mha_kernel(const AttnMha *mha);
 
 typedef enum AttnMhaWeightsOut {
     ATTN_MHA_WEIGHTS_NONE = 0,
-    ATTN_MHA_WEIGHTS_MEAN, /* [B,Sq,keys], mean over query heads */
-    ATTN_MHA_WEIGHTS_HEADS /* [B,Hq,Sq,keys]                     */
+    ATTN_MHA_WEIGHTS_MEAN,  /* [B,Sq,keys], mean over query heads */
+    ATTN_MHA_WEIGHTS_HEADS, /* [B,Hq,Sq,keys]                     */
+    ATTN_MHA_WEIGHTS_MAX_ENUM = 0x7fffffff
 } AttnMhaWeightsOut;
 
 /* Storage of a tensor [batch, row, column] of f32: strides in elements, any sign, 0 repeats; the column stride is 1. */

@@ -66,6 +66,7 @@ static float raw_score(const AttnArgs *a, const AttnSequence *seq, size_t h, siz
         for (size_t c = 0; c < p->d; c++)
             sum += a->t->w[h * p->d + c] * tanhf(q[c] + k[c]);
         return scale * sum;
+    case ATTN_SCORE_MAX_ENUM: break;
     }
     return sum;
 }

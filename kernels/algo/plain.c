@@ -23,6 +23,7 @@ static double raw_score(const AttnPlainRow *r, size_t j)
         case ATTN_SCORE_DOT: sum += x * y; break;
         case ATTN_SCORE_GAUSSIAN: sum += (x - y) * (x - y); break;
         case ATTN_SCORE_ADDITIVE: sum += (double)r->a->t->w[r->h * p->d + c] * tanh(x + y); break;
+        case ATTN_SCORE_MAX_ENUM: break;
         }
     }
     return in_range((p->score == ATTN_SCORE_GAUSSIAN ? -0.5 * p->scale : p->scale) * sum);

@@ -241,6 +241,7 @@ RefEntry ref_entry(const AttnProblem *p, const AttnTensors *t, size_t b)
         entry.k_len = (size_t)t->kv_lengths[b];
     switch (p->align) {
     case ATTN_ALIGN_TOP_LEFT:
+    case ATTN_ALIGN_MAX_ENUM:
         break;
     case ATTN_ALIGN_BOTTOM_RIGHT:
         entry.offset = (int64_t)entry.k_len - (int64_t)entry.q_len;
