@@ -43,6 +43,13 @@ static void project(const Run *run, const AttnProjection *p, const float *x, Att
                         plan->settings.parallel_for, plan->settings.parallel_context, plan->workers);
 }
 
+/* Row i of xq. */
+static const float *x_row(const Run *run, size_t b, size_t i)
+{
+    const AttnRows *at = &run->plan->s.xq;
+    return (const float *)run->t->xq + (ptrdiff_t)b * at->batch + (ptrdiff_t)i * at->row;
+}
+
 static void norm_before(void *context, size_t worker, size_t unit)
 {
     const Run *run = context;
@@ -53,7 +60,7 @@ static void norm_before(void *context, size_t worker, size_t unit)
     const AttnFpState fp = attn_fp_enter();
     (void)worker;
     attn_norm_row(mha->c.embed, mha->c.norm_eps, mha->norm_weight, mha->norm_bias,
-                  run->t->xq + (ptrdiff_t)b * s->xq.batch + (ptrdiff_t)i * s->xq.row,
+                  x_row(run, b, i),
                   to->at + (ptrdiff_t)b * to->batch + (ptrdiff_t)i * to->row);
     attn_fp_leave(fp);
 }
@@ -125,8 +132,8 @@ static void finish_row(void *context, size_t worker, size_t unit)
     const AttnMha *mha = run->plan->mha;
     const AttnMhaShape *s = &run->plan->s;
     const size_t b = unit / s->q_len, i = unit % s->q_len;
-    const float *x = run->t->xq + (ptrdiff_t)b * s->xq.batch + (ptrdiff_t)i * s->xq.row;
-    float *y = run->t->y + (ptrdiff_t)b * s->y.batch + (ptrdiff_t)i * s->y.row;
+    const float *x = x_row(run, b, i);
+    float *y = (float *)run->t->y + (ptrdiff_t)b * s->y.batch + (ptrdiff_t)i * s->y.row;
     const AttnFpState fp = attn_fp_enter();
     (void)worker;
     for (size_t c = 0; mha->c.residual && c < mha->y_width; c++)

@@ -126,6 +126,7 @@ AttnStatus mha_case_plan(const MhaPair *pair, const MhaCase *x, size_t threads, 
 void mha_case_agree(const MhaCase *x, const Reference *r, VerifyResult *result)
 {
     const size_t width = x->c.output ? x->c.embed : x->c.q_heads * x->c.dv;
+    const float *y = x->t.y;
     for (size_t row = 0; row < x->s.batch * x->s.q_len; row++) {
         const size_t b = row / x->s.q_len, i = row % x->s.q_len;
         double wrong = 0.0, right = 0.0;
@@ -133,7 +134,7 @@ void mha_case_agree(const MhaCase *x, const Reference *r, VerifyResult *result)
             continue;
         for (size_t c = 0; c < width; c++) {
             const Number want = r->y[row * width + c];
-            const float got = x->t.y[(ptrdiff_t)b * x->s.y.batch + (ptrdiff_t)i * x->s.y.row + (ptrdiff_t)c];
+            const float got = y[(ptrdiff_t)b * x->s.y.batch + (ptrdiff_t)i * x->s.y.row + (ptrdiff_t)c];
             const double away = fabs((double)got - want.v), eta = away / (want.e + 0x1p-120), z = away / (sqrt(want.s) + 0x1p-120);
             const float size = fmaxf((float)fabs(want.v), FLT_MIN);
             const VerifyJudge judge = !isfinite(got) ? JUDGE_NONFINITE : eta > 1.0 ? JUDGE_BOUND : z > 12.0 ? JUDGE_MODEL : JUDGE_NONE;

@@ -153,16 +153,17 @@ static void fill_keys(const Entry *n)
     const AttnMhaConfig *c = &x->c;
     const bool self = c->sources == ATTN_MHA_SELF, split = n->mistake == WRONG_HEAD_SPLIT;
     const float *xk = self ? x->t.xq : x->t.xk, *xv = c->sources == ATTN_MHA_SEPARATE ? x->t.xv : xk;
+    const float *k_cache = x->t.k_cache, *v_cache = x->t.v_cache;
     const AttnRows at_k = self ? x->s.xq : x->s.xk, at_v = c->sources == ATTN_MHA_SEPARATE ? x->s.xv : at_k;
     for (size_t j = 0; j < n->past; j++)
         for (size_t g = 0; g < c->kv_heads; g++) {
             const AttnLayout *k = &x->s.k_cache, *v = &x->s.v_cache;
             for (size_t i = 0; i < c->d; i++)
                 n->k[(j * c->kv_heads + g) * c->d + i] =
-                    exact((double)(x->t.k_cache + (ptrdiff_t)n->b * k->batch + (ptrdiff_t)g * k->head + (ptrdiff_t)j * k->row)[i]);
+                    exact((double)(k_cache + (ptrdiff_t)n->b * k->batch + (ptrdiff_t)g * k->head + (ptrdiff_t)j * k->row)[i]);
             for (size_t i = 0; i < c->dv; i++)
                 n->v[(j * c->kv_heads + g) * c->dv + i] =
-                    exact((double)(x->t.v_cache + (ptrdiff_t)n->b * v->batch + (ptrdiff_t)g * v->head + (ptrdiff_t)j * v->row)[i]);
+                    exact((double)(v_cache + (ptrdiff_t)n->b * v->batch + (ptrdiff_t)g * v->head + (ptrdiff_t)j * v->row)[i]);
         }
     for (size_t j = 0; j < x->s.k_len; j++) {
         Number *k = n->k + (n->past + j) * c->kv_heads * c->d, *v = n->v + (n->past + j) * c->kv_heads * c->dv;

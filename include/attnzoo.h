@@ -488,18 +488,19 @@ ATTN_API AttnStatus attn_mha_shape_use_cache(AttnMhaShape *shape, const AttnMhaC
 /* Weights as a contiguous tensor; `keys` counts the rows of bias_k and zero_attn, or is the capacity of the cache. */
 ATTN_API AttnStatus attn_mha_shape_want_weights(AttnMhaShape *shape, const AttnMhaConfig *config, AttnMhaWeightsOut weights, size_t keys);
 
-/* The data of one run; the rules are those of AttnTensors: no output (y, weights, caches) shares a byte with another tensor. */
+/* The data of one run; the rules are those of AttnTensors: no output (y, weights, caches) shares a byte with another tensor.
+ * xq, xk, xv and y are f32, a cache is what its layout says. */
 typedef struct AttnMhaTensors {
     size_t size;                              /* set by attn_mha_tensors()                                              */
-    const float *xq, *xk, *xv;                /* sources; ATTN_MHA_SELF: xk and xv NULL, ATTN_MHA_CROSS: xv NULL        */
-    float *y;                                 /* written whole                                                          */
+    const void *xq, *xk, *xv;                 /* sources; ATTN_MHA_SELF: xk and xv NULL, ATTN_MHA_CROSS: xv NULL        */
+    void *y;                                  /* written whole                                                          */
     float *weights;                           /* required exactly if shape.weights asks; written whole                  */
     const void *key_mask, *mask;              /* bytes                                                                  */
     const float *bias;
     const int64_t *offsets, *kv_lengths;      /* [B]                                                                    */
     const float *alibi_slopes, *sinks;        /* [Hq]                                                                   */
     const int64_t *q_positions, *k_positions; /* [B,q_len], [B,k_len], contiguous, with shape.positions; |each| <= ATTN_MAX_SIZE */
-    float *k_cache, *v_cache;                 /* the new rows are written, no other                                     */
+    void *k_cache, *v_cache;                  /* the new rows are written, no other                                     */
     const int64_t *past;                      /* [B] rows in the cache before the run; past[b] + k_len <= capacity. The caller counts on */
 } AttnMhaTensors;
 
@@ -641,7 +642,7 @@ static inline AttnMhaShape attn_mha_shape(const AttnMhaConfig *config, size_t ba
     return s;
 }
 
-static inline AttnMhaTensors attn_mha_tensors(const float *xq, const float *xk, const float *xv, float *y)
+static inline AttnMhaTensors attn_mha_tensors(const void *xq, const void *xk, const void *xv, void *y)
 {
     AttnMhaTensors t;
     memset(&t, 0, sizeof t);

@@ -35,11 +35,12 @@ static double worse(double worst, float got, Number expected)
 static double distance_y(const MhaCase *x, const Reference *r)
 {
     const size_t width = x->c.output ? x->c.embed : x->c.q_heads * x->c.dv;
+    const float *y = x->t.y;
     double worst = 0.0;
     for (size_t b = 0; b < x->s.batch; b++)
         for (size_t i = 0; i < x->s.q_len; i++)
             for (size_t c = 0; c < width; c++)
-                worst = worse(worst, x->t.y[b * (size_t)x->s.y.batch + i * (size_t)x->s.y.row + c], r->y[(b * x->s.q_len + i) * width + c]);
+                worst = worse(worst, y[b * (size_t)x->s.y.batch + i * (size_t)x->s.y.row + c], r->y[(b * x->s.q_len + i) * width + c]);
     return worst;
 }
 
@@ -65,6 +66,7 @@ static double distance_weights(const MhaCase *x, const Reference *r)
 
 static double distance_cache(const MhaCase *x, const Reference *r)
 {
+    const float *k_cache = x->t.k_cache, *v_cache = x->t.v_cache;
     double worst = 0.0;
     for (size_t b = 0; b < x->s.batch && x->s.capacity > 0; b++)
         for (size_t g = 0; g < x->c.kv_heads; g++)
@@ -72,10 +74,10 @@ static double distance_cache(const MhaCase *x, const Reference *r)
                 const size_t at = (b * x->c.kv_heads + g) * x->s.k_len + j, row = (size_t)x->t.past[b] + j;
                 const AttnLayout *k = &x->s.k_cache, *v = &x->s.v_cache;
                 for (size_t c = 0; c < x->c.d; c++)
-                    worst = worse(worst, x->t.k_cache[b * (size_t)k->batch + g * (size_t)k->head + row * (size_t)k->row + c],
+                    worst = worse(worst, k_cache[b * (size_t)k->batch + g * (size_t)k->head + row * (size_t)k->row + c],
                                   r->k[at * x->c.d + c]);
                 for (size_t c = 0; c < x->c.dv; c++)
-                    worst = worse(worst, x->t.v_cache[b * (size_t)v->batch + g * (size_t)v->head + row * (size_t)v->row + c],
+                    worst = worse(worst, v_cache[b * (size_t)v->batch + g * (size_t)v->head + row * (size_t)v->row + c],
                                   r->v[at * x->c.dv + c]);
             }
     return worst;
@@ -268,7 +270,7 @@ Test(mha, steps_against_a_cache_are_the_whole_sequence)
         step.s = attn_mha_shape(&step.c, 1, now, now);
         step.s.causal = true;
         attn_mha_shape_use_cache(&step.s, &step.c, CAPACITY);
-        step.t.xq = whole.t.xq + past * E;
+        step.t.xq = (const float *)whole.t.xq + past * E;
         step.t.y = y + past * E;
         run(&step, NULL, "step");
         past += (int64_t)now;
@@ -321,7 +323,7 @@ Test(mha, appending_writes_the_new_rows_only)
     run(&x, NULL, "append");
     for (size_t i = 0; i < COUNT; i++) {
         const size_t row = i / WIDTH % ROWS;
-        const bool same = memcmp(&before[i], &x.t.k_cache[i], sizeof *before) == 0;
+        const bool same = memcmp(&before[i], (const float *)x.t.k_cache + i, sizeof *before) == 0;
         cr_expect_eq(same, row < 4 || row >= 7, "row %zu of the cache", row);
     }
 }
@@ -662,9 +664,9 @@ Test(mha, bad_tensors)
     REFUSED(ATTN_ERROR_NULL, "tensors.xq is NULL", workspace, bytes);
     x.t.xk = x.t.xq;
     REFUSED(ATTN_ERROR_VALUE, "tensors.xk is", workspace, bytes);
-    x.t.y = (float *)(uintptr_t)x.t.xq;
+    x.t.y = (void *)(uintptr_t)x.t.xq;
     REFUSED(ATTN_ERROR_OVERLAP, "tensors.y (from", workspace, bytes);
-    x.t.y = x.t.k_cache + 1;
+    x.t.y = (float *)x.t.k_cache + 1;
     REFUSED(ATTN_ERROR_OVERLAP, "tensors.y (from", workspace, bytes);
     x.t.v_cache = x.t.k_cache;
     REFUSED(ATTN_ERROR_OVERLAP, "tensors.k_cache (from", workspace, bytes);
@@ -678,7 +680,7 @@ Test(mha, bad_tensors)
     REFUSED(ATTN_ERROR_VALUE, "tensors.sinks is", workspace, bytes);
     x.t.q_positions = x.t.past;
     REFUSED(ATTN_ERROR_VALUE, "tensors.q_positions is", workspace, bytes);
-    x.t.y = (float *)(uintptr_t)((char *)x.t.y + 1);
+    x.t.y = (char *)x.t.y + 1;
     REFUSED(ATTN_ERROR_VALUE, "multiples of 4", workspace, bytes);
 #undef REFUSED
     cr_expect_eq(attn_mha_run(NULL, &x.t, workspace, bytes), ATTN_ERROR_NULL);

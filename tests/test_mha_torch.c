@@ -211,7 +211,7 @@ Test(mha_torch, sequence_first_by_strides)
     float *turned = reference_room(batch * rows * embed * sizeof *turned), *out = reference_room(batch * rows * embed * sizeof *out);
     for (size_t b = 0; b < batch; b++)
         for (size_t i = 0; i < rows; i++)
-            memcpy(turned + (i * batch + b) * embed, x.t.xq + (b * rows + i) * embed, embed * sizeof *turned);
+            memcpy(turned + (i * batch + b) * embed, (const float *)x.t.xq + (b * rows + i) * embed, embed * sizeof *turned);
     x.s.xq.batch = x.s.y.batch = (ptrdiff_t)embed;
     x.s.xq.row = x.s.y.row = (ptrdiff_t)(batch * embed);
     x.t.xq = turned;

@@ -26,7 +26,7 @@ static ptrdiff_t step(size_t index, ptrdiff_t stride)
 
 static bool judge_y(const MhaInput *x, const RefMha *want, const char *runner, size_t b, size_t i)
 {
-    const float *y = x->t.y + step(b, x->s.y.batch) + step(i, x->s.y.row);
+    const float *y = (const float *)x->t.y + step(b, x->s.y.batch) + step(i, x->s.y.row);
     for (size_t n = 0; n < want->width; n++)
         if (!judge_number("y", runner, b, 0, i, n, want->y[(b * x->s.q_len + i) * want->width + n], y[n]))
             return false;
