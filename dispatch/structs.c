@@ -1,6 +1,8 @@
 /* structs.c - the size rules of the public structs, once for all of them. */
 #include "dispatch/structs.h"
 
+#include <inttypes.h>
+
 /* No struct here will ever be this large: a larger `size` was never set, and reading that far could leave the stack. */
 #define LARGEST_SIZE ((size_t)4096)
 
@@ -23,26 +25,26 @@ IS_32_BITS(AttnMhaWeightsOut);
 #define PROBLEM(F)                                                                                                                         \
     F(size) F(batch) F(q_heads) F(kv_heads) F(q_len) F(k_len) F(d) F(dv) F(q) F(k) F(v) F(o) F(lse) F(scale) F(mask) F(bias)               \
     F(score) F(causal) F(align) F(offset) F(window) F(window_left) F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths)              \
-    F(varlen) F(past_len) F(k_past) F(v_past) F(scores) F(scores_stage)
+    F(varlen) F(past_len) F(k_past) F(v_past) F(scores) F(scores_stage) F(made)
 #define TENSORS(F)                                                                                                                         \
     F(size) F(q) F(k) F(v) F(o) F(lse) F(mask) F(bias) F(w) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks) F(cu_q) F(cu_k) F(k_past)    \
-    F(v_past) F(scores)
-#define OPTIONS(F) F(size) F(kernel) F(max_isa) F(disable) F(threads) F(parallel_for) F(parallel_context) F(tune)
+    F(v_past) F(scores) F(made)
+#define OPTIONS(F) F(size) F(kernel) F(max_isa) F(disable) F(threads) F(parallel_for) F(parallel_context) F(tune) F(made)
 #define CPU_INFO(F) F(size) F(arch) F(vendor) F(brand) F(features) F(hypervisor)
 #define KERNEL_INFO(F) F(size) F(name) F(summary) F(needs) F(runnable)
-#define MERGE(F) F(size) F(parts) F(batch) F(heads) F(rows) F(dv) F(o_part) F(lse_part) F(o) F(lse)
+#define MERGE(F) F(size) F(parts) F(batch) F(heads) F(rows) F(dv) F(o_part) F(lse_part) F(o) F(lse) F(made)
 #define MHA_CONFIG(F)                                                                                                                      \
     F(size) F(embed) F(q_heads) F(kv_heads) F(d) F(dv) F(kdim) F(vdim) F(sources) F(output) F(zero_attn) F(rope) F(rope_dims)              \
-    F(rope_base) F(residual) F(norm) F(norm_eps)
+    F(rope_base) F(residual) F(norm) F(norm_eps) F(made)
 #define MHA_WEIGHTS(F)                                                                                                                     \
-    F(size) F(wq) F(wk) F(wv) F(wo) F(bq) F(bk) F(bv) F(bo) F(bias_k) F(bias_v) F(norm_weight) F(norm_bias)
+    F(size) F(wq) F(wk) F(wv) F(wo) F(bq) F(bk) F(bv) F(bo) F(bias_k) F(bias_v) F(norm_weight) F(norm_bias) F(made)
 #define MHA_SHAPE(F)                                                                                                                       \
     F(size) F(batch) F(q_len) F(k_len) F(xq) F(xk) F(xv) F(y) F(scale) F(causal) F(align) F(offset) F(window) F(window_left)               \
     F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths) F(mask) F(bias) F(key_mask) F(key_mask_batch) F(weights)                    \
-    F(weights_batch) F(weights_head) F(weights_row) F(positions) F(q_position) F(k_position) F(capacity) F(k_cache) F(v_cache)
+    F(weights_batch) F(weights_head) F(weights_row) F(positions) F(q_position) F(k_position) F(capacity) F(k_cache) F(v_cache) F(made)
 #define MHA_TENSORS(F)                                                                                                                     \
     F(size) F(xq) F(xk) F(xv) F(y) F(weights) F(key_mask) F(mask) F(bias) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks)                \
-    F(q_positions) F(k_positions) F(k_cache) F(v_cache) F(past)
+    F(q_positions) F(k_positions) F(k_cache) F(v_cache) F(past) F(made)
 
 #define FIELD(member) {offsetof(TYPE, member), ATTN_STRUCT_UP_TO(TYPE, member)},
 #define COUNT(fields) (sizeof(fields) / sizeof *(fields))
@@ -78,23 +80,24 @@ static const AttnField mha_shape_fields[] = {MHA_SHAPE(FIELD)};
 static const AttnField mha_tensors_fields[] = {MHA_TENSORS(FIELD)};
 #undef TYPE
 
-#define SIZES(type, last) ATTN_STRUCT_UP_TO(type, last), sizeof(type), _Alignof(type)
-const AttnStruct attn_struct_problem = {"problem", "attn_problem()", SIZES(AttnProblem, bias), problem_fields, COUNT(problem_fields)};
-const AttnStruct attn_struct_tensors = {"tensors", "attn_tensors()", SIZES(AttnTensors, bias), tensors_fields, COUNT(tensors_fields)};
-const AttnStruct attn_struct_options = {"options", "attn_options()", SIZES(AttnOptions, parallel_context), options_fields,
+#define MADE(type, last) ATTN_STRUCT_UP_TO(type, last), sizeof(type), _Alignof(type), offsetof(type, made)
+#define INFO(type, last) ATTN_STRUCT_UP_TO(type, last), sizeof(type), _Alignof(type), 0
+const AttnStruct attn_struct_problem = {"problem", "attn_problem()", MADE(AttnProblem, bias), problem_fields, COUNT(problem_fields)};
+const AttnStruct attn_struct_tensors = {"tensors", "attn_tensors()", MADE(AttnTensors, bias), tensors_fields, COUNT(tensors_fields)};
+const AttnStruct attn_struct_options = {"options", "attn_options()", MADE(AttnOptions, parallel_context), options_fields,
                                         COUNT(options_fields)};
-const AttnStruct attn_struct_cpu_info = {"info", "sizeof before the call", SIZES(AttnCpuInfo, hypervisor), cpu_info_fields,
+const AttnStruct attn_struct_cpu_info = {"info", "sizeof before the call", INFO(AttnCpuInfo, hypervisor), cpu_info_fields,
                                          COUNT(cpu_info_fields)};
-const AttnStruct attn_struct_kernel_info = {"info", "sizeof before the call", SIZES(AttnKernelInfo, runnable), kernel_info_fields,
+const AttnStruct attn_struct_kernel_info = {"info", "sizeof before the call", INFO(AttnKernelInfo, runnable), kernel_info_fields,
                                             COUNT(kernel_info_fields)};
-const AttnStruct attn_struct_merge = {"merge", "attn_merge_of()", SIZES(AttnMerge, lse), merge_fields, COUNT(merge_fields)};
-const AttnStruct attn_struct_mha_config = {"config", "attn_mha_config()", SIZES(AttnMhaConfig, norm_eps), mha_config_fields,
+const AttnStruct attn_struct_merge = {"merge", "attn_merge_of()", MADE(AttnMerge, lse), merge_fields, COUNT(merge_fields)};
+const AttnStruct attn_struct_mha_config = {"config", "attn_mha_config()", MADE(AttnMhaConfig, norm_eps), mha_config_fields,
                                            COUNT(mha_config_fields)};
-const AttnStruct attn_struct_mha_weights = {"weights", "attn_mha_weights()", SIZES(AttnMhaWeights, norm_bias), mha_weights_fields,
+const AttnStruct attn_struct_mha_weights = {"weights", "attn_mha_weights()", MADE(AttnMhaWeights, norm_bias), mha_weights_fields,
                                             COUNT(mha_weights_fields)};
-const AttnStruct attn_struct_mha_shape = {"shape", "attn_mha_shape()", SIZES(AttnMhaShape, v_cache), mha_shape_fields,
+const AttnStruct attn_struct_mha_shape = {"shape", "attn_mha_shape()", MADE(AttnMhaShape, v_cache), mha_shape_fields,
                                           COUNT(mha_shape_fields)};
-const AttnStruct attn_struct_mha_tensors = {"tensors", "attn_mha_tensors()", SIZES(AttnMhaTensors, past), mha_tensors_fields,
+const AttnStruct attn_struct_mha_tensors = {"tensors", "attn_mha_tensors()", MADE(AttnMhaTensors, past), mha_tensors_fields,
                                             COUNT(mha_tensors_fields)};
 
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
@@ -137,12 +140,26 @@ static size_t size_of(const void *caller)
     return size;
 }
 
+/* A struct that is large enough to be marked and is not was never made; an older caller's is smaller. */
+static AttnStatus check_made(const AttnStruct *kind, size_t size, const void *from)
+{
+    uint64_t mark;
+    if (kind->made == 0 || size < kind->made + sizeof mark)
+        return ATTN_OK;
+    memcpy(&mark, (const char *)from + kind->made, sizeof mark);
+    if (mark == ATTN_MADE)
+        return ATTN_OK;
+    return attn_fail(ATTN_ERROR_STRUCT, "%s.made is 0x%" PRIx64 ", so nothing made this struct; allowed: one made by %s, whose fields are "
+                     "then changed", kind->name, mark, kind->maker);
+}
+
 AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to)
 {
+    const uint64_t mark = ATTN_MADE;
     if (!from)
         return attn_fail(ATTN_ERROR_NULL, "%s is NULL; allowed: one made by %s", kind->name, kind->maker);
     const size_t size = size_of(from), known = kind->known;
-    if (check_size(kind, size) != ATTN_OK)
+    if (check_size(kind, size) != ATTN_OK || check_made(kind, size, from) != ATTN_OK)
         return ATTN_ERROR_STRUCT;
     for (size_t i = known; i < size; i++)
         if (((const unsigned char *)from)[i] != 0)
@@ -151,7 +168,9 @@ AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to)
                              "leave it 0 or use a newer library", kind->name, size, i, ATTNZOO_VERSION, known);
     memset(to, 0, known);
     memcpy(to, from, size < known ? size : known);
-    memcpy(to, &known, sizeof known); /* the copy is ours, so its size is ours */
+    memcpy(to, &known, sizeof known); /* the copy is ours, so its size is ours, and it is made */
+    if (kind->made > 0)
+        memcpy((char *)to + kind->made, &mark, sizeof mark);
     return ATTN_OK;
 }
 

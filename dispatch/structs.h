@@ -17,6 +17,7 @@ typedef struct AttnStruct {
     const char *name, *maker; /* "problem", "attn_problem()"                          */
     size_t smallest, known;   /* bytes: of the first release, and here                */
     size_t alignment;         /* its size is a multiple                               */
+    size_t made;              /* offset of its member `made`; 0: has none             */
     const AttnField *fields;  /* all of them: structs.c has the lists                 */
     size_t count;
 } AttnStruct;
@@ -24,10 +25,10 @@ typedef struct AttnStruct {
 extern const AttnStruct attn_struct_problem, attn_struct_tensors, attn_struct_options, attn_struct_cpu_info, attn_struct_kernel_info,
     attn_struct_merge, attn_struct_mha_config, attn_struct_mha_weights, attn_struct_mha_shape, attn_struct_mha_tensors;
 
-/* Copy a caller's struct into `to` (kind->known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`;
- * NULL is refused.
- * Refused: a size that no header ever gave it, which is one that does not end with a member (or with the padding behind it), and bytes
- * beyond what this library knows that are not zero, for those are a request that it cannot honour. */
+/* Copy a caller's struct into `to` (kind->known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`.
+ * Refused: NULL; a size that no header ever gave it, which is one that does not end with a member (or with the padding behind it); a struct
+ * that is large enough to be marked as made and is not; and bytes beyond what this library knows that are not zero, for those are a request
+ * that it cannot honour. */
 AttnStatus attn_struct_read(const AttnStruct *kind, const void *from, void *to);
 
 /* Fill a caller's struct, whose `size` the caller has set, from ours. What only a newer caller knows becomes zero. */

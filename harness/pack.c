@@ -133,11 +133,38 @@ bool pack_chooses(const Pack *pack)
     return pack->v1->size >= LEAST_SIZE + sizeof pack->v1->choice && pack->v1->choice;
 }
 
+/* The mark of a struct that is made, or 0 for a pack that does not know it. */
+static uint64_t mark(const AttnPackV1 *v1)
+{
+    const bool says = v1->size >= offsetof(AttnPackV1, problem_size) + sizeof v1->problem_size;
+    return says && v1->problem_size > offsetof(AttnProblem, made) ? ATTN_MADE : 0;
+}
+
+AttnStatus pack_plan(const AttnPackV1 *v1, size_t index, const AttnProblem *problem, size_t threads, AttnPlan **plan)
+{
+    AttnProblem copy = *problem;
+    copy.made = mark(v1);
+    return v1->plan(index, &copy, threads, plan);
+}
+
+AttnStatus pack_run(const AttnPackV1 *v1, const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t size)
+{
+    AttnTensors copy = *tensors;
+    copy.made = mark(v1);
+    return v1->run(plan, &copy, workspace, size);
+}
+
 const char *pack_choice(const Pack *pack, const AttnProblem *problem, const AttnOptions *options)
 {
     AttnOptions untuned = *options;
+    AttnProblem copy;
     untuned.tune = "off";
-    const char *name = pack->v1->choice(problem, &untuned);
+    untuned.made = mark(pack->v1);
+    if (problem) {
+        copy = *problem;
+        copy.made = mark(pack->v1);
+    }
+    const char *name = pack->v1->choice(problem ? &copy : NULL, &untuned);
     return name ? name : "";
 }
 

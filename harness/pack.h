@@ -26,6 +26,10 @@ size_t pack_find(const Pack *pack, const char *name);
 bool pack_chooses(const Pack *pack);
 const char *pack_choice(const Pack *pack, const AttnProblem *problem, const AttnOptions *options);
 
+/* v1->plan and v1->run, with the structs as a pack of that age takes them. */
+AttnStatus pack_plan(const AttnPackV1 *v1, size_t index, const AttnProblem *problem, size_t threads, AttnPlan **plan);
+AttnStatus pack_run(const AttnPackV1 *v1, const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t size);
+
 /* CPU features that kernel `index` needs; false: one that this program does not know, so it cannot tell whether the kernel may run. */
 bool pack_needs(const Pack *pack, size_t index, uint64_t *features);
 

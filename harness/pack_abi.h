@@ -58,6 +58,10 @@ typedef struct AttnPackV1 {
     /* The name of the kernel that a caller of this build gets on this CPU: of a problem, or, problem NULL, of matrix products. NULL: none,
      * and last_error says why. Packs from before 2026-11-30 end above this line. */
     const char *(*choice)(const AttnProblem *problem, const AttnOptions *options);
+
+    /* Bytes of the AttnProblem that this pack knows. One that knows less than its member `made`, and one that ends above this line, must
+     * get structs in which `made` is 0: it refuses bytes that it does not know. */
+    size_t problem_size;
 } AttnPackV1;
 
 /* The one symbol that a pack exports. Never NULL; lives as long as the pack is loaded. */

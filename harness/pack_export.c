@@ -97,6 +97,7 @@ const AttnPackV1 *attn_pack_v1(void)
         .pack = pack,
         .product = product,
         .choice = choice,
+        .problem_size = sizeof(AttnProblem),
     };
     pack_v1.count = attn_registry_count < MOST_KERNELS ? attn_registry_count : MOST_KERNELS;
     return &pack_v1;

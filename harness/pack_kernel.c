@@ -24,7 +24,7 @@ static bool fits(const AttnProblem *p, const char **why)
     if (current.plan)
         v1->destroy(current.plan);
     current.plan = NULL;
-    if (v1->plan(current.index, p, 1, &current.plan) == ATTN_OK)
+    if (pack_plan(v1, current.index, p, 1, &current.plan) == ATTN_OK)
         return true;
     strncpy(current.why, v1->last_error(), sizeof current.why - 1);
     if (why)
@@ -47,7 +47,7 @@ static double cost(const AttnProblem *p)
 static void run(const AttnArgs *args, AttnSpan unit, void *workspace)
 {
     if (unit.b == 0 && unit.kv_head == 0 && unit.row0 == 0)
-        current.pack->v1->run(current.plan, args->t, workspace, current.pack->v1->workspace(current.plan));
+        pack_run(current.pack->v1, current.plan, args->t, workspace, current.pack->v1->workspace(current.plan));
 }
 
 static size_t packed(size_t inputs, size_t outputs)

@@ -28,7 +28,7 @@ static bool takes(const Pack *pack, size_t index, const char *word)
     if (v1->kernel(index)->linear || !shape_parse(&shape, word, error, sizeof error))
         return false;
     const AttnProblem p = shape_problem(&shape);
-    if (v1->plan(index, &p, 1, &plan) != ATTN_OK)
+    if (pack_plan(v1, index, &p, 1, &plan) != ATTN_OK)
         return false;
     v1->destroy(plan);
     return true;

@@ -126,7 +126,7 @@ bool rival_open(Rival *rival, const Pack *pack, size_t index, RivalCase *on, uin
         v1->pack(index, l->inputs, l->outputs, on->product.w.at, (ptrdiff_t)l->inputs, rival->weights.at);
         return true;
     }
-    if (v1->plan(index, &on->data.problem, on->threads, &rival->plan) != ATTN_OK) {
+    if (pack_plan(v1, index, &on->data.problem, on->threads, &rival->plan) != ATTN_OK) {
         snprintf(error, error_size, "%s", v1->last_error());
         return false;
     }
@@ -153,7 +153,7 @@ void rival_call(Rival *rival)
 {
     RivalCase *on = rival->on;
     if (!on->linear) {
-        rival->status = rival->v1->run(rival->plan, &on->data.tensors, on->workspace.at, rival->workspace);
+        rival->status = pack_run(rival->v1, rival->plan, &on->data.tensors, on->workspace.at, rival->workspace);
         return;
     }
     const AttnLinear *l = &on->product.linear;

@@ -63,6 +63,10 @@ extern "C" {
 /* The version of the library that is running, "major.minor.patch"; ATTNZOO_VERSION is the one compiled against. */
 ATTN_API const char *attn_version(void);
 
+/* What a maker puts into the member `made` of a struct. A struct without it was filled by hand, and what is 0 there may have been forgotten,
+ * such as a scale: it is refused. */
+#define ATTN_MADE UINT64_C(0x6174746e7a6f6f31)
+
 /* ---- Status ---------------------------------------------------------------------------------------------------------------------- */
 
 typedef enum AttnStatus {
@@ -187,6 +191,7 @@ typedef struct AttnProblem {
     AttnLayout k_past, v_past;/* their storage, if past_len > 0                                                       */
     AttnScoreLayout scores;   /* optional ATTN_F32 output [B,Hq,Sq,Sk]; ATTN_NONE: not wanted                         */
     AttnStage scores_stage;   /* what it shows                                                                        */
+    uint64_t made;            /* ATTN_MADE, set by what sets size                                                     */
 } AttnProblem;
 
 /* The largest batch, q_len, k_len, heads, d, dv and |offset| accepted. */
@@ -221,6 +226,7 @@ typedef struct AttnTensors {
     const int64_t *cu_q, *cu_k;  /* [B+1], ascending from 0, for varlen                     */
     const void *k_past, *v_past; /* [B,Hkv,past_len,d], [B,Hkv,past_len,dv]                 */
     float *scores;               /* [B,Hq,Sq,Sk], written whole                             */
+    uint64_t made;               /* ATTN_MADE, set by what sets size                        */
 } AttnTensors;
 
 ATTN_API AttnStatus attn_tensors_init(AttnTensors *tensors, size_t size, const void *q, const void *k, const void *v, void *o);
@@ -232,7 +238,7 @@ ATTN_API AttnStatus attn_tensors_init(AttnTensors *tensors, size_t size, const v
  * caches. */
 typedef void (*AttnParallelFor)(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
-/* All zero (or a NULL pointer in place of the struct) means: choose for me. Environment variables fill what is left at zero:
+/* As it is made (or a NULL pointer in place of the struct) it means: choose for me. Environment variables fill what is left at zero:
  * ATTNZOO_KERNEL, ATTNZOO_MAX_ISA, ATTNZOO_DISABLE, ATTNZOO_THREADS, ATTNZOO_VERBOSE, ATTNZOO_TUNE_FILE; a field set here wins over its
  * variable. OMP_NUM_THREADS is read where neither says how many threads, and passed over where it begins with no number above 0. Tune files
  * are read at the first plan that looks for them, once in a process, and so is ATTNZOO_TUNE_FILE. */
@@ -248,6 +254,7 @@ typedef struct AttnOptions {
     const char *tune;            /* a file that `attnzoo tune` wrote; "off": none; NULL: the environment's, else the user's. A file
                                     that is unusable here (other machine or build, changed, not there) is no error: the choice is
                                     then estimated, and attn_plan_explain says why                                            */
+    uint64_t made;               /* ATTN_MADE, set by what sets size                                                             */
 } AttnOptions;
 
 ATTN_API AttnStatus attn_options_init(AttnOptions *options, size_t size);
@@ -326,6 +333,7 @@ typedef struct AttnMerge {
     size_t batch, heads, rows, dv;  /* B, H, S >= 0; dv >= 1                           */
     AttnLayout o_part, lse_part;    /* storage of each part, f32                       */
     AttnLayout o, lse;              /* of the result; lse ATTN_NONE: not wanted        */
+    uint64_t made;                  /* ATTN_MADE, set by what sets size                */
 } AttnMerge;
 
 /* Contiguous tensors, the log-sum-exp of the result wanted. */
@@ -397,6 +405,7 @@ typedef struct AttnMhaConfig {
     bool residual;          /* y += xq; needs y as wide as xq                                                     */
     AttnNorm norm;          /* LayerNorm before or after                                                          */
     double norm_eps;        /* >= 0, added to the variance; attn_mha_config() sets 1e-5                            */
+    uint64_t made;          /* ATTN_MADE, set by what sets size                                                    */
 } AttnMhaConfig;
 
 /* One row of heads of width embed / heads, self-attention, with output projection. */
@@ -411,6 +420,7 @@ typedef struct AttnMhaWeights {
     const float *bias_k, *bias_v;            /* [Hkv*d], [Hkv*dv]: one more key and value after the projected ones, not
                                                 projected themselves (torch add_bias_kv); both or none           */
     const float *norm_weight, *norm_bias;    /* [E] (post: width of y); NULL: ones, zeros                        */
+    uint64_t made;                           /* ATTN_MADE, set by what sets size                                 */
 } AttnMhaWeights;
 
 ATTN_API AttnStatus attn_mha_weights_init(AttnMhaWeights *weights, size_t size, const float *wq, const float *wk, const float *wv,
@@ -476,6 +486,7 @@ typedef struct AttnMhaShape {
     int64_t q_position, k_position;    /* of row 0, past[b] is added with a cache                                  */
     size_t capacity;                   /* > 0: a cache of so many rows per batch entry and KV head                 */
     AttnLayout k_cache, v_cache;       /* [B,Hkv,capacity,d], [B,Hkv,capacity,dv]; attn_mha_shape_use_cache() sets them contiguous */
+    uint64_t made;                     /* ATTN_MADE, set by what sets size                                         */
 } AttnMhaShape;
 
 /* Contiguous [B,S,width] tensors, scale 1/sqrt(d), nothing masked. */
@@ -502,6 +513,7 @@ typedef struct AttnMhaTensors {
     const int64_t *q_positions, *k_positions; /* [B,q_len], [B,k_len], contiguous, with shape.positions; |each| <= ATTN_MAX_SIZE */
     void *k_cache, *v_cache;                  /* the new rows are written, no other                                     */
     const int64_t *past;                      /* [B] rows in the cache before the run; past[b] + k_len <= capacity. The caller counts on */
+    uint64_t made;                            /* ATTN_MADE, set by what sets size                                                */
 } AttnMhaTensors;
 
 ATTN_API AttnStatus attn_mha_tensors_init(AttnMhaTensors *tensors, size_t size, const void *xq, const void *xk, const void *xv, void *y);
@@ -530,6 +542,7 @@ static inline AttnProblem attn_problem(size_t batch, size_t q_heads, size_t kv_h
     AttnProblem p;
     memset(&p, 0, sizeof p);
     p.size = sizeof p;
+    p.made = ATTN_MADE;
     p.batch = batch;
     p.q_heads = q_heads;
     p.kv_heads = kv_heads;
@@ -559,6 +572,7 @@ static inline AttnTensors attn_tensors(const void *q, const void *k, const void 
     AttnTensors t;
     memset(&t, 0, sizeof t);
     t.size = sizeof t;
+    t.made = ATTN_MADE;
     t.q = q;
     t.k = k;
     t.v = v;
@@ -571,6 +585,7 @@ static inline AttnOptions attn_options(void)
     AttnOptions o;
     memset(&o, 0, sizeof o);
     o.size = sizeof o;
+    o.made = ATTN_MADE;
     return o;
 }
 
@@ -579,6 +594,7 @@ static inline AttnMerge attn_merge_of(size_t parts, size_t batch, size_t heads, 
     AttnMerge m;
     memset(&m, 0, sizeof m);
     m.size = sizeof m;
+    m.made = ATTN_MADE;
     m.parts = parts;
     m.batch = batch;
     m.heads = heads;
@@ -601,6 +617,7 @@ static inline AttnMhaConfig attn_mha_config(size_t embed, size_t heads)
     AttnMhaConfig c;
     memset(&c, 0, sizeof c);
     c.size = sizeof c;
+    c.made = ATTN_MADE;
     c.embed = c.kdim = c.vdim = embed;
     c.q_heads = c.kv_heads = heads;
     c.d = c.dv = heads > 0 && embed % heads == 0 ? embed / heads : 0;
@@ -614,6 +631,7 @@ static inline AttnMhaWeights attn_mha_weights(const float *wq, const float *wk, 
     AttnMhaWeights w;
     memset(&w, 0, sizeof w);
     w.size = sizeof w;
+    w.made = ATTN_MADE;
     w.wq = wq;
     w.wk = wk;
     w.wv = wv;
@@ -627,6 +645,7 @@ static inline AttnMhaShape attn_mha_shape(const AttnMhaConfig *config, size_t ba
     const size_t width = config->output ? config->embed : config->q_heads * config->dv;
     memset(&s, 0, sizeof s);
     s.size = sizeof s;
+    s.made = ATTN_MADE;
     s.batch = batch;
     s.q_len = q_len;
     s.k_len = k_len;
@@ -647,6 +666,7 @@ static inline AttnMhaTensors attn_mha_tensors(const void *xq, const void *xk, co
     AttnMhaTensors t;
     memset(&t, 0, sizeof t);
     t.size = sizeof t;
+    t.made = ATTN_MADE;
     t.xq = xq;
     t.xk = xk;
     t.xv = xv;

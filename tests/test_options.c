@@ -251,6 +251,7 @@ Test(options, structs_of_other_ages)
         char younger[24];
     } caller;
     memset(&caller, 0, sizeof caller);
+    caller.options = attn_options();
     caller.options.size = sizeof caller;
     caller.options.threads = 2;
     cr_expect_eq(read_ok(&caller.options).threads, 2);

@@ -267,6 +267,11 @@ Test(regress, what_dispatch_takes)
     cr_assert(pack.v1->kernel(product)->linear);
     options.kernel = "additive_f32"; /* cannot run the problem */
     cr_assert_str_empty(pack_choice(&pack, &problem, &options));
+    /* An older pack refuses the mark that newer structs bear, so it gets them without. */
+    cr_assert_eq(old.v1->plan(0, &problem, 1, &plan), ATTN_ERROR_STRUCT);
+    const size_t naive = pack_find(&old, "naive_f32");
+    cr_assert_eq(pack_plan(old.v1, naive, &problem, 1, &plan), ATTN_OK, "%s", old.v1->last_error());
+    old.v1->destroy(plan);
     pack_close(&pack);
     pack_close(&cheap);
     pack_close(&old);

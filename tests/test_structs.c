@@ -26,7 +26,8 @@ Test(structs, every_member_is_listed)
 /* Each size from 0 up: taken if it is not too small, cuts no member and is either exactly the end of one or a whole number of words. */
 Test(structs, a_size_ends_with_a_member)
 {
-    _Alignas(16) unsigned char from[5000] = {0}, to[5000];
+    const uint64_t mark = ATTN_MADE;
+    _Alignas(16) unsigned char from[5000], to[5000];
     for (size_t i = 0; i < KINDS; i++) {
         const AttnStruct *kind = kinds[i];
         size_t taken = 0;
@@ -37,7 +38,10 @@ Test(structs, a_size_ends_with_a_member)
                 end = end || size == kind->fields[f].end;
             }
             const bool good = size >= kind->smallest && size <= 4096 && !cut && (end || size % sizeof(size_t) == 0);
+            memset(from, 0, sizeof from);
             memcpy(from, &size, sizeof size);
+            if (kind->made > 0 && size >= kind->made + sizeof mark)
+                memcpy(from + kind->made, &mark, sizeof mark);
             memset(to, 0xff, sizeof to);
             const AttnStatus status = attn_struct_read(kind, from, to);
             cr_expect_eq(status == ATTN_OK, good, "%s of %zu bytes: %s", kind->maker, size, attn_last_error());
@@ -75,6 +79,81 @@ Test(structs, half_a_member_is_refused_everywhere)
     cr_expect_eq(attn_cpu_query(&cpu), ATTN_ERROR_STRUCT);
 }
 
+/* A struct that is 0 but for its size was not made: its scale of 0 was forgotten, not meant. */
+#define UNMADE(type, value, call)                                                                                                          \
+    do {                                                                                                                                   \
+        type x;                                                                                                                            \
+        memset(&x, 0, sizeof x);                                                                                                           \
+        x.size = sizeof x;                                                                                                                 \
+        cr_expect_eq(call, ATTN_ERROR_STRUCT, "%s", #value);                                                                               \
+        cr_expect_not_null(strstr(attn_last_error(), ".made is 0x0"), "%s", attn_last_error());                                            \
+        cr_expect_not_null(strstr(attn_last_error(), "allowed: one made by " #value "()"), "%s", attn_last_error());                       \
+        x.made = ATTN_MADE + 1;                                                                                                            \
+        cr_expect_eq(call, ATTN_ERROR_STRUCT, "%s", #value);                                                                               \
+        x.made = ATTN_MADE;                                                                                                                \
+        cr_expect_neq(call, ATTN_ERROR_STRUCT, "%s: %s", #value, attn_last_error());                                                       \
+    } while (0)
+
+Test(structs, what_was_not_made_is_refused_everywhere)
+{
+    float q[16] = {0}, o[16];
+    const AttnProblem problem = attn_problem(1, 1, 1, 1, 1, 4, 4);
+    const AttnTensors tensors = attn_tensors(q, q, q, o);
+    const AttnMhaConfig config = attn_mha_config(4, 1);
+    const AttnMhaWeights weights = attn_mha_weights(q, q, q, q);
+    const AttnMhaShape shape = attn_mha_shape(&config, 1, 1, 1);
+    AttnPlan *plan;
+    AttnMha *mha, *other;
+    AttnMhaPlan *mha_plan = NULL;
+    size_t bytes;
+    cr_assert_eq(attn_mha_create(&config, &weights, NULL, NULL, 0, &mha), ATTN_OK);
+    UNMADE(AttnProblem, attn_problem, attn_problem_check(&x));
+    UNMADE(AttnProblem, attn_problem, attn_sdpa(&x, &tensors));
+    UNMADE(AttnProblem, attn_problem, attn_problem_want_lse(&x));
+    UNMADE(AttnTensors, attn_tensors, attn_sdpa(&problem, &x));
+    cr_assert_eq(attn_plan_create(&problem, NULL, &plan), ATTN_OK);
+    void *workspace = aligned_alloc(64, attn_plan_workspace(plan));
+    UNMADE(AttnTensors, attn_tensors, attn_run(plan, &x, workspace, attn_plan_workspace(plan)));
+    attn_plan_destroy(plan);
+    free(workspace);
+    plan = NULL;
+    UNMADE(AttnOptions, attn_options, (attn_plan_destroy(plan), attn_plan_create(&problem, &x, &plan)));
+    attn_plan_destroy(plan);
+    UNMADE(AttnMerge, attn_merge_of, attn_merge(&x, NULL, NULL, o, o));
+    UNMADE(AttnMhaConfig, attn_mha_config, attn_mha_packed_size(&x, &weights, NULL, &bytes));
+    UNMADE(AttnMhaConfig, attn_mha_config, attn_mha_create(&x, &weights, NULL, NULL, 0, &other));
+    UNMADE(AttnMhaWeights, attn_mha_weights, attn_mha_create(&config, &x, NULL, NULL, 0, &other));
+    UNMADE(AttnMhaShape, attn_mha_shape, (attn_mha_plan_destroy(mha_plan), attn_mha_plan_create(mha, &x, NULL, &mha_plan)));
+    attn_mha_plan_destroy(mha_plan);
+    UNMADE(AttnMhaShape, attn_mha_shape, attn_mha_shape_use_cache(&x, &config, 4));
+    cr_assert_eq(attn_mha_plan_create(mha, &shape, NULL, &mha_plan), ATTN_OK, "%s", attn_last_error());
+    workspace = aligned_alloc(64, attn_mha_plan_workspace(mha_plan));
+    UNMADE(AttnMhaTensors, attn_mha_tensors, attn_mha_run(mha_plan, &x, workspace, attn_mha_plan_workspace(mha_plan)));
+    free(workspace);
+    attn_mha_plan_destroy(mha_plan);
+    attn_mha_destroy(mha);
+}
+
+/* A scale of 0 that was asked for is one; structs of callers who know no mark are taken; ours come out marked. */
+Test(structs, the_mark_asks_nothing_of_those_who_make)
+{
+    AttnProblem problem = attn_problem(1, 1, 1, 1, 1, 4, 4), copy;
+    problem.scale = 0;
+    cr_expect_eq(attn_problem_check(&problem), ATTN_OK);
+    problem.made = 0;
+    problem.size = offsetof(AttnProblem, made);
+    cr_expect_eq(attn_problem_check(&problem), ATTN_OK, "%s", attn_last_error());
+    cr_expect_eq(attn_struct_read(&attn_struct_problem, &problem, &copy), ATTN_OK);
+    cr_expect(copy.size == sizeof copy && copy.made == ATTN_MADE);
+    /* It lies behind the padding of a struct without it, so that no older struct is as large as one that has it. */
+    for (size_t i = 0; i < KINDS; i++)
+        for (size_t f = 1; f < kinds[i]->count; f++) {
+            const size_t end = kinds[i]->fields[f - 1].end, words = (end + kinds[i]->alignment - 1) / kinds[i]->alignment;
+            if (kinds[i]->fields[f].begin == kinds[i]->made)
+                cr_expect_geq(kinds[i]->made, words * kinds[i]->alignment, "%s", kinds[i]->maker);
+        }
+}
+
 /* The limit that a size breaks stands in the sentence. */
 Test(structs, a_size_names_its_limit)
 {
@@ -104,7 +183,7 @@ Test(structs, an_older_caller_keeps_working)
                                 {offsetof(struct New, a), ATTN_STRUCT_UP_TO(struct New, a)},
                                 {offsetof(struct New, spare), ATTN_STRUCT_UP_TO(struct New, spare)},
                                 {offsetof(struct New, b), ATTN_STRUCT_UP_TO(struct New, b)}};
-    const AttnStruct kind = {"it", "its maker", ATTN_STRUCT_UP_TO(struct Old, a), sizeof(struct New), _Alignof(struct New), fields, 4};
+    const AttnStruct kind = {"it", "its maker", ATTN_STRUCT_UP_TO(struct Old, a), sizeof(struct New), _Alignof(struct New), 0, fields, 4};
     cr_assert_eq(attn_struct_read(&kind, &old, &copy), ATTN_OK);
     cr_expect_eq(copy.size, sizeof copy);
     cr_expect_eq(copy.a, 7);
