@@ -56,7 +56,7 @@ const char *attn_status_string(AttnStatus status)
     switch (status) {
     case ATTN_OK: return "ok";
     case ATTN_ERROR_NULL: return "required pointer is NULL";
-    case ATTN_ERROR_STRUCT: return "struct size not known";
+    case ATTN_ERROR_STRUCT: return "struct not made, or its size not known";
     case ATTN_ERROR_VALUE: return "value not allowed";
     case ATTN_ERROR_OVERFLOW: return "size does not fit the address space";
     case ATTN_ERROR_OVERLAP: return "output overlaps another tensor or itself";

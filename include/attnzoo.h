@@ -28,13 +28,16 @@
  *
  * Each struct that a caller fills is made first, by a maker at the end of this file (attn_problem, attn_tensors, attn_options, ...), which
  * returns it, or by the library's function of the same meaning (attn_problem_init, ...) for languages that cannot call an inline function.
- * Such a function takes the bytes that the caller has for the struct, sizeof(AttnProblem) or more, and writes those and no other.
+ * Such a function takes the bytes that the caller has for the struct, from sizeof(AttnProblem) up to 4096, and writes those and no other. A
+ * reader of C declarations, such as Python's cffi, takes what a preprocessor leaves of this file with ATTNZOO_DECLARATIONS defined: no
+ * includes, no inline functions, no attributes.
  *
  * Each enum ends with a member ..._MAX_ENUM that is no value of it: it makes the type 32 bits wide, whatever flags (-fshort-enums) the
  * caller is compiled with, so that structs have one layout. */
 #ifndef ATTNZOO_H
 #define ATTNZOO_H
 
+#ifndef ATTNZOO_DECLARATIONS
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,12 +47,13 @@
 #else
 #include <cmath>
 #endif
+#endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#if defined(_WIN32)
+#if defined(_WIN32) || defined(ATTNZOO_DECLARATIONS)
 #define ATTN_API
 #else
 #define ATTN_API __attribute__((visibility("default")))
@@ -63,8 +67,8 @@ extern "C" {
 /* The version of the library that is running, "major.minor.patch"; ATTNZOO_VERSION is the one compiled against. */
 ATTN_API const char *attn_version(void);
 
-/* What a maker puts into the member `made` of a struct. A struct without it was filled by hand, and what is 0 there may have been forgotten,
- * such as a scale: it is refused. */
+/* What a maker puts into the member `made` of a struct. A struct without it was filled by hand, and what is 0 there may have been
+ * forgotten, such as a scale: it is refused. */
 #define ATTN_MADE UINT64_C(0x6174746e7a6f6f31)
 
 /* ---- Status ---------------------------------------------------------------------------------------------------------------------- */
@@ -72,7 +76,7 @@ ATTN_API const char *attn_version(void);
 typedef enum AttnStatus {
     ATTN_OK = 0,
     ATTN_ERROR_NULL,        /* a required pointer is NULL                                                              */
-    ATTN_ERROR_STRUCT,      /* a struct's `size` is none that a header gives it, such as one that ends within a field  */
+    ATTN_ERROR_STRUCT,      /* a struct that was not made, or whose `size` is none that a header gives it              */
     ATTN_ERROR_VALUE,       /* a field has a value that is not allowed                                                 */
     ATTN_ERROR_OVERFLOW,    /* a product of sizes or strides does not fit the address space                            */
     ATTN_ERROR_OVERLAP,     /* the output overlaps an input, or its own rows overlap each other                        */
@@ -536,6 +540,7 @@ ATTN_API AttnStatus attn_mha_run(const AttnMhaPlan *plan, const AttnMhaTensors *
 /* ---- Makers ---------------------------------------------------------------------------------------------------------------------- */
 
 /* What the *_init functions above do, as values. They know the structs of the header that the caller was compiled with. */
+#ifndef ATTNZOO_DECLARATIONS
 
 static inline AttnProblem attn_problem(size_t batch, size_t q_heads, size_t kv_heads, size_t q_len, size_t k_len, size_t d, size_t dv)
 {
@@ -673,6 +678,7 @@ static inline AttnMhaTensors attn_mha_tensors(const void *xq, const void *xk, co
     t.y = y;
     return t;
 }
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# bindings.sh SOURCE BUILD COMPILER... - other compilers and languages see the interface as the library does: structs have one layout whatever
-# flags the caller is compiled with.
+# bindings.sh SOURCE BUILD COMPILER... - other compilers and languages see the interface as the library does: structs have one layout
+# whatever flags the caller is compiled with, and Python calls the shared library with and without knowing their layouts.
 set -eu
-source=$1
+source=$1 build=$2
 shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -41,3 +41,11 @@ done
 [ -s "$work/short" ]
 diff "$work/no-short" "$work/short" || { echo "with -fshort-enums (>) structs have another layout"; exit 1; }
 echo "short enums: $(grep -c to "$work/short") members where they are without"
+
+# ---- Python
+if ! python3 -c 'import ctypes' 2>/dev/null; then
+    echo "Python: not tried, there is no python3 with ctypes here"
+    exit 0
+fi
+"$@" -E -P -DATTNZOO_DECLARATIONS -x c "$source/include/attnzoo.h" >"$work/declarations.h"
+python3 "$source/tests/bindings.py" "$build/libattnzoo.so" "$work/declarations.h"
