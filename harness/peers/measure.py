@@ -32,8 +32,9 @@ class Arm:
         self.status, self.why = "skip", None  # "ready": takes part; else "skip", "fail", "crash" and why
         self.judged = {}                      # what attnzoo's judge said of its output
         self.calls, self.call, self.every = 1, 0.0, 1  # calls in a trial, seconds of one, takes part in every so-manieth round
-        self.samples = []                     # nanoseconds a call, one per round; None: took no part
+        self.samples = []                     # nanoseconds a call, one per round; None: took no part, or the clock stood still
         self.flags = collections.Counter()
+        self.stood = self.back = 0            # trials left out because the clock stood still or went back; those in which it went back
         self.time = self.vs = self.best = self.peak = None
 
     def ready(self):
@@ -58,7 +59,10 @@ class Arm:
 
     def measure(self):
         answer = self.trial(self.calls, 1 if self.call < SETTLE else 0)
-        self.samples.append(answer["ns"] / answer["calls"])
+        believed = answer["ns"] > 0
+        self.samples.append(answer["ns"] / answer["calls"] if believed else None)
+        self.stood += not believed
+        self.back += answer["ns"] < 0
         for flag in ("preempt", "minor_faults"):
             self.flags[flag] += answer[flag]
 

@@ -80,7 +80,8 @@ def case_record(case, name):
     trials = sum(sample is not None for arm in arms for sample in arm.samples)
     return {"case": name, "op": "sdpa", **same, "dtype": "f32", "cache": "hot", "rounds": len(arms[0].samples), "elapsed": case.elapsed,
             "peaks": {peak.name: 1e9 * peak.units / peak.time["med"] for peak in case.peaks},
-            "noise": {"trials": trials, "flagged": sum(max(arm.flags.values(), default=0) for arm in arms), "steal": case.stolen,
+            "noise": {"trials": trials, "flagged": sum(max(arm.flags.values(), default=0) for arm in arms),
+                      "left_out": sum(arm.stood for arm in arms), "clock_back": sum(arm.back for arm in arms), "steal": case.stolen,
                       "warmup": None, "settled": None, "probe_ghz": None},
             "chosen": None}
 
