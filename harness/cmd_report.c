@@ -142,7 +142,7 @@ static int draw(const char *title, const Loaded *loaded, FILE *to, const char *n
         const int ended = run(words, model, to);
         if (ended != 0 && ended != EXIT_USAGE && !cli_interrupted) /* with EXIT_USAGE it has said itself what could not be written */
             render_error("%s %s ended with %d; its words stand above", python, renderer, ended);
-        code = ended == 0 ? EXIT_OK : EXIT_USAGE;
+        code = ended == 0 ? EXIT_OK : cli_interrupted ? EXIT_INTERRUPTED : EXIT_USAGE;
     }
     json_decref(model);
     return code;
