@@ -22,26 +22,25 @@ check() {
     cat "$work/out" "$work/err" | grep -q -- "$word" || fail "$kind: $*: no '$word' in what it says"
     ! cat "$work/out" "$work/err" | grep -qi '[^a-z]nan[^a-z]' || fail "$kind: $*: a nan"
 }
-env CLOCK_STANDS=1 LD_PRELOAD="$clock" "$program" --version >/dev/null 2>"$work/err" && [ ! -s "$work/err" ] || {
+if ! env CLOCK_STANDS=1 LD_PRELOAD="$clock" "$program" --version >/dev/null 2>"$work/err" || [ -s "$work/err" ]; then
     echo 'skipped: nothing can be loaded before the C library here'
     exit 77
-}
+fi
 export ATTNZOO_TUNE_FILE="$work/tune"
-case='-s b1_h1_q16_k16_d16 -k flash_f32,blocked_f32'
-# shellcheck disable=SC2086  # options on purpose, here and below
+shape=b1_h1_q16_k16_d16 kernels=flash_f32,blocked_f32
 for how in 'CLOCK_STANDS=1' 'CLOCK_STEP=10000000'; do
     words='the clock of this system \(stands still\|moves in steps of 10.0 ms\)'
-    check 4 "$words" $how bench --no-results $case
-    check 4 "$words" $how bench --no-results $case --dist peaky,uniform
-    check 4 "$words" $how bench --no-results --micro plan
-    check 4 "$words" $how tune -s b1_h1_q16_k16_d16
-    check 4 "$words" $how regress --base "$pack" --head "$pack" $case --gate time
-    check 4 "$words" $how selftest --quick --pack "$pack"
-    check 4 "$words" $how cpu --peaks
+    check 4 "$words" "$how" bench --no-results -s $shape -k $kernels
+    check 4 "$words" "$how" bench --no-results -s $shape -k $kernels --dist peaky,uniform
+    check 4 "$words" "$how" bench --no-results --micro plan
+    check 4 "$words" "$how" tune -s b1_h1_q16_k16_d16
+    check 4 "$words" "$how" regress --base "$pack" --head "$pack" -s $shape -k $kernels --gate time
+    check 4 "$words" "$how" selftest --quick --pack "$pack"
+    check 4 "$words" "$how" cpu --peaks
 done
-check 0 'steps of 1.00 ms: trials take 40.0 ms instead of 300 us, each known to 2.5 %' CLOCK_STEP=1000000 bench --no-results $case --rounds 3
-check 4 'or more' CLOCK_STEP=1000000 bench --no-results $case --budget 100ms
-check 3,4 'the clock \(of this system steps back\|stepped back [0-9]* times\)' CLOCK_BACK=1 bench --no-results $case --budget 1s
+check 0 'steps of 1.00 ms: trials take 40.0 ms instead of 300 us, each known to 2.5 %' CLOCK_STEP=1000000 bench --no-results -s $shape -k $kernels --rounds 3
+check 4 'or more' CLOCK_STEP=1000000 bench --no-results -s $shape -k $kernels --budget 100ms
+check 3,4 'the clock \(of this system steps back\|stepped back [0-9]* times\)' CLOCK_BACK=1 bench --no-results -s $shape -k $kernels --budget 1s
 ! grep -q '★' "$work/out" || fail 'a star by a clock that goes back'
 # What needs no clock.
 check 0 '' CLOCK_STANDS=1 verify -k flash_f32 -s b1_h1_q5_k7_d16

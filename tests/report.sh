@@ -205,7 +205,7 @@ for what in 'program INT 130' 'group INT 130' 'program TERM 143' 'group TERM 143
     # shellcheck disable=SC2086 # words on purpose
     set -- $what
     whom=$1 signal=$2 expected=$3
-    if [ $whom = group ] && ! command -v setsid >/dev/null; then
+    if [ "$whom" = group ] && ! command -v setsid >/dev/null; then
         echo 'skipped: signals for a process group: no setsid here'
         continue
     fi

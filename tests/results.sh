@@ -146,7 +146,8 @@ mkdir folder && cp two.jsonl folder/
 check 0 'm2  *aaaaaaaa .*whole' results folder
 check 0 'm2  *aaaaaaaa .*whole' results folder/
 check 2 'no/such: cannot read: No such file' results no/such
-"$program" results - <two.jsonl >out 2>err && grep -q 'aaaaaaaa' out || fail 'results - : records from standard input'
+"$program" results - <two.jsonl >out 2>err || fail 'results - : exit code'
+grep -q 'aaaaaaaa' out || fail 'results - : records from standard input'
 # what is no file: a FIFO has no writer here, so a reader that waits for one never ends
 mkfifo folder/pipe.jsonl
 for command in results compare report 'results check'; do
