@@ -11,13 +11,18 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 meson=$root/build-tools/bin/meson
 [ -x "$meson" ] || meson=meson
 
+# In place of the shell that runs it. Tests send signals. One that is ignored from the start, as SIGHUP under nohup, would stay ignored in the programs that shall end by it.
+defaults() {
+    if env --default-signal=HUP,TERM true 2>/dev/null; then exec env --default-signal=HUP,TERM "$@"; else exec "$@"; fi
+}
+
 rm -f "$build"/tests/*.xml "$build/meson-logs/testlog.json"
 # A signal for this script alone is handed on to Meson, which ends the tests.
 trap 'kill -s TERM "$child" 2>/dev/null; wait "$child" || :; exit 130' INT
 trap 'kill -s TERM "$child" 2>/dev/null; wait "$child" || :; exit 143' TERM
 trap 'kill -s TERM "$child" 2>/dev/null; wait "$child" || :; exit 129' HUP
 status=0
-"$meson" test -C "$build" --print-errorlogs "$@" &
+defaults "$meson" test -C "$build" --print-errorlogs "$@" &
 child=$!
 wait "$child" || status=$?
 
