@@ -95,13 +95,19 @@ static float biased(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t
     return a->p->alibi ? s - a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : s;
 }
 
-/* One score as far as a stage. */
-static float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, AttnStage stage)
+/* A score that left the range of f32 on the way, in double. */
+static __attribute__((noinline, cold)) float again(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, AttnStage stage)
 {
     const AttnPlainRow plain = plain_row(a, seq, h, i);
+    return attn_plain_score(&plain, j, stage);
+}
+
+/* One score as far as a stage. */
+static inline float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, AttnStage stage)
+{
     const float s0 = raw_score(a, seq, h, i, j), s1 = stage >= ATTN_STAGE_CAPPED ? cap(a->p, s0) : s0;
     const float s = stage >= ATTN_STAGE_BIASED ? biased(a, seq, h, i, j, s1) : s1;
-    return fabsf(s0) <= FLT_MAX && fabsf(s) <= FLT_MAX ? s : attn_plain_score(&plain, j, stage);
+    return fabsf(s0) <= FLT_MAX && fabsf(s) <= FLT_MAX ? s : again(a, seq, h, i, j, stage);
 }
 
 /* The optional scores of a row; m and l are those of its softmax. */
