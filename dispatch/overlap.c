@@ -10,7 +10,7 @@
  * candidates remain on each level. Strides that do not nest can make many more, so the steps are counted. */
 #include "dispatch/overlap.h"
 
-#define MOST_STEPS 20000 /* below a millisecond; a sane layout takes fewer than 100 (tests/test_problem.c) */
+#define MOST_STEPS 20000 /* below a millisecond; a sane layout takes fewer than 100 (tests/unit/test_problem.c) */
 
 typedef struct Search {
     size_t axes;

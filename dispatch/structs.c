@@ -20,7 +20,7 @@ IS_32_BITS(AttnMhaWeightsOut);
 
 /* ---- Members --------------------------------------------------------------------------------------------------------------------- */
 
-/* Each struct's members in their order. A member that is appended to a struct of the header is appended here; tests/test_structs.c sees
+/* Each struct's members in their order. A member that is appended to a struct of the header is appended here; tests/unit/test_structs.c sees
  * a gap. */
 #define PROBLEM(F)                                                                                                                         \
     F(size) F(batch) F(q_heads) F(kv_heads) F(q_len) F(k_len) F(d) F(dv) F(q) F(k) F(v) F(o) F(lse) F(scale) F(mask) F(bias)               \

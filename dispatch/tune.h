@@ -1,6 +1,6 @@
 /* tune.h - what was measured on this machine wins over what is estimated: the tune file, read.
  *
- * `attnzoo tune` writes the file (harness/tune_file.h), the library only reads it, once in a process. A file is taken whole or not at
+ * `attnzoo tune` writes the file (harness/tune/file.h), the library only reads it, once in a process. A file is taken whole or not at
  * all: it names the machine and the build that it holds for, and ends with the number of its entries and a checksum over every byte
  * before. One that is cut short, changed, or made elsewhere is refused with a sentence, and dispatch estimates as if there were none.
  * What a file can do is bounded whatever it holds: prefer one registered kernel to another, where both can run.
@@ -44,7 +44,7 @@ typedef struct AttnTuneEntry {
     double ratio, lo, hi;     /* time of kernel / time of over, with its interval                                  */
     uint32_t rounds;          /* in which both were measured                                                       */
     AttnRigor rigor;
-    const char *shape;        /* what was measured, as harness/shape.h spells it; not terminated                   */
+    const char *shape;        /* what was measured, as harness/ops/sdpa/shape.h spells it; not terminated                   */
     size_t shape_length;
 } AttnTuneEntry;
 

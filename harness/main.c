@@ -1,6 +1,6 @@
 /* main.c - attnzoo: finds the subcommand and hands over. */
-#include "harness/outputs.h"
-#include "harness/render.h"
+#include "harness/base/outputs.h"
+#include "harness/base/render.h"
 
 #include <getopt.h>
 

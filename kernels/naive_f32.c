@@ -3,7 +3,7 @@
  * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never
  * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar
  * code and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
- * yardstick for speed and the kernel to read first; the truth is the oracle in harness/oracle.c, which is in double. Scores and rows that
+ * yardstick for speed and the kernel to read first; the truth is the oracle in harness/ops/sdpa/oracle.c, which is in double. Scores and rows that
  * are not finite are done again in double (algo/plain.h). */
 #include <float.h>
 #include <math.h>

@@ -8,7 +8,7 @@ check=no
 program=${1-./zoo}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-. docs/between.sh
+. docs/tools/between.sh
 "$program" report -o md results >"$work/summary"
 between results/README.md summary "$work/summary" >"$work/README.md"
 cmp -s "$work/README.md" results/README.md && exit 0

@@ -2,7 +2,7 @@
  *
  * Coefficients: minimax in relative error with the constant term held at exactly 1, so that 2^0 is exactly 1, rounded to binary32 one by
  * one (Brisebarre & Chevillard 2007, as in Sollya's fpminimax). Polynomial alone: 0.69 ulp of 1.0 on [0,1), 0.79 on [-1/2,1/2]; with
- * binary32 evaluation below EXP2_ULP, which tests/test_exp.c checks over every float in range, for each vector header.
+ * binary32 evaluation below EXP2_ULP, which tests/unit/test_exp.c checks over every float in range, for each vector header.
  * Cost: 5 multiply-adds, plus 2 operations on AVX-512 (VREDUCEPS, VSCALEFPS) or 7 elsewhere.
  * Tried: degree 6 lowers the polynomial's error to 0.03 ulp for one more multiply-add; the rounding of the last steps remains. */
 #ifndef ATTN_ALGO_EXP_H

@@ -1,7 +1,7 @@
 /* tanh.h - tanh of a vector, bounded error everywhere.
  *
  * Small |x|: x + x^3 p(x^2), p of degree 4, minimax in relative error on |x| <= 5/8 (0.14 ulp). Elsewhere 1 - 2 / (2^(2 x log2 e) + 1),
- * which 2^x saturates to -1 and 1 by itself. Error below TANH_ULP units of 2^-23 relative (2.82 at worst), checked by tests/test_exp.c over
+ * which 2^x saturates to -1 and 1 by itself. Error below TANH_ULP units of 2^-23 relative (2.82 at worst), checked by tests/unit/test_exp.c over
  * every float.
  * Cost: about two dozen operations and a division. Needs exp.h. */
 #ifndef ATTN_ALGO_TANH_H

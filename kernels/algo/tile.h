@@ -22,7 +22,7 @@
 #include "kernels/algo/ahead.h"
 #include "kernels/algo/tanh.h"
 
-/* Vectors of queries in a panel, and rows in a value tile, at most; harness/micro/tiles.c has other numbers, to compare tiles. */
+/* Vectors of queries in a panel, and rows in a value tile, at most; harness/bench/micro/tiles.c has other numbers, to compare tiles. */
 #ifndef PANEL_VECTORS
 #define PANEL_VECTORS 3
 #define VALUE_ROWS 8

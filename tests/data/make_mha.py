@@ -2,7 +2,7 @@
 """make_mha.py DIRECTORY - reference outputs of torch.nn.MultiheadAttention (2.13.0, CPU, float64, rounded once to float32).
 
 One folder a case: arguments.txt with `name value` lines, and one NPY file for each tensor: inputs (query, key, value), weights as the
-module keeps them, masks with torch's polarity (True = not allowed), outputs (y, weights). tests/test_mha_torch.c reads them."""
+module keeps them, masks with torch's polarity (True = not allowed), outputs (y, weights). tests/unit/test_mha_torch.c reads them."""
 import os
 import sys
 

@@ -1,6 +1,6 @@
 /* fuzz_allow.c - waivers of regress: a file is taken whole or refused by name and line; what is taken has a share, a day and a reason, and
  * finding never goes beyond them. */
-#include "harness/regress_allow.h"
+#include "harness/regress/allow.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

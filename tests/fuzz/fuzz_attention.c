@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "dispatch/plan.h"
-#include "harness/mutants.h"
+#include "harness/ops/sdpa/mutants.h"
 #include "tests/fuzz/attention_case.h"
 #include "tests/fuzz/attention_hostile.h"
 #include "tests/fuzz/draw.h"

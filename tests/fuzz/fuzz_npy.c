@@ -1,5 +1,5 @@
 /* fuzz_npy.c - NPY files: what is accepted is as long as it says and converts; what is refused names the file. */
-#include "harness/npy.h"
+#include "harness/conform/npy.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* fuzz_results.c - files of result records, and filters: the first line of the input is a filter unless it begins with a brace.
  * What is accepted holds together, can be compared and exported, and merged and read again it gives the same records; what is refused names
  * the file. */
-#include "harness/compare.h"
-#include "harness/report_model.h"
-#include "harness/results_export.h"
+#include "harness/records/export.h"
+#include "harness/report/compare.h"
+#include "harness/report/model.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <math.h>

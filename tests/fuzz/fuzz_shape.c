@@ -1,8 +1,8 @@
 /* fuzz_shape.c - names of shapes and of verify's cases: lists with ranges, one word, attention, products, multi-head attention.
  * Whatever is accepted has a canonical name that parses to the same name again, a problem whose check answers, and counts that are finite. */
-#include "harness/case.h"
-#include "harness/linear_case.h"
-#include "harness/linear_shape.h"
+#include "harness/ops/linear/case.h"
+#include "harness/ops/linear/shape.h"
+#include "harness/ops/sdpa/case.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
  * The checksum stops nearly every mutation at the door, and so does the first line, which names a machine and a build. So each input is
  * parsed three times: as it is; with its last line made anew, which reaches the first line; and with both made anew, which reaches the
  * entries. Cost: about 20 us an input, without sanitizers. */
-#include "harness/tune_file.h"
+#include "harness/tune/file.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* reference.h - attention once more, in double, for the fuzz targets.
  *
  * Written from the text of include/attnzoo.h (and, where it points there, docs/semantics.md and docs/mha.md) and from nothing else: no line
- * of harness/oracle.c, harness/mha_reference.c or a kernel is in it, so that a misreading has to be made twice to go unseen.
+ * of harness/ops/sdpa/oracle.c, harness/ops/mha/reference.c or a kernel is in it, so that a misreading has to be made twice to go unseen.
  *
  * Every number comes with a bound `e` on how far a correct binary32 computation may be from it. No tolerance is chosen: the bound follows
  * from the sizes and magnitudes of the case at hand. With u = 2^-24, t = 4 u (exponential and tanh may be off by two units in the last

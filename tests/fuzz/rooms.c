@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/fence.h"
+#include "harness/base/fence.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { CANARY = 0xa5, NAN_BYTE = 0xff };

@@ -3,7 +3,7 @@
 #ifndef TESTS_FUZZ_ROOMS_H
 #define TESTS_FUZZ_ROOMS_H
 
-#include "harness/data.h"
+#include "harness/ops/sdpa/data.h"
 #include "tests/fuzz/choices.h"
 
 enum { ROOMS_MOST = 48 };

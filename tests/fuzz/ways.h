@@ -2,7 +2,7 @@
 #ifndef TESTS_FUZZ_WAYS_H
 #define TESTS_FUZZ_WAYS_H
 
-#include "harness/state.h"
+#include "harness/machine/cpu_state.h"
 #include "tests/fuzz/reference.h"
 #include "tests/fuzz/rooms.h"
 

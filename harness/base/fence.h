@@ -1,0 +1,25 @@
+/* fence.h - memory whose end or beginning is an unmapped page, so that one byte too far is a crash and not luck. */
+#ifndef HARNESS_BASE_FENCE_H
+#define HARNESS_BASE_FENCE_H
+
+#include "harness/ops/sdpa/data.h"
+
+enum { FENCE_MARGIN = 64 }; /* bytes of canary on both sides of a block that has no fence at that side */
+
+/* Map `bytes` bytes (0 is fine) of writable memory with `fill` in every byte, the accessible surroundings included. The block ends
+ * (FENCE_AFTER) or begins (FENCE_BEFORE) at an unmapped page; FENCE_NONE puts it, aligned to 64 bytes, between margins of
+ * FENCE_MARGIN bytes on pre-faulted pages, huge ones where the block is large. The other side of a fenced block is a margin and a fence.
+ * false: out of memory. */
+bool fence_map(struct DataArena *arena, size_t bytes, DataFence fence, unsigned char fill);
+void fence_unmap(struct DataArena *arena);
+
+/* Every accessible byte, margins and block, becomes `fill`. */
+void fence_fill(const struct DataArena *arena, unsigned char fill);
+
+/* From now on a write into the block, or into its margins, is a crash. */
+void fence_read_only(const struct DataArena *arena);
+
+/* Are all accessible bytes around the block still `fill`? */
+bool fence_margins_intact(const struct DataArena *arena, unsigned char fill);
+
+#endif

@@ -1,0 +1,48 @@
+/* stats.h - order statistics: what a median is, and how far to trust it, without assuming any distribution.
+ *
+ * Times on a shared machine have no mean worth the name: a neighbour doubles some of them. So everything here counts ranks. */
+#ifndef HARNESS_BASE_STATS_H
+#define HARNESS_BASE_STATS_H
+
+#include <stddef.h>
+
+/* A sample in five numbers. n == 0: all NaN. */
+typedef struct StatsSummary {
+    size_t n;
+    double min;    /* shown, never used to rank: lucky trials exist           */
+    double median;
+    double mad;    /* median absolute deviation from the median, not scaled   */
+    double p90;
+} StatsSummary;
+
+/* A median with its confidence interval; lo = -inf, hi = inf where n is too small for the confidence asked. */
+typedef struct StatsInterval {
+    size_t n;
+    double median, lo, hi;
+} StatsInterval;
+
+void stats_sort(double *x, size_t n);
+
+/* Quantile p in [0, 1] of a sorted sample, linear between ranks (p = 0.5: the usual median). NaN for n == 0. */
+double stats_quantile(const double *sorted, size_t n, double p);
+
+/* Summary of x[0..n); NaN elements stand for "not measured" and are left out. work holds n doubles. */
+StatsSummary stats_summary(const double *x, size_t n, double *work);
+
+/* Largest r >= 1 with P(Binomial(n, 1/2) < r) <= alpha/2, or 0 if there is none: then [x(r), x(n+1-r)] covers the median of a continuous
+ * distribution with probability >= 1 - alpha (the sign test turned round). */
+size_t stats_sign_rank(size_t n, double alpha);
+
+/* Median of x[0..n) with that interval at level 1 - alpha. NaN elements are left out. work holds n doubles. */
+StatsInterval stats_median_interval(const double *x, size_t n, double alpha, double *work);
+
+/* How a and b compare when measured in the same rounds: exp of the median of ln b - ln a, over the rounds where both are present
+ * (neither NaN). work holds 2n doubles. */
+StatsInterval stats_paired_ratio(const double *a, const double *b, size_t n, double alpha, double *work);
+
+/* How b compares with a when they were not measured together: ratio of the medians, bounded by the ends of the intervals of both medians at
+ * level 1 - alpha / 2 each (Bonferroni), which assumes nothing but that each sample is drawn from one distribution. n is that of the smaller
+ * sample. work holds max(na, nb) doubles. */
+StatsInterval stats_unpaired_ratio(const double *a, size_t na, const double *b, size_t nb, double alpha, double *work);
+
+#endif

@@ -1,0 +1,88 @@
+/* costs.c - what a call costs beside time: counted events, joules. After the rounds, so that nothing of it is in the times.
+ *
+ * Counters: the calls of one trial, on one thread. Energy, if asked for: a second of idling, then each kernel for at least a second; the
+ * idle power is subtracted. Joules are those of whole packages, so on a machine that does other work they are not the kernel's. */
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "harness/bench/case.h"
+
+#define ENERGY_SECONDS 1.0
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void count_events(BenchCase *bench)
+{
+    Counters counters;
+    if (bench->what.threads > 1) {
+        snprintf(bench->no_counters, sizeof bench->no_counters, "counted on one thread only");
+        return;
+    }
+    if (!counters_open(&counters, bench->no_counters, sizeof bench->no_counters))
+        return;
+    for (size_t i = 0; i < bench->count && !cli_interrupted; i++) {
+        BenchKernel *k = &bench->kernels[i];
+        if (!k->timed)
+            continue;
+        const PairedArm *arm = &bench->arms[k->arm];
+        double values[COUNTERS];
+        arm->run(arm->context, 1); /* its data, not the last kernel's, lie in the caches */
+        counters_start(&counters);
+        arm->run(arm->context, arm->iterations);
+        counters_stop(&counters, values);
+        for (int c = 0; c < COUNTERS; c++)
+            k->counted[c] = values[c] / (double)arm->iterations;
+    }
+    counters_close(&counters);
+}
+
+static void measure_energy(BenchCase *bench)
+{
+    Energy energy;
+    EnergyReading from, to;
+    if (!bench->options->energy) {
+        snprintf(bench->no_energy, sizeof bench->no_energy, "not asked for (--energy)");
+        return;
+    }
+    if (!energy_open(&energy, "", bench->no_energy, sizeof bench->no_energy))
+        return;
+    const struct timespec second = {(time_t)ENERGY_SECONDS, 0};
+    double start = now();
+    bool read = energy_read(&energy, &from) && nanosleep(&second, NULL) == 0 && energy_read(&energy, &to);
+    const double idle = read ? energy_between(&energy, &from, &to) / (now() - start) : NAN;
+    for (size_t i = 0; i < bench->count && read && !cli_interrupted; i++) {
+        BenchKernel *k = &bench->kernels[i];
+        if (!k->timed)
+            continue;
+        const PairedArm *arm = &bench->arms[k->arm];
+        size_t calls = 0;
+        read = energy_read(&energy, &from);
+        const size_t most = (size_t)ceil(4 * ENERGY_SECONDS / arm->trial); /* a clock may have stopped since */
+        start = now();
+        for (size_t trial = 0; trial < most && now() - start < ENERGY_SECONDS; trial++, calls += arm->iterations)
+            arm->run(arm->context, arm->iterations);
+        read = read && energy_read(&energy, &to);
+        k->joules = read ? (energy_between(&energy, &from, &to) - idle * (now() - start)) / (double)calls : NAN;
+    }
+    if (!read)
+        snprintf(bench->no_energy, sizeof bench->no_energy, "the counters of energy ceased to be readable");
+}
+
+void bench_costs(BenchCase *bench)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        bench->kernels[i].joules = NAN;
+        for (int c = 0; c < COUNTERS; c++)
+            bench->kernels[i].counted[c] = NAN;
+    }
+    if (bench->run.rounds == 0 || cli_interrupted)
+        return;
+    count_events(bench);
+    measure_energy(bench);
+}

@@ -1,0 +1,45 @@
+/* blocks.c - the skeleton of kernels/algo/attend.h with the length of its key blocks as a variable, to see what blocks and units do.
+ * Compiled with -DISA=<row> and that row's flags; the kernel is the row's flash kernel otherwise. */
+#include "harness/bench/micro/isa.h"
+
+static size_t keys_in_block = 256; /* read when a plan is made and at each run */
+#define KEY_BLOCK keys_in_block
+#include "kernels/algo/attend.h"
+
+#include "harness/bench/micro/micro_isa.h"
+
+static void set_block(size_t keys)
+{
+    keys_in_block = keys;
+}
+
+static double cost(const AttnProblem *p)
+{
+    return attend_cost(p, 1.0, 1.0);
+}
+
+extern const MicroKernel ATTN_CAT(micro_kernel_, ISA);
+const MicroKernel ATTN_CAT(micro_kernel_, ISA) = {
+    .name = ATTN_STR(ISA),
+    .mr = MR,
+    .nq = NQ,
+    .pq = PQ,
+    .nv = NV,
+    .unit_panels = UNIT_PANELS,
+    .set_block = set_block,
+    .kernel = {
+        .name = "micro_flash_f32_" ATTN_STR(ISA),
+        .summary = "the tile kernel with blocks as a variable",
+#ifdef VF_NEEDS
+        .isa = VF_NEEDS,
+#endif
+        .dtypes = ATTN_F32_TENSORS,
+        .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT,
+        .accuracy = ATTEND_ACCURACY,
+        .panel = LANES,
+        .unit_panels = UNIT_PANELS,
+        .scratch = attend_scratch,
+        .cost = cost,
+        .run = attend,
+    },
+};

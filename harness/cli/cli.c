@@ -1,0 +1,394 @@
+/* cli.c - what all subcommands share: global options, choice of kernels, signals, the last flush.
+ *
+ * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
+#include "dispatch/cpu.h"
+#include "harness/base/outputs.h"
+#include "harness/base/render.h"
+#include "harness/cli/cli.h"
+#include "harness/machine/topology.h"
+#include "harness/ops/zoo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+volatile sig_atomic_t cli_interrupted;
+static bool stdout_closed;
+static CliOutputs outputs; /* of the Cli that was read last, for the end of the program */
+static volatile sig_atomic_t pipe_closed; /* by the reader of stdout, who had enough */
+
+enum { MAX_WORD = 64 };
+
+/* ---- Global options -------------------------------------------------------------------------------------------------------------- */
+
+enum { KEY_COLOR = 256, KEY_PROGRESS, KEY_RESULTS, KEY_NO_RESULTS, KEY_SEED, KEY_MAX_ISA, KEY_DISABLE, KEY_THREADS, KEY_BUILD, KEY_VERSION };
+
+const CliOption cli_globals[] = {
+    {'q', "quiet", NULL, "no progress bar, no notes"},
+    {'v', "verbose", NULL, "say more"},
+    {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
+    {KEY_PROGRESS, "progress", "WHEN", "auto (default): a bar on stderr if it is a terminal; off"},
+    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl, and what a subcommand has beside these; to FILE. Again for more"},
+    {KEY_RESULTS, "results", "DIR", "where records are appended; default results"},
+    {KEY_NO_RESULTS, "no-results", NULL, "keep no records"},
+    {KEY_SEED, "seed", "N", "seed of all random numbers; default 0x5eed"},
+    {KEY_MAX_ISA, "max-isa", "ISA", "use no kernel beyond this level: {}"},
+    {KEY_DISABLE, "disable", "F,F", "CPU features to do without: avx512f,fma"},
+    {KEY_THREADS, "threads", "N", "workers"},
+    {KEY_BUILD, "build-info", NULL, "how this program was built"},
+    {KEY_VERSION, "version", NULL, "its version"},
+};
+const size_t cli_global_count = sizeof cli_globals / sizeof *cli_globals;
+
+void cli_print_global_options(void)
+{
+    printf("\nGlobal options, before or after the subcommand\n");
+    for (size_t i = 0; i < cli_global_count; i++)
+        cli_print_option(NULL, &cli_globals[i]);
+    printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
+    printf("\nA value is given once; a list goes in one value: -k flash_f32,naive_f32\n");
+}
+
+static bool one_of(const char *what, const char *text, const char *const *known, size_t count, size_t *index)
+{
+    for (*index = 0; *index < count; (*index)++)
+        if (strcmp(text, known[*index]) == 0)
+            return true;
+    cli_unknown(what, text, known, count);
+    return false;
+}
+
+static bool set_format(Cli *cli, const char *text)
+{
+    static const char *const formats[] = {"table", "md", "csv", "jsonl", "json", "html", "hyperfine", "benchstat", "gha"};
+    char name[MAX_WORD];
+    const size_t length = strcspn(text, ":");
+    size_t index;
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
+    if (!one_of("output format", name, formats, sizeof formats / sizeof *formats, &index))
+        return false;
+    const char *path = text[length] == ':' ? text + length + 1 : NULL;
+    if (path && !*path) {
+        render_error("option '-o %s' names no file after the colon", text);
+        return false;
+    }
+    return outputs_add(cli->outputs, formats[index], path);
+}
+
+static void print_build_info(void)
+{
+    printf("attnzoo %s\n", attn_version());
+#if defined(__clang__)
+    printf("compiler   clang %s\n", __clang_version__);
+#else
+    printf("compiler   gcc %s\n", __VERSION__);
+#endif
+#if defined(__OPTIMIZE__)
+    printf("optimised  yes\n");
+#else
+    printf("optimised  no (timings of this build say little)\n");
+#endif
+    printf("machine    %s\n", attn_cpu_this()->arch);
+    printf("kernels    %zu:", zoo_count());
+    for (size_t i = 0; i < zoo_count(); i++)
+        printf(" %s", zoo_at(i)->name);
+    putchar('\n');
+}
+
+/* Gathered while the options are read, and set up once at the end. */
+typedef struct Looks {
+    size_t color, progress;
+    bool no_results;
+} Looks;
+
+/* Apply one global option; -1: go on, else the code to end with. */
+static int apply(Cli *cli, Looks *looks, int key, const char *value)
+{
+    static const char *const colors[] = {"auto", "always", "never"}, *const progress[] = {"auto", "off"};
+    bool ok = true;
+    switch (key) {
+    case 'q': cli->quiet = true; break;
+    case 'v': cli->verbose = true; break;
+    case 'o': ok = set_format(cli, value); break;
+    case KEY_COLOR: ok = one_of("value of --color", value, colors, 3, &looks->color); break;
+    case KEY_PROGRESS: ok = one_of("value of --progress", value, progress, 2, &looks->progress); break;
+    case KEY_RESULTS:
+        cli->results = value;
+        ok = *value != '\0';
+        if (!ok)
+            render_error("option '--results' is given an empty folder name");
+        break;
+    case KEY_NO_RESULTS: looks->no_results = true; break;
+    case KEY_SEED: ok = cli_number("--seed", value, 0, UINT64_MAX, &cli->seed); break;
+    case KEY_MAX_ISA: cli->max_isa = value; break;
+    case KEY_DISABLE: cli->disable = value; break;
+    case KEY_THREADS: ok = cli_threads("--threads", value, &cli->threads); break;
+    case KEY_BUILD: print_build_info(); return EXIT_OK;
+    default: printf("attnzoo %s\n", attn_version()); return EXIT_OK;
+    }
+    return ok ? -1 : EXIT_USAGE;
+}
+
+/* Is argv[i] a global option? Its row, and its value if that stands in the same word. Letters may be joined: -qv. */
+static const CliOption *find_global(const char *word, const char **value)
+{
+    *value = NULL;
+    if (word[0] != '-')
+        return NULL;
+    if (word[1] == '-') {
+        const size_t length = strcspn(word + 2, "=");
+        for (size_t i = 0; i < cli_global_count; i++)
+            if (strlen(cli_globals[i].name) == length && strncmp(cli_globals[i].name, word + 2, length) == 0) {
+                *value = word[2 + length] == '=' ? word + 3 + length : NULL;
+                return &cli_globals[i];
+            }
+        return NULL;
+    }
+    for (size_t i = 0; i < cli_global_count; i++)
+        if (word[1] && cli_globals[i].key == word[1]) {
+            *value = word[2] ? word + 2 : NULL;
+            return cli_globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &cli_globals[i] : NULL;
+        }
+    return NULL;
+}
+
+void cli_ask_global(const CliOption *option)
+{
+    Cli cli = {0};
+    Looks looks = {0};
+    char nothing[] = "\1";
+    if (option->key == KEY_MAX_ISA)
+        for (size_t i = 0; i < attn_isa_level_count; i++)
+            cli_ask->word(attn_isa_levels[i].name);
+    else if (option->key == KEY_DISABLE)
+        for (unsigned bit = 0; bit < ATTN_CPU_BITS; bit++)
+            cli_ask->word(attn_cpu_feature_name(bit));
+    else if (option->value)
+        apply(&cli, &looks, option->key, nothing);
+}
+
+int cli_read(Cli *cli, int *argc, char **argv)
+{
+    Looks looks = {0};
+    const char *given[sizeof cli_globals / sizeof *cli_globals] = {0};
+    int kept = 1, code = -1;
+    outputs = (CliOutputs){0};
+    *cli = (Cli){.seed = 0x5eed, .outputs = &outputs};
+    for (int i = 1; i < *argc && code < 0; i++) {
+        const char *value;
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < *argc)
+                argv[kept++] = argv[i++];
+            break;
+        }
+        const CliOption *option = find_global(argv[i], &value);
+        if (!option) {
+            argv[kept++] = argv[i];
+        } else if (!option->value && value) {
+            if (argv[i][1] == '-') {
+                render_error("option '--%s' takes no value", option->name);
+                code = EXIT_USAGE;
+            }
+            for (const char *letter = argv[i] + 1; code < 0 && *letter; letter++)
+                code = apply(cli, &looks, *letter, NULL);
+        } else if (option->value && !value && i + 1 == *argc) {
+            render_error("option '%s' needs a value", argv[i]);
+            code = EXIT_USAGE;
+        } else {
+            value = option->value && !value ? argv[++i] : value;
+            const bool once = option->key == 'o' || cli_once(option, &given[option - cli_globals], value);
+            code = once ? apply(cli, &looks, option->key, value) : EXIT_USAGE;
+        }
+    }
+    if (code >= 0)
+        return code;
+    argv[kept] = NULL;
+    *argc = kept;
+    if (cli->results && looks.no_results) {
+        render_error("--results and --no-results say where records go and that there are none; allowed: one of them");
+        return EXIT_USAGE;
+    }
+    if (!cli->results && !looks.no_results)
+        cli->results = "results";
+    render_setup(looks.color == 1 ? RENDER_ALWAYS : looks.color == 2 ? RENDER_NEVER : RENDER_AUTO, looks.progress == 0, cli->quiet);
+    cli->options = attn_options();
+    cli->options.max_isa = cli->max_isa;
+    cli->options.disable = cli->disable;
+    cli->options.threads = cli->threads;
+    if (attn_settings_read_environment(&cli->options, &cli->settings) != ATTN_OK) {
+        render_error("%s", attn_last_error());
+        return EXIT_USAGE;
+    }
+    const size_t cpus = cli->threads ? topology_cpus() : 0;
+    if (cpus > 0 && cli->threads > cpus) /* right for verify, which wants other interleavings; times of it say little */
+        render_note("--threads %zu: this process may use %zu hardware thread%s, so workers take turns", cli->threads, cpus,
+                    cpus == 1 ? "" : "s");
+    return -1;
+}
+
+/* Is `word` one of `words`, which blanks separate? */
+static bool is_among(const char *word, const char *words)
+{
+    const size_t length = strlen(word);
+    for (const char *at = words; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == length && strncmp(at, word, length) == 0)
+            return true;
+    return false;
+}
+
+bool cli_writes(const Cli *cli, const char *command, const char *formats)
+{
+    if (!cli->outputs->given)
+        return true;
+    if (!*formats) {
+        render_error("option '-o' is of no use to %s, which writes to stdout and knows one form; allowed: %s without -o", command, command);
+        return false;
+    }
+    for (size_t i = 0; i < cli->outputs->count; i++)
+        if (!is_among(cli->outputs->at[i].format, formats)) {
+            render_error("%s does not write '%s'; it writes %s", command, cli->outputs->at[i].format, formats);
+            return false;
+        }
+    return true;
+}
+
+/* ---- Kernels --------------------------------------------------------------------------------------------------------------------- */
+
+/* Every name without wildcards must exist: a typing mistake must not shrink a run in silence. */
+static bool check_patterns(const char *patterns)
+{
+    for (const char *at = patterns; ; at++) {
+        const size_t length = strcspn(at, ",");
+        char name[4 * MAX_WORD];
+        if (length == 0 || length >= sizeof name) {
+            render_error("kernel pattern '%s' has %s part; allowed: names or globs separated by commas", patterns, length ? "an overlong" : "an empty");
+            return false;
+        }
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        if (!strpbrk(name, "*?[") && !zoo_find(name)) {
+            const char *known[256];
+            const size_t count = zoo_count() < 256 ? zoo_count() : 256;
+            for (size_t i = 0; i < count; i++)
+                known[i] = zoo_at(i)->name;
+            cli_unknown("kernel", name, known, count);
+            return false;
+        }
+        at += length;
+        if (!*at)
+            return true;
+    }
+}
+
+int cli_selected(const char *name, const char *patterns)
+{
+    int found = patterns ? 0 : 1;
+    for (const char *at = patterns; at && *at; at += *at == ',') {
+        const size_t length = strcspn(at, ",");
+        char pattern[4 * MAX_WORD];
+        snprintf(pattern, sizeof pattern, "%.*s", (int)length, at);
+        if (strcmp(pattern, name) == 0)
+            return 2;
+        if (fnmatch(pattern, name, 0) == 0)
+            found = 1;
+        at += length;
+    }
+    return found;
+}
+
+size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_only, const AttnKernel **list)
+{
+    size_t count = 0;
+    if (patterns && !check_patterns(patterns))
+        return SIZE_MAX;
+    for (size_t i = 0; i < zoo_count(); i++) {
+        const AttnKernel *kernel = zoo_at(i);
+        const int found = !patterns && zoo_is_yardstick(kernel) ? 0 : cli_selected(kernel->name, patterns);
+        const uint64_t missing = kernel->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
+        if (found && missing && runnable_only) {
+            char names[256];
+            if (found == 2)
+                render_note("%s is left out: it needs %s", kernel->name, attn_cpu_feature_names(missing, names, sizeof names));
+        } else if (found) {
+            list[count++] = kernel;
+        }
+    }
+    return count;
+}
+
+/* ---- Signals, the end ------------------------------------------------------------------------------------------------------------ */
+
+/* What asks for an end. SIGPIPE is a reader of stdout that had enough: the run ends in order, with its records, instead of being killed. */
+static const struct { int number; const char *name; } stops[] = {
+    {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGPIPE, "SIGPIPE"}};
+enum { STOPS = sizeof stops / sizeof *stops };
+
+/* The first signal asks, the second kills. `timeout` sends one to the program and then one to its group, and so does a terminal that goes
+ * away: what comes within half a second is the same request. */
+static void interrupt(int number)
+{
+    static struct timespec asked;
+    const int reason = errno;
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    pipe_closed = pipe_closed || number == SIGPIPE;
+    if (!cli_interrupted) {
+        asked = now;
+        cli_interrupted = number;
+    } else if (number != SIGPIPE && (double)(now.tv_sec - asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - asked.tv_nsec) > 0.5) {
+        signal(number, SIG_DFL);
+        raise(number); /* arrives when this returns */
+    }
+    errno = reason;
+}
+
+void cli_ignore_stops(void)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (stops[i].number != SIGPIPE)
+            signal(stops[i].number, SIG_IGN);
+}
+
+int cli_exit_code(int code)
+{
+    return code == EXIT_INTERRUPTED && cli_interrupted ? 128 + (int)cli_interrupted : code;
+}
+
+const char *cli_exit_signal(int code)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (code == 128 + stops[i].number)
+            return stops[i].name;
+    return NULL;
+}
+
+void cli_start(void)
+{
+    /* No SA_RESTART, so that a blocking read ends too. */
+    struct sigaction action = {.sa_handler = interrupt}, before;
+    for (size_t i = 0; i < STOPS; i++)
+        sigaddset(&action.sa_mask, stops[i].number);
+    for (size_t i = 0; i < STOPS; i++)
+        if (sigaction(stops[i].number, NULL, &before) != 0 || stops[i].number != SIGHUP || before.sa_handler != SIG_IGN)
+            sigaction(stops[i].number, &action, NULL);
+    /* A file that is opened later must not get the number of a closed stdout or stderr. What takes stdout's place cannot be written to, so
+     * that what would be lost is an error. */
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0) {
+            stdout_closed = stdout_closed || fd == STDOUT_FILENO;
+            (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free number, which is fd */
+        }
+}
+
+int cli_finish(int code)
+{
+    render_progress_end();
+    code = cli_exit_code(outputs_close(&outputs, code));
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || pipe_closed)
+        return code;
+    render_error("cannot write to stdout: %s", stdout_closed ? "it is closed" : errno ? strerror(errno) : "an earlier write failed");
+    return code == EXIT_OK ? EXIT_USAGE : code;
+}

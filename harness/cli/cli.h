@@ -1,0 +1,159 @@
+/* cli.h - global options, subcommands and the conventions they share. */
+#ifndef HARNESS_CLI_CLI_H
+#define HARNESS_CLI_CLI_H
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "attnzoo.h"
+#include "dispatch/choose.h"
+#include "harness/base/exit.h"
+#include "harness/ops/sdpa/shape.h"
+
+typedef struct CliOutputs CliOutputs;
+
+/* Global options, parsed by main before the subcommand and accepted after it too. */
+typedef struct Cli {
+    bool quiet, verbose;
+    const char *results;      /* --results DIR, default "results"; NULL with --no-results       */
+    uint64_t seed;            /* --seed N, default 0x5eed                                       */
+    const char *max_isa;      /* --max-isa                                                      */
+    const char *disable;      /* --disable                                                      */
+    size_t threads;           /* --threads N; 0: not given                                      */
+    CliOutputs *outputs;      /* -o FMT[:FILE]; cli_writes says who writes which (outputs.h)  */
+    AttnOptions options;      /* the above as library options                                   */
+    AttnSettings settings;    /* … and resolved                                                 */
+} Cli;
+
+/* A subcommand: argv[0] is its name. Returns an exit code. */
+typedef int (*CliCommand)(const Cli *cli, int argc, char **argv);
+int cmd_cpu(const Cli *cli, int argc, char **argv);
+int cmd_list(const Cli *cli, int argc, char **argv);
+int cmd_run(const Cli *cli, int argc, char **argv);
+int cmd_serve(const Cli *cli, int argc, char **argv);
+int cmd_verify(const Cli *cli, int argc, char **argv);
+int cmd_bench(const Cli *cli, int argc, char **argv);
+int cmd_conform(const Cli *cli, int argc, char **argv);
+int cmd_completion(const Cli *cli, int argc, char **argv);
+int cmd_tune(const Cli *cli, int argc, char **argv);
+int cmd_compare(const Cli *cli, int argc, char **argv);
+int cmd_results(const Cli *cli, int argc, char **argv);
+int cmd_report(const Cli *cli, int argc, char **argv);
+int cmd_regress(const Cli *cli, int argc, char **argv);
+int cmd_selftest(const Cli *cli, int argc, char **argv);
+
+/* The subcommands. formats: of -o, instead of the usual ones; "": it takes no -o. */
+enum { CLI_COMMANDS_MOST = 32 };
+#define CLI_FORMATS "table md csv jsonl"
+typedef struct CliCommandRow {
+    const char *name;
+    CliCommand run;
+    const char *summary, *formats;
+} CliCommandRow;
+extern const CliCommandRow cli_commands[];
+extern const size_t cli_command_count;
+
+/* `attnzoo --complete WORD... CURRENT`: what may stand in the place of the last word, a line each, with a tab and a few words on it.
+ * in_zoo: for the front door, which has words of its own. */
+int completion_answer(int count, char **words, bool in_zoo);
+
+/* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all of the library, "*" = yardsticks too), in
+ * order; a pattern without wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under
+ * cli->settings if runnable_only. Returns the count, or SIZE_MAX after printing the error. `list` has room for zoo_count() entries. */
+size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_only, const AttnKernel **list);
+
+/* Does a name match the patterns? 0: no, 1: by a glob (or patterns is NULL), 2: by its own name. */
+int cli_selected(const char *name, const char *patterns);
+
+/* One option of a subcommand. The same rows drive the parser, the help text and the list in the message about an unknown option. */
+typedef struct CliOption {
+    int key;           /* its letter, 's' for -s; a number above 255 where there is only the long name */
+    const char *name;  /* long name, without dashes                                                    */
+    const char *value; /* what its value is called in the help, "N"; NULL: takes none. A plural or "F,F" is a list of them */
+    const char *help;  /* one line; {} in it becomes the words that its parser knows                   */
+} CliOption;
+
+/* An option's value is given once: nothing is replaced in silence. *given is its value so far, NULL at first. false after printing an
+ * error that names both values, and for a list how several go in one. Options without a value may be repeated. */
+bool cli_once(const CliOption *option, const char **given, const char *value);
+
+/* Next option of a subcommand: its key, with *value set; -1 at the end (optind is then the first operand); '?' after printing an error
+ * (return EXIT_USAGE). -h and --help print `usage` and the rows, and give 'h' (return EXIT_OK). Start with optind = 1, as main does. */
+int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value);
+
+/* The global options, for the list in such a message; `options` (may be NULL) are those of the subcommand. `word` with its dashes. */
+extern const CliOption cli_globals[];
+extern const size_t cli_global_count;
+void cli_unknown_option(const char *word, const CliOption *options, size_t count);
+
+/* One row of a help text of a subcommand; NULL: of the program. */
+void cli_print_option(const char *command, const CliOption *option);
+
+/* The same for a program: "--name", "-k" or nothing, value or nothing, help, with tabs between. Every subcommand answers to --list-options
+ * with its rows, attnzoo itself with the global ones: the source of completion and of the manual pages. */
+void cli_list_option(const char *command, const CliOption *option);
+
+/* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
+bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
+
+/* A number of threads, 1 to 4096. */
+bool cli_threads(const char *what, const char *text, size_t *threads);
+
+/* Of so many threads, those that the system grants this process, at least the calling one; a note where they are fewer. What is measured
+ * and recorded is for these. */
+size_t cli_granted(size_t threads);
+
+/* A time such as "300us", "1.5ms", "2m" (a bare number counts in `bare` seconds) in [low, high], which `allowed` says in words; a share
+ * such as "1%" or "2.5", above 0 up to 100 %. false after printing an error. */
+bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds);
+bool cli_percent(const char *what, const char *text, double *share);
+
+/* Who asks what the parsers know, instead of running a command; NULL: nobody. cli_unknown then tells the known words and cli_next_option the
+ * rows of --list-options, and a command does not get further than its first option. */
+typedef struct CliAsk {
+    void (*word)(const char *word);
+    void (*option)(const CliOption *option);
+} CliAsk;
+extern const CliAsk *cli_ask;
+
+/* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
+void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
+
+/* Lists of shapes that --suite takes by name, CLI_SUITES_MOST at most. cli_suite: false after printing an error; cli_suites_print: for the
+ * help. */
+enum { CLI_SUITES_MOST = 16 };
+typedef struct CliSuite {
+    const char *name, *shapes, *help;
+} CliSuite;
+bool cli_suite(const CliSuite *suites, size_t count, const char *text, const char **shapes);
+void cli_suites_print(const CliSuite *suites, size_t count);
+
+/* Is each form of -o one of `formats` (names separated by blanks; "": none, and no file either)? false after printing an error. */
+bool cli_writes(const Cli *cli, const char *command, const char *formats);
+
+/* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */
+int cli_read(Cli *cli, int *argc, char **argv);
+void cli_print_global_options(void);
+
+/* Asks for the values of a global option. */
+void cli_ask_global(const CliOption *option);
+
+/* Catch the signals that ask for an end (Ctrl-C, SIGTERM, and SIGHUP unless nohup had it ignored); make sure that files opened later do not
+ * land on a closed stdout. */
+void cli_start(void);
+
+/* What main returns: closes the files of -o, flushes stdout, and turns a failed write into an error. */
+int cli_finish(int code);
+
+/* The signal that asked for an end; 0: none did. Long loops look at it, finish the record at hand and return EXIT_INTERRUPTED. A second
+ * signal ends the program at once. */
+extern volatile sig_atomic_t cli_interrupted;
+
+/* In a child: leave those signals, which a terminal or `timeout` send to the whole group, to the parent. */
+void cli_ignore_stops(void);
+
+/* What the outside sees of a code: EXIT_INTERRUPTED is 128 + the signal. Its name where a code says that one came, else NULL. */
+int cli_exit_code(int code);
+const char *cli_exit_signal(int code);
+
+#endif

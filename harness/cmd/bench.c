@@ -1,0 +1,420 @@
+/* bench.c - `attnzoo bench`: the cases to measure, one after the other; what is shown and what is kept. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/base/outputs.h"
+#include "harness/base/self.h"
+#include "harness/bench/linear.h"
+#include "harness/bench/mha.h"
+#include "harness/bench/micro/micro.h"
+#include "harness/bench/show.h"
+#include "harness/cmd/bench_options.h"
+#include "harness/machine/machine.h"
+#include "harness/machine/topology.h"
+#include "harness/ops/zoo.h"
+#include "harness/process/processes.h"
+
+static int worse(int a, int b)
+{
+    static const int order[] = {EXIT_INTERRUPTED, EXIT_USAGE, EXIT_CRASHED, EXIT_DISAGREE, EXIT_NOTHING, EXIT_INCONCLUSIVE};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        if (a == order[i] || b == order[i])
+            return order[i];
+    return EXIT_OK;
+}
+
+/* The worst that a case had to say. */
+static int case_code(const BenchCase *bench)
+{
+    int code = EXIT_OK;
+    for (size_t i = 0; i < bench->count; i++) {
+        const VerifyStatus status = bench->kernels[i].verify.status;
+        code = worse(code, status == VERIFY_CRASH ? EXIT_CRASHED : status == VERIFY_FAIL ? EXIT_DISAGREE : EXIT_OK);
+    }
+    return code;
+}
+
+/* Everything that one run of bench writes to. */
+typedef struct Outputs {
+    bool unable;        /* something could not be set up and is missing */
+    Records *records;
+    CliOutput *copy;    /* -o jsonl: a copy of the records                 */
+    bool kept;          /* all records are                                 */
+    bool tables;        /* on stdout, one for each case as it comes        */
+    RenderTable *all;   /* one over all cases: markdown, csv, or to a file */
+    Machine machine;
+} Outputs;
+
+static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted)
+{
+    char error[512];
+    memset(out, 0, sizeof *out);
+    machine_read(&out->machine);
+    out->tables = outputs_on_stdout(cli);
+    out->copy = outputs_find(cli, "jsonl");
+    out->records = records_open(cli->results, out->machine.key, out->copy ? out->copy->file : NULL, error, sizeof error);
+    if (out->records && cli->results && !machine_write_once(&out->machine, cli->results, error, sizeof error)) {
+        char unused[512];
+        records_close(out->records, EXIT_USAGE, unused, sizeof unused);
+        out->records = NULL;
+    }
+    if (!out->records) {
+        render_error("%s", error);
+        return false;
+    }
+    if (outputs_gather(cli))
+        out->all = wanted->micro             ? micro_table_of_all()
+                   : wanted->varies          ? vary_table(&wanted->vary, true)
+                   : wanted->bench.hyperfine ? process_table(true)
+                                             : bench_table(true);
+    return true;
+}
+
+/* Records go to the copy as they come, tables to stdout; what gathers all goes to the others. */
+static int write_output(void *context, const CliOutput *out)
+{
+    const Outputs *outputs = context;
+    const bool as_it_comes = out == outputs->copy || (strcmp(out->format, "table") == 0 && !out->path);
+    if (!as_it_comes)
+        render_table_as(outputs->all, out->format, out->file);
+    return out == outputs->copy && !outputs->kept ? EXIT_USAGE : EXIT_OK;
+}
+
+static int close_outputs(Outputs *out, const Cli *cli, int code)
+{
+    char error[1200], path[1100];
+    snprintf(path, sizeof path, "%s", records_path(out->records));
+    out->kept = records_close(out->records, code, error, sizeof error);
+    if (!out->kept) {
+        render_error("%s", error);
+        code = worse(code, EXIT_USAGE);
+    }
+    outputs_write(cli, write_output, out);
+    render_table_free(out->all);
+    if (out->kept && path[0] && out->tables && !cli->quiet)
+        printf("\nrecords: %s\n", path);
+    return code;
+}
+
+/* Times of a clock that cannot be believed are shown and kept, and never a success. */
+static int doubt(const PairedRun *run, const char *what)
+{
+    char why[200];
+    if (!paired_doubt(run, why, sizeof why))
+        return EXIT_OK;
+    render_note("%s: %s", what, why);
+    return EXIT_INCONCLUSIVE;
+}
+
+/* Show and keep a measured case. Returns its code. */
+static int finish_case(Outputs *out, BenchCase *measured, const char *id)
+{
+    const bool complete = measured->run.rounds > 0 || !cli_interrupted;
+    if (complete && out->tables) {
+        RenderTable *table = bench_table(false);
+        bench_table_add(table, measured, false);
+        bench_heading(measured);
+        render_table_print(table, stdout);
+        bench_footer(measured);
+        render_table_free(table);
+        fflush(stdout);
+    }
+    if (complete && out->all)
+        bench_table_add(out->all, measured, true);
+    if (complete)
+        bench_record(out->records, measured, id); /* records_close reports what went wrong */
+    const int code = case_code(measured);
+    return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape), code) : code != EXIT_OK ? code : EXIT_NOTHING;
+}
+
+/* What is to be measured: attention by kernels of attention, products by kernels of products, both together by pairs of them. */
+typedef struct Work {
+    Shapes attention;
+    LinearShapes products;
+    MhaShapes mha;
+    const AttnKernel **kernels; /* attention first, then products */
+    size_t attention_kernels, product_kernels;
+    MhaPair *pairs;
+    size_t pair_count;
+} Work;
+
+/* Case `index` of all. -1: nobody here does it. */
+static int run_case(const Cli *cli, const BenchOptions *bench, const Work *work, size_t index, const Topology *topology,
+                    BenchCase *measured, char *error, size_t error_size)
+{
+    const size_t attention = work->attention.count, products = work->products.count;
+    if (index < attention)
+        return work->attention_kernels == 0 ? -1
+                                            : bench_case_run(measured, &work->attention.at[index], work->kernels, work->attention_kernels,
+                                                             bench, &cli->settings, topology, error, error_size);
+    if (index < attention + products)
+        return work->product_kernels == 0 ? -1
+                                          : bench_linear_run(measured, &work->products.at[index - attention],
+                                                             work->kernels + work->attention_kernels, work->product_kernels, bench,
+                                                             &cli->settings, topology, error, error_size);
+    return work->pair_count == 0 ? -1
+                                 : bench_mha_run(measured, &work->mha.at[index - attention - products], work->pairs, work->pair_count,
+                                                 bench, &cli->settings, topology, error, error_size);
+}
+
+static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
+{
+    int code = EXIT_NOTHING;
+    const size_t count = work->attention.count + work->products.count + work->mha.count;
+    for (size_t i = 0; i < count && !cli_interrupted; i++) {
+        BenchCase measured;
+        char error[300], id[32];
+        snprintf(id, sizeof id, "c%zu", i + 1);
+        const int ran = run_case(cli, bench, work, i, &out->machine.topology, &measured, error, sizeof error);
+        if (ran < 0)
+            continue;
+        if (!ran) { /* no memory for this one; there may be for the next */
+            render_error("%s", error);
+            bench_case_free(&measured);
+            out->unable = true;
+            continue;
+        }
+        const int one = finish_case(out, &measured, id);
+        for (size_t k = 0; k < measured.count; k++)
+            out->unable |= measured.kernels[k].verify.status == VERIFY_UNABLE;
+        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+        bench_case_free(&measured);
+    }
+    return cli_interrupted ? EXIT_INTERRUPTED : code;
+}
+
+/* As run_cases, with processes. */
+static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
+{
+    int code = EXIT_NOTHING;
+    char program[4096], error[600];
+    if (!self_path(program, sizeof program, error, sizeof error)) {
+        render_error("--driver hyperfine starts this program again: %s", error);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < work->attention.count && work->attention_kernels > 0 && !cli_interrupted; i++) {
+        ProcessCase run;
+        char id[32];
+        snprintf(id, sizeof id, "c%zu", i + 1);
+        const bool ran = process_case_run(&run, cli, program, &work->attention.at[i], work->kernels, work->attention_kernels, bench, error,
+                                          sizeof error);
+        const bool complete = ran && (run.rounds > 0 || !cli_interrupted);
+        if (!ran)
+            render_error("%s", error);
+        if (complete && out->tables) {
+            RenderTable *table = process_table(false);
+            process_table_add(table, &run, false);
+            process_heading(&run);
+            render_table_print(table, stdout);
+            render_table_free(table);
+            fflush(stdout);
+        }
+        if (complete && out->all)
+            process_table_add(out->all, &run, true);
+        if (complete)
+            process_record(out->records, &run, id);
+        const int one = ran ? process_code(&run) : EXIT_USAGE;
+        process_case_free(&run);
+        if (!ran)
+            return one;
+        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+    }
+    return cli_interrupted ? EXIT_INTERRUPTED : code;
+}
+
+/* The header of a table run: machine, pinning, and the `host` record with all peaks. */
+static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
+{
+    Peaks peaks;
+    char pinned[96];
+    const bool is_pinned = topology_pin(bench->threads, pinned, sizeof pinned);
+#ifndef __OPTIMIZE__
+    render_note("this build is not optimised: its times say nothing about the kernels");
+#endif
+    const AttnCpu *cpu = out->machine.cpu;
+    if (!peaks_measure(&peaks, cpu->features & cli->settings.allowed, bench->threads, &out->machine.topology, 1.0, &cli_interrupted)) {
+        render_error("not enough memory to measure the machine's peaks");
+        return EXIT_USAGE;
+    }
+    if (out->tables && !cli->quiet) {
+        printf("%s  %s\n", out->machine.key, cpu->brand);
+        char load[32] = "unknown";
+        if (isfinite(out->machine.loadavg))
+            snprintf(load, sizeof load, "%.1f", out->machine.loadavg);
+        printf("%zu %s%s%s; load %s; attnzoo %s, commit %s, %s\n", bench->threads, bench->threads == 1 ? "thread" : "threads",
+               is_pinned ? " on " : ", ", pinned,
+               load, attn_version(), build_commit(), build_compiler());
+    }
+    json_t *host = machine_json(&out->machine, &peaks);
+    json_object_set_new(host, "pinned", json_string(pinned));
+    records_write(out->records, "host", host);
+    return EXIT_OK;
+}
+
+/* The baseline takes part even if -k leaves it out. */
+static void add_baseline(const Cli *cli, const AttnKernel *baseline, const AttnKernel **kernels, size_t *count)
+{
+    bool there = !baseline || (baseline->isa & ~(attn_cpu_this()->features & cli->settings.allowed)) != 0;
+    for (size_t i = 0; i < *count; i++)
+        there |= kernels[i] == baseline;
+    if (!there)
+        kernels[(*count)++] = baseline;
+}
+
+/* Attention first, each kind in its order. */
+static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!kernels[i]->linear)
+            work->kernels[work->attention_kernels++] = kernels[i];
+    for (size_t i = 0; i < count; i++)
+        if (kernels[i]->linear)
+            work->kernels[work->attention_kernels + work->product_kernels++] = kernels[i];
+    work->pair_count = mha_pairs(kernels, count, work->pairs);
+}
+
+/* The library's own kernels of attention, moved to the front. Returns how many. */
+static size_t own_kernels(const Work *work)
+{
+    size_t own = 0;
+    for (size_t i = 0; i < work->attention_kernels; i++)
+        if (!zoo_is_yardstick(work->kernels[i]))
+            work->kernels[own++] = work->kernels[i];
+    return own;
+}
+
+/* Shapes of attention under the variants of --scaling or --dist. */
+static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, Outputs *out)
+{
+    const VaryOutputs to = {.unable = &out->unable, .records = out->records, .all = out->all, .silent = !out->tables};
+    const size_t own = own_kernels(work);
+    int code = EXIT_NOTHING;
+    for (size_t i = 0; i < work->attention.count && !cli_interrupted; i++) {
+        const int one = vary_case(&wanted->vary, &work->attention.at[i], work->kernels, own, &wanted->bench, &cli->settings,
+                                  &out->machine.topology, &to);
+        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+    }
+    return cli_interrupted ? EXIT_INTERRUPTED : code;
+}
+
+static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+{
+    const size_t own = own_kernels(work);
+    const MicroContext context = {.cli = cli, .options = &wanted->bench, .topology = &out->machine.topology, .kernels = work->kernels,
+                                  .kernel_count = own, .features = out->machine.cpu->features & cli->settings.allowed,
+                                  .records = out->records, .all = out->all, .silent = !out->tables};
+    return micro_bench(wanted->micro, &context);
+}
+
+static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *work)
+{
+    Outputs out;
+    char why[400];
+    const PairedClock clock = paired_clock();
+    const PairedTrust trust = paired_trust(&clock, wanted->bench.min_trial, wanted->bench.budget, why, sizeof why);
+    if (trust == PAIRED_UNFIT) {
+        render_error("nothing was measured: %s", why);
+        return EXIT_NOTHING;
+    }
+    if (trust == PAIRED_COARSE)
+        render_note("%s", why);
+    if (!open_outputs(&out, cli, wanted))
+        return EXIT_USAGE;
+    int code = start(cli, &wanted->bench, &out);
+    if (code == EXIT_OK)
+        code = wanted->micro             ? run_micro(cli, wanted, work, &out)
+               : wanted->varies          ? run_variants(cli, wanted, work, &out)
+               : wanted->bench.hyperfine ? run_processes(cli, &wanted->bench, work, &out)
+                                         : run_cases(cli, &wanted->bench, work, &out);
+    if (out.unable)
+        code = worse(code, EXIT_NOTHING);
+    code = close_outputs(&out, cli, code);
+    if (code == EXIT_NOTHING && !out.unable)
+        render_error("nothing was measured: no kernel takes these shapes");
+    return code;
+}
+
+/* Processes are those of `attnzoo run`, which is the library: yardsticks are not in it. Those that a glob takes in are dropped, those that
+ * are named are an error. */
+static bool drop_yardsticks(const BenchWanted *wanted, const AttnKernel **kernels, size_t *count)
+{
+    const AttnKernel *named = wanted->bench.baseline && zoo_is_yardstick(wanted->bench.baseline) ? wanted->bench.baseline : NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (!zoo_is_yardstick(kernels[i]))
+            kernels[kept++] = kernels[i];
+        else if (cli_selected(kernels[i]->name, wanted->kernels) == 2)
+            named = kernels[i];
+    *count = kept;
+    if (named)
+        render_error("%s is a yardstick, which only this process can run; allowed with --driver hyperfine: kernels of the library", named->name);
+    return !named;
+}
+
+/* "dispatch's choice" follows from a tune file where there is one; one that was refused would pass unnoticed. */
+static void note_refused_tune(const Cli *cli)
+{
+    const AttnTune *tune = cli->settings.tune;
+    if (tune && tune->state == ATTN_TUNE_REFUSED)
+        render_note("tune file %s is refused: %s; dispatch chooses by its estimates", tune->path, tune->why);
+}
+
+int cmd_bench(const Cli *cli, int argc, char **argv)
+{
+    BenchWanted wanted = {.bench = {.budget = 8, .max_rounds = 100, .confidence = 0.99, .dist = DIST_NORMAL,
+                               .seed = cli->seed, .threads = cli->threads ? cli->threads : 1}};
+    int code = bench_options_read(&wanted, argc, argv);
+    if (code != EXIT_OK)
+        return code == -1 ? EXIT_OK : code;
+    if (wanted.micro && strcmp(wanted.micro, "list") == 0)
+        return micro_list(cli);
+    if (wanted.varies && wanted.vary.by_threads) {
+        if (cli->threads) {
+            render_error("--scaling names the threads; allowed: --scaling without --threads");
+            return EXIT_USAGE;
+        }
+        wanted.bench.threads = wanted.vary.threads[wanted.vary.count - 1];
+    }
+    const size_t granted = cli_granted(wanted.bench.threads);
+    if (granted < wanted.bench.threads && wanted.varies && wanted.vary.by_threads) {
+        render_error("nothing to measure: --scaling asks for %zu threads", wanted.bench.threads);
+        return EXIT_NOTHING;
+    }
+    wanted.bench.threads = granted;
+    const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
+    Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels), .pairs = calloc(zoo_count() + 1, sizeof *work.pairs)};
+    char error[1024];
+    const bool room = kernels && work.kernels && work.pairs;
+    size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
+    if (count == SIZE_MAX || (wanted.bench.hyperfine && !drop_yardsticks(&wanted, kernels, &count))) {
+        code = EXIT_USAGE;
+    } else if (!wanted.micro && !linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
+        render_error("%s", error);
+        code = EXIT_USAGE;
+    } else if (wanted.bench.hyperfine && work.products.count + work.mha.count > 0) {
+        render_error("--driver hyperfine drives attnzoo run, which takes attention; linear: and mha: shapes are measured without it");
+        code = EXIT_USAGE;
+    } else if (wanted.varies && work.products.count + work.mha.count > 0) {
+        render_error("--scaling and lists of --dist are for shapes of attention; allowed: -s without linear: and mha:");
+        code = EXIT_USAGE;
+    } else {
+        if (!wanted.varies)
+            add_baseline(cli, wanted.bench.baseline, kernels, &count);
+        part_kernels(&work, kernels, count);
+        if (!wanted.micro)
+            note_refused_tune(cli);
+        if (count == 0)
+            render_error("nothing to measure: no kernel that was asked for runs on this CPU");
+        code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted, &work);
+    }
+    shapes_free(&work.attention);
+    linear_shapes_free(&work.products);
+    mha_shapes_free(&work.mha);
+    free(work.pairs);
+    free(work.kernels);
+    free(kernels);
+    return code;
+}

@@ -1,0 +1,181 @@
+/* bench_options.c - options, suites and their strict readers: every bad value gets a sentence with what is allowed. */
+#include "harness/cmd/bench_options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/bench/micro/micro.h"
+#include "harness/ops/zoo.h"
+
+/* The first is sized so that all of it, verification included, takes less than two minutes on two cores. Real models, real head counts. */
+static const CliSuite suites[] = {
+    {"default",
+     "bert-base/encoder@128 vit-b16/encoder gpt2/prefill@512 llama3-8b/prefill@512 whisper-large/cross llama3-8b/decode@4096",
+     "models at sizes for every day"},
+    {"speed", "b1_h8_q512_k512_d{64,128} b1_h8_q2048_k2048_d{64,128}", "four shapes that tell whether a change made the kernels slower"},
+    {"prefill",
+     "b1_h8_q512_k512_d{64,80,96,128} b1_h4_q1024_k1024_d{64,80,96,128} b1_h2_q2048_k2048_d{64,80,96,128} b1_h1_q4096_k4096_d{64,128} "
+     "b1_h1_q8192_k8192_d{64,128} b1_h8_q512_k512_d{64,128}_causal b1_h2_q2048_k2048_d{64,128}_causal b1_h1_q4096_k4096_d{64,128}_causal "
+     "b{1,8}_h12_q128_k128_d64 b1_h12_q{197,77}_k{197,77}_d64 b1_h8_q512_k512_d{40,72,160,256}",
+     "the speed bars of prefill: lengths, widths, causal, odd sizes"},
+    {"small", "b1_h12_q16_k16_d{16,32,64} b1_h12_q32_k32_d{16,32,64} b1_h12_q64_k64_d{16,32,64} b1_h8_q512_k512_d{16,32}",
+     "short and narrow: what fixed costs there are"},
+    {"decode",
+     "b8_h{8,32g8,64g8}_q1_k4096_d64 b4_h{8,32g8,64g8}_q1_k4096_d128 b2_h{8,32g8,64g8}_q1_k4096_d256 b1_h{8,32g8,64g8}_q1_k32768_d64 "
+     "b1_h{8,32g8,64g8}_q1_k32768_d128 b1_h{4,16g4,32g4}_q1_k32768_d256 b4_h8_q{2,4,8,16}_k4096_d128",
+     "the speed bars of decode: 134 MB of keys and values or more, 1, 4 and 8 heads a group, few rows"},
+};
+enum { SUITES = sizeof suites / sizeof *suites };
+_Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
+
+const char *bench_default_shapes(void)
+{
+    return suites[0].shapes;
+}
+
+enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
+static const char usage[] =
+    "attnzoo bench [-k KERNELS] [-s SHAPES | --suite NAME] - verify kernels on real shapes, then measure them side by side\n"
+    "\n"
+    "  attnzoo bench                                               all that run here, on the default suite\n"
+    "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512         some kernels, one shape of a model\n"
+    "  attnzoo bench -s 'b1_h8_q512_k512_d{64,128}' --target-ci 1% several shapes, until the intervals are narrow\n"
+    "  attnzoo bench -k mine -s gpt2/prefill@512 --baseline flash_f32_avx2      am I faster than that one?\n"
+    "  attnzoo bench -s bert-base/encoder@128 -o csv:times.csv --no-results     a table for another program\n"
+    "  attnzoo bench --driver hyperfine -s llama3-8b/decode@4096   start-up, a tune file, first and further calls: whole processes\n"
+    "\n"
+    "Records go to --results DIR (default results/), under a folder for this machine.\n";
+static const CliOption options[] = {
+    {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
+    {'s', "shapes", "SHAPES", "shapes, presets, products or multi-head attention: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},
+    {SUITE, "suite", "NAME", "a set of shapes: {}"},
+    {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
+    {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
+    {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us; --scaling 5ms, hyperfine 300ms)"},
+    {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
+    {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
+    {DIST, "dist", "NAMES", "what the operands hold: {} (default: normal); of several: each kernel on all of them, compared with normal"},
+    {SCALING, "scaling", "N,N", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
+    {MICRO, "micro", "NAMES", "parts of kernels and fixed costs instead of shapes, separated by commas: {}"},
+    {ENERGY, "energy", NULL, "joules of a call too, where the system tells (RAPL): a second more for each kernel"},
+    {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
+};
+
+/* One kind of data for all, or a list to compare them on. */
+static bool read_dists(BenchWanted *wanted, const char *text)
+{
+    DataDist dist;
+    if (data_dist_find(text, &dist)) {
+        wanted->bench.dist = dist;
+        return true;
+    }
+    if (wanted->varies && wanted->vary.by_threads) {
+        render_error("--dist names several kinds of data, and --scaling several numbers of threads; allowed: one of the two lists");
+        return false;
+    }
+    wanted->varies = true;
+    return vary_read_data(&wanted->vary, text);
+}
+
+static bool read_baseline(const char *text, const AttnKernel **kernel)
+{
+    *kernel = zoo_find(text);
+    if (*kernel)
+        return true;
+    const char **names = calloc(zoo_count(), sizeof *names);
+    for (size_t i = 0; names && i < zoo_count(); i++)
+        names[i] = zoo_at(i)->name;
+    cli_unknown("kernel", text, names, names ? zoo_count() : 0);
+    free(names);
+    return false;
+}
+
+static bool read_driver(const char *text, BenchOptions *bench)
+{
+    static const char *const names[] = {"inproc", "hyperfine"};
+    bench->hyperfine = strcmp(text, names[1]) == 0;
+    if (bench->hyperfine || strcmp(text, names[0]) == 0)
+        return true;
+    cli_unknown("driver", text, names, 2);
+    return false;
+}
+
+/* One option; false after printing an error. */
+static bool take(BenchWanted *wanted, int key, const char *value)
+{
+    BenchOptions *bench = &wanted->bench;
+    uint64_t number;
+    switch (key) {
+    case 'k': wanted->kernels = value; return true;
+    case 's': wanted->shapes = value; return true;
+    case SUITE: return cli_suite(suites, SUITES, value, &wanted->suite);
+    case BASELINE: return read_baseline(value, &bench->baseline);
+    case BUDGET: return cli_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
+    case MIN_TRIAL: return cli_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
+    case TARGET_CI: return cli_percent("--target-ci", value, &bench->target_ci);
+    case DIST: return read_dists(wanted, value);
+    case SCALING:
+        if (wanted->varies && !wanted->vary.by_threads) {
+            render_error("--scaling names several numbers of threads, and --dist several kinds of data; allowed: one of the two lists");
+            return false;
+        }
+        wanted->varies = true;
+        return vary_read_threads(&wanted->vary, value);
+    case MICRO: wanted->micro = value; return micro_check(value);
+    case ENERGY: bench->energy = true; return true;
+    case DRIVER: return read_driver(value, bench);
+    case ROUNDS:
+        if (!cli_number("--rounds", value, 1, PAIRED_MAX_ROUNDS, &number))
+            return false;
+        bench->max_rounds = (size_t)number;
+        return true;
+    default: return false;
+    }
+}
+
+int bench_options_read(BenchWanted *wanted, int argc, char **argv)
+{
+    const char *value;
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
+        if (key == 'h') {
+            cli_suites_print(suites, SUITES);
+            printf("\nMulti-head attention, projections included\n"
+                   "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
+                   "  with keys and values of another source: ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
+                   "  mha:<preset>: mha:bert-base/encoder@128, mha:llama3-8b/prefill@512, mha:whisper-large/cross\n");
+            return -1;
+        }
+        if (key == '?' || !take(wanted, key, value))
+            return EXIT_USAGE;
+    }
+    if (optind < argc) {
+        render_error("unexpected argument '%s'; shapes are given with -s", argv[optind]);
+        return EXIT_USAGE;
+    }
+    if (wanted->varies && (wanted->micro || wanted->bench.hyperfine)) {
+        render_error("%s varies nothing; allowed: it without --scaling and lists of --dist", wanted->micro ? "--micro" : "--driver hyperfine");
+        return EXIT_USAGE;
+    }
+    if (wanted->bench.energy && (wanted->bench.hyperfine || wanted->varies || wanted->micro)) {
+        render_error("--energy counts joules of calls that are ranked in this process; allowed: --energy without %s",
+                     wanted->bench.hyperfine ? "--driver hyperfine" : wanted->micro ? "--micro" : "--scaling and lists of --dist");
+        return EXIT_USAGE;
+    }
+    if (wanted->micro && (wanted->suite || wanted->shapes)) {
+        render_error("--micro has shapes of its own; allowed: --micro without -s and --suite");
+        return EXIT_USAGE;
+    }
+    if (wanted->suite && wanted->shapes) {
+        render_error("--suite and -s name the shapes twice; allowed: one of them");
+        return EXIT_USAGE;
+    }
+    if (!wanted->shapes)
+        wanted->shapes = wanted->suite ? wanted->suite : suites[0].shapes;
+    /* A process takes about a millisecond more or less, and other numbers of threads find half of the data in another core's caches (calls
+     * of 0.1 ms: 1.75 times the speed of one thread right after a change, 1.9 later). Neither must show. */
+    if (wanted->bench.min_trial <= 0)
+        wanted->bench.min_trial = wanted->bench.hyperfine ? 0.3 : wanted->varies && wanted->vary.by_threads ? 5e-3 : 300e-6;
+    return EXIT_OK;
+}

@@ -1,0 +1,316 @@
+/* list.c - attnzoo list: what is in the zoo, and what dispatch would do with a shape. */
+#include "dispatch/cpu.h"
+#include "dispatch/threads.h"
+#include "harness/base/outputs.h"
+#include "harness/ops/linear/mutants.h"
+#include "harness/ops/mha/case.h"
+#include "harness/ops/sdpa/mutants.h"
+#include "harness/ops/zoo.h"
+
+#include <fnmatch.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+static const char usage[] =
+    "attnzoo list [kernels|shapes|presets|dtypes|mutants] - what there is\n"
+    "\n"
+    "  attnzoo list                                    kernels, and which of them run here\n"
+    "  attnzoo list -k 'flash_*' -o csv                some of them, for a spreadsheet\n"
+    "  attnzoo list --why llama3-8b/prefill@512        who would run this shape, in order, and why the others would not\n"
+    "  attnzoo list presets                            shapes of real models\n"
+    "  attnzoo list shapes                             how to spell any other shape\n";
+
+enum { KEY_WHY = 256 };
+static const CliOption options[] = {
+    {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
+    {'s', "shape", "SHAPES", "what dispatch does with these shapes"},
+    {KEY_WHY, "why", NULL, "with shapes, by -s or as a word: show the kernels that were passed over, too"},
+};
+
+static int finish(const Cli *cli, RenderTable *table)
+{
+    const int code = outputs_table(cli, table);
+    render_table_free(table);
+    return code;
+}
+
+/* A table with these headings, all aligned to the left. */
+static RenderTable *headed(size_t columns, const char *const *headings)
+{
+    RenderTable *table = render_table(columns);
+    for (size_t i = 0; i < columns; i++)
+        render_column(table, i, headings[i], false);
+    return table;
+}
+
+/* ---- Topics ---------------------------------------------------------------------------------------------------------------------- */
+
+static int list_kernels(const Cli *cli, const AttnKernel **kernels, size_t count)
+{
+    static const char *const headings[] = {"kernel", "needs", "here", "what it is"};
+    RenderTable *table = headed(4, headings);
+    for (size_t i = 0; i < count; i++) {
+        char needs[256], missing[256];
+        const uint64_t lacking = kernels[i]->isa & ~attn_cpu_this()->features;
+        const uint64_t forbidden = kernels[i]->isa & attn_cpu_this()->features & ~cli->settings.allowed;
+        render_row(table);
+        render_cell(table, lacking || forbidden ? STYLE_DIM : STYLE_BOLD, "%s", kernels[i]->name);
+        render_cell(table, STYLE_PLAIN, "%s", kernels[i]->isa ? attn_cpu_feature_names(kernels[i]->isa, needs, sizeof needs) : "-");
+        if (lacking)
+            render_cell(table, STYLE_DIM, "no: CPU lacks %s", attn_cpu_feature_names(lacking, missing, sizeof missing));
+        else if (forbidden)
+            render_cell(table, STYLE_DIM, "no: disabled %s", attn_cpu_feature_names(forbidden, missing, sizeof missing));
+        else
+            render_cell(table, STYLE_GOOD, "yes");
+        render_cell(table, STYLE_PLAIN, "%s", kernels[i]->summary);
+    }
+    return finish(cli, table);
+}
+
+static int list_presets(const Cli *cli)
+{
+    static const char *const headings[] = {"preset", "shape", "source"};
+    RenderTable *table = headed(3, headings);
+    for (size_t i = 0; i < preset_count; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", presets[i].name);
+        render_cell(table, STYLE_PLAIN, "%s", presets[i].shape);
+        render_cell(table, STYLE_DIM, "%s", presets[i].source);
+    }
+    return finish(cli, table);
+}
+
+static int list_shapes(const Cli *cli)
+{
+    static const char *const rows[][2] = {
+        {"b1", "batch"},
+        {"_h32g8", "32 query heads share 8 KV heads; without g: as many KV heads as query heads"},
+        {"_q512", "query rows"},
+        {"_k4096", "key rows"},
+        {"_d128v64", "width of a query and key row, width of a value row; without v: the same"},
+        {"_causal", "row i sees keys up to i + k - q: the last row sees all (bottom-right)"},
+        {"_causal-tl", "row i sees keys up to i (top-left)"},
+        {"_causal-off7", "row i sees keys up to i + 7; may be negative; _causal-offs: an offset of its own for each batch entry"},
+        {"_br", "without a frontier: row i stands at key i + k - q, where window and ALiBi measure; _off7, _offs; none of them: at key i"},
+        {"_win128r64", "a window: 128 keys to the left, 64 to the right, and the row's own; _win128 or _winr64: the other side unbounded"},
+        {"_gauss", "the score is -scale/2 |q - k|^2; _additive: scale w . tanh(q + k)"},
+        {"_cap50", "soft-cap: 50 tanh(score / 50)"},
+        {"_alibi", "a slope for each head times the distance is taken off the score"},
+        {"_sink", "a score for each head that takes weight and gives no value"},
+        {"_maskbool", "a boolean mask of its own for each head and row, with random holes"},
+        {"_bias", "a number added to each score"},
+        {"_pad0.5", "batch entries have from half to all of the keys"},
+        {"_varlen", "entries of different lengths packed one after another; q and k are the longest"},
+        {"_past512", "the first 512 keys lie in a segment of their own"},
+        {"_blhd", "heads side by side in a row; _packed: q, k and v in one tensor; neither: each head by itself"},
+        {"_vk", "v is a view of the first columns of k"},
+        {"_lse", "the log-sum-exp of each row is wanted too"},
+        {"_scoresraw", "scores are wanted too: raw, capped (after the soft-cap), biased, or weights: _scoresweights"},
+        {"q{1,64}", "a list: one shape for each"},
+        {"k{512..4096*2}", "a range: 512, 1024, 2048, 4096; {1..65+8}: 1, 9, 17, ..."},
+        {"llama3-8b/decode@777", "a model's shape (attnzoo list presets), here with a length of its own; globs match several"},
+    };
+    static const char *const headings[] = {"part", "meaning"};
+    RenderTable *table = headed(2, headings);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", rows[i][0]);
+        render_cell(table, STYLE_PLAIN, "%s", rows[i][1]);
+    }
+    return finish(cli, table);
+}
+
+static int list_dtypes(const Cli *cli)
+{
+    static const struct { AttnDtype dtype; const char *name, *meaning; } dtypes[] = {
+        {ATTN_F32, "f32", "IEEE binary32"}, {ATTN_F64, "f64", "IEEE binary64"},
+        {ATTN_F16, "f16", "IEEE binary16"}, {ATTN_BF16, "bf16", "bfloat16"},
+    };
+    static const char *const headings[] = {"dtype", "what it is", "kernels"};
+    RenderTable *table = headed(3, headings);
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        size_t kernels = 0;
+        for (size_t k = 0; k < zoo_count(); k++)
+            kernels += (zoo_at(k)->dtypes.q & ATTN_DTYPE_BIT(dtypes[i].dtype)) != 0;
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", dtypes[i].name);
+        render_cell(table, STYLE_PLAIN, "%s", dtypes[i].meaning);
+        render_cell(table, kernels ? STYLE_PLAIN : STYLE_DIM, kernels ? "%zu" : "none yet", kernels);
+    }
+    return finish(cli, table);
+}
+
+static int list_mutants(const Cli *cli)
+{
+    static const char *const headings[] = {"mutant", "what is wrong with it"};
+    RenderTable *table = headed(2, headings);
+    for (size_t i = 1; i < mutant_count; i++) { /* the first one is right */
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", mutants[i]->name);
+        render_cell(table, STYLE_PLAIN, "%s", mutants[i]->summary);
+    }
+    for (size_t i = 1; i < linear_mutant_count; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", linear_mutants[i]->name);
+        render_cell(table, STYLE_PLAIN, "%s", linear_mutants[i]->summary);
+    }
+    MhaPair pairs[MHA_MUTANTS];
+    mha_mutants(pairs);
+    for (size_t i = 1; i < MHA_MUTANTS; i++) {
+        render_row(table);
+        render_cell(table, STYLE_BOLD, "%s", pairs[i].row.name);
+        render_cell(table, STYLE_PLAIN, "%s", pairs[i].row.summary);
+    }
+    return finish(cli, table);
+}
+
+/* ---- Dispatch -------------------------------------------------------------------------------------------------------------------- */
+
+static int by_cost(const void *left, const void *right)
+{
+    const AttnVerdict *a = left, *b = right;
+    if (a->accepted != b->accepted)
+        return a->accepted ? -1 : 1;
+    return a->accepted && a->cost != b->cost ? (a->cost < b->cost ? -1 : 1) : 0;
+}
+
+/* Who was chosen, and by what. */
+static void verdict_cell(RenderTable *table, const AttnVerdict *v, const AttnKernel *chosen, const AttnKernel *estimated,
+                         const AttnTuneEntry *tuned)
+{
+    if (v->kernel == chosen && tuned && tuned->kernel == chosen)
+        render_cell(table, STYLE_GOOD, "chosen: tuned, %.3f [%.3f, %.3f] of the time of %s", tuned->ratio, tuned->lo, tuned->hi,
+                    tuned->over->name);
+    else if (v->kernel == chosen)
+        render_cell(table, STYLE_GOOD, "chosen");
+    else if (v->accepted && zoo_is_yardstick(v->kernel))
+        render_cell(table, STYLE_DIM, "a yardstick, not for dispatch");
+    else if (v->accepted)
+        render_cell(table, STYLE_DIM, v->kernel == estimated ? "would be chosen by its estimate" : "would run");
+    else
+        render_cell(table, STYLE_DIM, tuned && tuned->kernel == v->kernel ? "tuned, but: %s" : "%s", v->why);
+}
+
+/* Rows for one shape: accepted kernels in the order in which dispatch prefers them, then the others. qsort is not stable, but equal costs
+ * are rare and `chosen` names the one that dispatch takes. */
+static void add_verdicts(RenderTable *table, const Cli *cli, const Shape *shape, const AttnKernel **kernels, size_t count, bool why)
+{
+    AttnVerdict *verdicts = calloc(count, sizeof *verdicts);
+    const AttnProblem problem = shape_problem(shape);
+    char name[SHAPE_NAME];
+    if (!verdicts) {
+        render_error("out of memory for %zu verdicts", count);
+        return;
+    }
+    shape_name(shape, name, sizeof name);
+    size_t own = count; /* yardsticks come last, and dispatch does not know them */
+    while (own > 0 && zoo_is_yardstick(kernels[own - 1]))
+        own--;
+    const size_t best = attn_choose(kernels, own, &problem, attn_cpu_this(), &cli->settings, verdicts);
+    const AttnKernel *chosen = best < own ? kernels[best] : NULL;
+    for (size_t i = own; i < count; i++)
+        verdicts[i] = attn_choose_judge(kernels[i], &problem, attn_cpu_this(), &cli->settings);
+    const AttnTuneEntry *tuned = attn_tune_find(&problem, &cli->settings);
+    AttnSettings untuned = cli->settings;
+    untuned.tune = NULL;
+    const size_t guess = attn_choose(kernels, own, &problem, attn_cpu_this(), &untuned, NULL);
+    const AttnKernel *estimated = guess < own ? kernels[guess] : NULL;
+    qsort(verdicts, count, sizeof *verdicts, by_cost);
+    for (size_t i = 0; i < count; i++) {
+        const AttnVerdict *v = &verdicts[i];
+        if (!v->accepted && !why)
+            continue;
+        render_row(table);
+        render_cell(table, STYLE_PLAIN, "%s", *shape->name ? shape->name : name);
+        render_cell(table, v->kernel == chosen ? STYLE_GOOD : v->accepted ? STYLE_PLAIN : STYLE_DIM, "%s", v->kernel->name);
+        if (v->accepted)
+            render_cell(table, STYLE_PLAIN, "%.3g", v->cost);
+        else
+            render_cell(table, STYLE_DIM, "-");
+        verdict_cell(table, v, chosen, estimated, tuned);
+    }
+    free(verdicts);
+}
+
+/* Was there a tune file, for how many threads was it asked, and why was it not taken? */
+static void note_tune(const Cli *cli)
+{
+    const AttnTune *tune = cli->settings.tune;
+    const size_t threads = attn_threads_workers(&cli->settings);
+    if (tune->state == ATTN_TUNE_LOADED)
+        render_note("tune file %s: %zu entries; asked for %zu thread%s", tune->path, tune->count, threads, threads == 1 ? "" : "s");
+    else
+        render_note("no tuning: %s%s%s%s", tune->path ? tune->path : "", tune->path ? ": " : "",
+                    tune->state == ATTN_TUNE_REFUSED ? "refused, " : "", tune->why);
+}
+
+static int list_dispatch(const Cli *cli, const char *text, const AttnKernel **kernels, size_t count, bool why)
+{
+    static const char *const headings[] = {"shape", "kernel", "cycles (estimate)", "verdict"};
+    Shapes shapes = {0};
+    char error[2048];
+    if (!shapes_parse(&shapes, text, error, sizeof error)) {
+        render_error("%s", error);
+        return EXIT_USAGE;
+    }
+    RenderTable *table = headed(4, headings);
+    render_column(table, 2, headings[2], true);
+    for (size_t i = 0; i < shapes.count; i++)
+        add_verdicts(table, cli, &shapes.at[i], kernels, count, why);
+    shapes_free(&shapes);
+    if (why)
+        note_tune(cli);
+    return finish(cli, table);
+}
+
+int cmd_list(const Cli *cli, int argc, char **argv)
+{
+    static const char *const topics[] = {"kernels", "shapes", "presets", "dtypes", "mutants"};
+    const char *patterns = NULL, *shapes = NULL, *value;
+    size_t topic = 0;
+    bool why = false;
+    for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1; ) {
+        switch (key) {
+        case 'k': patterns = value; break;
+        case 's': shapes = value; break;
+        case KEY_WHY: why = true; break;
+        case 'h': return EXIT_OK;
+        default: return EXIT_USAGE;
+        }
+    }
+    if (optind + 1 < argc) {
+        render_error("list shows one thing at a time, but '%s' follows '%s'", argv[optind + 1], argv[optind]);
+        return EXIT_USAGE;
+    }
+    if (optind < argc) {
+        while (topic < 5 && strcmp(argv[optind], topics[topic]) != 0)
+            topic++;
+        if (topic == 5 && why && !shapes) {
+            shapes = argv[optind];
+            topic = 0;
+        } else if (topic == 5) {
+            cli_unknown("thing to list", argv[optind], topics, 5);
+            return EXIT_USAGE;
+        }
+    }
+    if ((why && !shapes) || ((shapes || patterns) && topic != 0)) {
+        render_error(why && !shapes ? "option '--why' needs a shape: --why SHAPE" : "options -k and -s go with the list of kernels only");
+        return EXIT_USAGE;
+    }
+    switch (topic) {
+    case 1: return list_shapes(cli);
+    case 2: return list_presets(cli);
+    case 3: return list_dtypes(cli);
+    case 4: return list_mutants(cli);
+    default: break;
+    }
+    const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
+    const size_t count = kernels ? cli_select_kernels(cli, patterns ? patterns : "*", false, kernels) : SIZE_MAX;
+    int code = count == SIZE_MAX ? EXIT_USAGE : EXIT_NOTHING;
+    if (count == 0)
+        render_error("no kernel matches '%s'", patterns ? patterns : "*");
+    else if (count != SIZE_MAX)
+        code = shapes ? list_dispatch(cli, shapes, kernels, count, why) : list_kernels(cli, kernels, count);
+    free(kernels);
+    return code;
+}

@@ -1,0 +1,147 @@
+/* serve.c - attnzoo serve: a worker that does on request what other commands do on their own, so that a program outside can pair our
+ * kernels with other libraries, each in a process of its own (harness/serve/peers/).
+ *
+ * Protocol: a line asks, a line answers. A line is a verb and, after one space, its argument, if any; an answer is one JSON object, and
+ * {"error": "a sentence"} if the line could not be obeyed; the next line is then obeyed as if the bad one had not been. Nothing else goes
+ * to stdout. The end of stdin is "quit". Between lines the worker sleeps in read(): it takes no processor time.
+ *
+ * What is implemented once is asked for here rather than written again outside: shapes, operands, the judge, order statistics, peaks, the
+ * files of records. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/render.h"
+#include "harness/serve/serve.h"
+
+static const char usage[] =
+    "attnzoo serve - obey lines from stdin, answer each with one line of JSON\n"
+    "\n"
+    "  printf 'open gpt2/prefill@512\\ntime 5 1\\n' | attnzoo serve\n"
+    "\n"
+    "  kernels               names of our kernels of attention, yardsticks too\n"
+    "  shapes SHAPES         the words that ranges, lists and presets stand for\n"
+    "  open SHAPE [KERNEL]   make operands and a plan; answers sizes, options, work, kernel\n"
+    "  time N [W]            W calls untimed, then N timed; answers ns for all N\n"
+    "  peak KIND N           N rounds of the machine's own peak, fma or read; answers ns and the units of one round\n"
+    "  write DIR             q.npy, k.npy, v.npy and our o.npy, [batch, head, row, column], into an existing folder\n"
+    "  judge [FILE.npy]      our output, or that of FILE, against double precision\n"
+    "  summary LIST          five numbers of a JSON list; null: not measured\n"
+    "  ratio OBJECT          {\"kernel\":\"a's\",\"a\":[...],\"b\":[...],\"alpha\":0.01}: b over a, paired, with its interval\n"
+    "  host [OBJECT]         begin a file of records with this machine; OBJECT's fields are added\n"
+    "  keep TYPE OBJECT      append a record\n"
+    "  end CODE              close the file of records\n"
+    "  quit                  (or the end of stdin)\n"
+    "\n"
+    "Threads, kernels allowed, seed and the folder of records are global options. attnzoo(1) has the fields of the answers.\n";
+
+enum { LINE_BYTES = 1 << 20 };
+
+json_t *serve_refuse(Server *s, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(s->error, sizeof s->error, format, arguments);
+    va_end(arguments);
+    return NULL;
+}
+
+bool serve_count(Server *s, const char *what, const char *text, uint64_t low, uint64_t *count)
+{
+    char *end = NULL;
+    errno = 0;
+    const unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+    if (!end || *end || errno || n < low || n > 1000000000)
+        return serve_refuse(s, "%s is '%s'; allowed: a whole number from %d to 1000000000", what, text, (int)low), false;
+    *count = n;
+    return true;
+}
+
+static const struct {
+    const char *verb;
+    json_t *(*serve)(Server *s, char *argument); /* "" where there is none; NULL after refusing */
+} verbs[] = {{"kernels", serve_kernels}, {"shapes", serve_shapes},   {"open", serve_open},   {"time", serve_time},
+             {"peak", serve_peak},       {"write", serve_write},     {"judge", serve_judge}, {"summary", serve_summary},
+             {"ratio", serve_ratio},     {"host", serve_host},       {"keep", serve_keep},   {"end", serve_end}};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static bool answer(json_t *object)
+{
+    const bool written = object && json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9)) == 0 &&
+                         putchar('\n') != EOF && fflush(stdout) == 0;
+    json_decref(object);
+    return written;
+}
+
+static json_t *obey(Server *s, char *line)
+{
+    char *argument = strchr(line, ' ');
+    if (argument)
+        *argument++ = '\0';
+    else
+        argument = line + strlen(line);
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(line, verbs[i].verb) == 0)
+            return verbs[i].serve(s, argument);
+    return serve_refuse(s, "unknown verb '%.40s'; known: kernels, shapes, open, time, peak, write, judge, summary, ratio, host, keep, end, "
+                           "quit", line);
+}
+
+/* What is wrong with the line itself; NULL: nothing. */
+static const char *bad_line(const char *line, size_t length)
+{
+    return length > LINE_BYTES ? "the line is too long; allowed: 1 MiB" : strlen(line) != length ? "the line holds a zero byte" : NULL;
+}
+
+/* Sentences quote what came in, which may be no UTF-8. */
+static json_t *error_json(Server *s)
+{
+    json_t *text = json_string(s->error);
+    for (char *c = s->error; !text && *c; c++)
+        *c = (signed char)*c < 0 ? '?' : *c;
+    return json_pack("{s:o}", "error", text ? text : json_string(s->error));
+}
+
+static void serve(Server *s)
+{
+    char *line = NULL;
+    size_t room = 0;
+    bool talking = true;
+    for (ssize_t got; talking && !cli_interrupted && (got = getline(&line, &room, stdin)) > 0;) {
+        size_t length = (size_t)got;
+        length -= line[length - 1] == '\n';
+        line[length] = '\0';
+        if (strcmp(line, "quit") == 0)
+            break;
+        if (length == 0)
+            continue;
+        snprintf(s->error, sizeof s->error, "out of memory");
+        const char *bad = bad_line(line, length);
+        json_t *said = bad ? serve_refuse(s, "%s", bad) : obey(s, line);
+        talking = answer(said ? said : error_json(s));
+    }
+    free(line);
+}
+
+int cmd_serve(const Cli *cli, int argc, char **argv)
+{
+    const char *value;
+    for (int key; (key = cli_next_option(argc, argv, usage, NULL, 0, &value)) != -1;)
+        return key == 'h' ? EXIT_OK : EXIT_USAGE;
+    if (optind < argc) {
+        render_error("serve does not know what to do with '%s'; it reads lines from stdin", argv[optind]);
+        return EXIT_USAGE;
+    }
+    Server s = {.cli = cli, .threads = cli_granted(cli->threads ? cli->threads : 1)};
+    machine_read(&s.machine);
+    serve(&s);
+    serve_close(&s);
+    if (s.records) { /* nobody said end: whoever talked hung up, or a signal came */
+        char unused[1200];
+        records_close(s.records, cli_interrupted ? EXIT_INTERRUPTED : 128 + SIGHUP, unused, sizeof unused);
+    }
+    return cli_interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+}

@@ -1,0 +1,40 @@
+/* machine.h - which machine and which build a result came from: the key, the `host` record, machine.json. */
+#ifndef HARNESS_MACHINE_MACHINE_H
+#define HARNESS_MACHINE_MACHINE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "dispatch/cpu.h"
+#include "harness/machine/topology.h"
+#include "harness/measure/peaks.h"
+
+typedef struct Machine {
+    char key[64]; /* "amd-avx512-2c-kvm-1a2b3c4d": hashes only what stays: vendor, usable ISA, caches, cores, hypervisor */
+    const AttnCpu *cpu;
+    Topology topology;
+    char hypervisor[16]; /* "kvm", "vmware" …; "vm" if only its presence is known; "" none                                 */
+    char microcode[24], kernel[80], governor[24], thp[16]; /* "" where unknown                                           */
+    double memory, loadavg;                                /* bytes; NaN where unknown                                   */
+    size_t page;
+    int aslr, turbo; /* -1 where unknown */
+} Machine;
+
+void machine_read(Machine *machine);
+
+/* Bits of `features` under the short label of the highest level: "avx512amx", "avx512", "avx2", "sse2", "sve", "neon". */
+const char *machine_isa_label(uint64_t features);
+
+/* The `host` record (results/README.md); peaks may be NULL. */
+json_t *machine_json(const Machine *machine, const Peaks *peaks);
+
+/* results/<key>/machine.json, if it is not there yet: written whole under another name, then renamed. The folder must exist. false: error[]
+ * says what failed. */
+bool machine_write_once(const Machine *machine, const char *directory, char *error, size_t error_size);
+
+/* Of the program: commit ("1a2b3c4d", "1a2b3c4d-dirty" or "unknown"), compiler, flags. */
+const char *build_commit(void);
+const char *build_compiler(void);
+const char *build_flags(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* peak.h - the loops that set the marks: one row per ISA level, each a file here, compiled with the flags of kernels/meson.build. */
+#ifndef HARNESS_MEASURE_PEAK_PEAK_H
+#define HARNESS_MEASURE_PEAK_PEAK_H
+
+#include "kernels/kernel.h"
+
+enum { PEAK_STEPS = 1024 /* loop turns of one PeakIsa.fma iteration */, PEAK_EXPS = 2 };
+
+/* A vector 2^x over n floats (a multiple of 64), from L1 to L1, as the kernels have it. */
+typedef struct PeakExp {
+    const char *name; /* "poly", "sleef"; NULL: no more */
+    void (*run)(float *out, const float *in, size_t n);
+} PeakExp;
+
+typedef struct PeakIsa {
+    const char *name; /* "sse2", "avx2", "avx512", "neon", "portable": the rows of kernels/meson.build      */
+    uint64_t key;     /* a kernel that needs this feature is held to this mark; 0: the baseline, for all    */
+    uint64_t needs;   /* what these loops need to run                                                       */
+    double flop;      /* of one iteration of fma()                                                          */
+    float (*fma)(size_t iterations);
+    float (*read)(const float *x, size_t n); /* sum of x[0..n), n a multiple of 128: loads at full width    */
+    PeakExp exp[PEAK_EXPS];
+} PeakIsa;
+
+extern const PeakIsa *const peak_isas[]; /* ascending, the baseline first: the last whose key a kernel has is its mark */
+extern const size_t peak_isa_count;
+
+#endif

@@ -1,0 +1,9 @@
+/* portable.c - the mark where the compiler's own code is all there is: one float at a time, or what the compiler makes of 12 sums. */
+#include "kernels/isa/scalar.h"
+
+#define PEAK_NAME portable
+#define PEAK_KEY 0
+#define PEAK_NEEDS 0
+#define PEAK_CHAINS 12
+#define PEAK_STEP(x, y, z) vf_fma(x, y, z)
+#include "harness/measure/peak/body.h"

@@ -1,0 +1,37 @@
+/* case.h - one thing to verify: a shape, how it is stored, what fills it, where its fences stand. */
+#ifndef HARNESS_OPS_SDPA_CASE_H
+#define HARNESS_OPS_SDPA_CASE_H
+
+#include "harness/ops/sdpa/data.h"
+
+/* Storage and options that a shape string cannot say; all zero: nothing special. */
+typedef struct Twist {
+    unsigned mask_repeat; /* bits 1 batch, 2 head, 4 row, 8 column: stride 0 in the mask along that axis */
+    unsigned bias_repeat; /* the same for the bias                                                       */
+    unsigned stretch;     /* > 1: strides of q, k, v, past, outputs times this, so that there are gaps   */
+    bool reversed;        /* rows of q, k, v, past, o, lse from the last to the first: negative strides  */
+    bool shared_kv;       /* all batch entries read the same k and v: stride 0                           */
+    bool has_scale;       /* scale instead of 1/sqrt(d)                                                  */
+    double scale;
+} Twist;
+
+typedef struct VerifyCase {
+    Shape shape;
+    DataDist dist;
+    uint64_t seed;
+    DataFence fence;
+    size_t threads;
+    Twist twist;
+} VerifyCase;
+
+AttnProblem case_problem(const VerifyCase *c);
+bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size);
+
+/* "shape:dist:seed:fence:threads[:twist]" and back; the twist is a word such as m5-b8-x2-r-z-s0.5. case_name returns buffer. */
+enum { CASE_NAME = SHAPE_NAME + 140 };
+const char *case_name(const VerifyCase *c, char *buffer, size_t size);
+bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size);
+
+const char *case_fence_name(DataFence fence);
+
+#endif

@@ -1,0 +1,337 @@
+/* shape.c - one shape: read its name, write its name. Problem and work are shape_problem.c, lists and ranges shapes.c, models presets.c.
+ *
+ * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table says which words there are and
+ * what rank each has; words of one rank exclude each other. */
+#include "harness/ops/sdpa/shape.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool fail(char *error, size_t error_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(char *error, size_t error_size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error, error_size, format, args);
+    va_end(args);
+    return false;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+
+/* Options in the order in which a name holds them. Words of the same rank exclude each other. */
+typedef enum Word {
+    WORD_CAUSAL, WORD_CAUSAL_TL, WORD_CAUSAL_OFFS, WORD_CAUSAL_OFF, WORD_BR, WORD_OFFS, WORD_OFF, WORD_WINDOW, WORD_GAUSS, WORD_ADDITIVE,
+    WORD_CAP, WORD_ALIBI, WORD_SINK, WORD_MASK, WORD_BIAS, WORD_PAD, WORD_VARLEN, WORD_PAST, WORD_BHLD, WORD_BLHD, WORD_PACKED, WORD_VK,
+    WORD_LSE, WORD_RAW, WORD_CAPPED, WORD_BIASED, WORD_WEIGHTS, WORDS
+} Word;
+static const struct {
+    const char *text;
+    int rank;
+    bool value; /* something follows, without a gap */
+} words[WORDS] = {
+    [WORD_CAUSAL] = {"causal", 0, false},       [WORD_CAUSAL_TL] = {"causal-tl", 0, false}, [WORD_CAUSAL_OFFS] = {"causal-offs", 0, false},
+    [WORD_CAUSAL_OFF] = {"causal-off", 0, true}, [WORD_BR] = {"br", 0, false},               [WORD_OFFS] = {"offs", 0, false},
+    [WORD_OFF] = {"off", 0, true},              [WORD_WINDOW] = {"win", 1, true},           [WORD_GAUSS] = {"gauss", 2, false},
+    [WORD_ADDITIVE] = {"additive", 2, false},   [WORD_CAP] = {"cap", 3, true},              [WORD_ALIBI] = {"alibi", 4, false},
+    [WORD_SINK] = {"sink", 5, false},           [WORD_MASK] = {"maskbool", 6, false},       [WORD_BIAS] = {"bias", 7, false},
+    [WORD_PAD] = {"pad", 8, true},              [WORD_VARLEN] = {"varlen", 8, false},       [WORD_PAST] = {"past", 9, true},
+    [WORD_BHLD] = {"bhld", 10, false},          [WORD_BLHD] = {"blhd", 10, false},          [WORD_PACKED] = {"packed", 10, false},
+    [WORD_VK] = {"vk", 11, false},              [WORD_LSE] = {"lse", 12, false},            [WORD_RAW] = {"scoresraw", 13, false},
+    [WORD_CAPPED] = {"scorescapped", 13, false}, [WORD_BIASED] = {"scoresbiased", 13, false}, [WORD_WEIGHTS] = {"scoresweights", 13, false},
+};
+static const char order[] = "causal[-tl|-off<N>|-offs] or br, off<N>, offs; win[<L>][r<R>]; gauss or additive; cap<C>; alibi; sink; "
+                            "maskbool; bias; pad<F> or varlen; past<N>; bhld, blhd or packed; vk; lse; scores{raw,capped,biased,weights}";
+
+/* Parts of the grammar that the public interface cannot express yet. */
+static const struct {
+    const char *text, *meaning;
+} later[] = {
+    {"maskf32", "float masks under this name (say bias)"}, {"mask2d", "masks shared by all heads"}, {"paged", "paged caches"},
+};
+
+/* A whole number at *at, at most `high`; *at moves past it. */
+static bool number(const char **at, uint64_t high, uint64_t *value)
+{
+    char *end;
+    if (**at < '0' || **at > '9')
+        return false;
+    errno = 0;
+    *value = strtoull(*at, &end, 10);
+    *at = end;
+    return errno == 0 && *value <= high;
+}
+
+/* A size with what leads it, for example "_q" and 512. */
+static bool size_at(const char **at, const char *text, const char *lead, const char *what, uint64_t low, size_t *size, char *error,
+                    size_t error_size)
+{
+    uint64_t value = 0;
+    if (strncmp(*at, lead, strlen(lead)) != 0)
+        return fail(error, error_size, "shape '%s': expected %s<%s> at '%s'; a shape is b1_h32g8_q512_k4096_d128 and options after it", text,
+                    lead, what, **at ? *at : "the end");
+    *at += strlen(lead);
+    const char *digits = *at;
+    if (!number(at, ATTN_MAX_SIZE, &value) || value < low)
+        return fail(error, error_size, "shape '%s': %s is '%.*s'; allowed: a whole number from %" PRIu64 " to %zu", text, what,
+                    (int)strcspn(digits, "_"), digits, low, ATTN_MAX_SIZE);
+    *size = (size_t)value;
+    return true;
+}
+
+static bool refuse(const char *text, const char *word, size_t length, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        const size_t stem = strlen(later[i].text);
+        if (length >= stem && strncmp(word, later[i].text, stem) == 0 && strspn(word + stem, "0123456789.") == length - stem)
+            return fail(error, error_size, "shape '%s': '%.*s': %s are not in the interface yet", text, (int)length, word, later[i].meaning);
+    }
+    return fail(error, error_size, "shape '%s': unknown option '%.*s'; known, in this order: %s", text, (int)length, word, order);
+}
+
+/* A whole number that may be negative, all of `digits`. */
+static bool offset_of(Shape *shape, const char *text, const char *digits, size_t length, char *error, size_t error_size)
+{
+    const bool negative = *digits == '-';
+    const char *at = digits + negative;
+    uint64_t value = 0;
+    if (!number(&at, ATTN_MAX_SIZE, &value) || at != digits + length)
+        return fail(error, error_size, "shape '%s': offset is '%.*s'; allowed: a whole number from -%zu to %zu", text, (int)length, digits,
+                    ATTN_MAX_SIZE, ATTN_MAX_SIZE);
+    shape->align = ATTN_ALIGN_OFFSET;
+    shape->offset = negative ? -(int64_t)value : (int64_t)value;
+    return true;
+}
+
+/* "128", "r64", "128r64" or nothing. */
+static bool window_of(Shape *shape, const char *text, const char *digits, size_t length, char *error, size_t error_size)
+{
+    const char *at = digits;
+    uint64_t left = 0, right = 0;
+    const bool has_left = length > 0 && *at != 'r';
+    bool ok = !has_left || number(&at, ATTN_MAX_SIZE, &left);
+    const bool has_right = ok && at < digits + length && *at == 'r';
+    at += has_right;
+    ok = ok && (!has_right || number(&at, ATTN_MAX_SIZE, &right)) && at == digits + length;
+    if (!ok)
+        return fail(error, error_size,
+                    "shape '%s': window is '%.*s'; allowed: <left>, r<right> or <left>r<right>, whole numbers from 0 to %zu", text, (int)length,
+                    digits, ATTN_MAX_SIZE);
+    shape->window = true;
+    shape->window_left = has_left ? (int64_t)left : -1;
+    shape->window_right = has_right ? (int64_t)right : -1;
+    return true;
+}
+
+/* A decimal number, all of `digits`, from low to high. */
+static bool real_of(double *value, const char *text, const char *what, const char *digits, size_t length, double low, double high,
+                    const char *allowed, char *error, size_t error_size)
+{
+    char *end;
+    const bool plain = length > 0 && digits[0] >= '0' && digits[0] <= '9' && strspn(digits, "0123456789.eE+-") >= length;
+    const double x = plain ? strtod(digits, &end) : NAN;
+    if (!plain || end != digits + length || !(x >= low && x <= high))
+        return fail(error, error_size, "shape '%s': %s is '%.*s'; allowed: %s", text, what, (int)length, digits, allowed);
+    *value = x;
+    return true;
+}
+
+static bool past_of(Shape *shape, const char *text, const char *digits, size_t length, char *error, size_t error_size)
+{
+    const char *at = digits;
+    uint64_t value = 0;
+    if (!number(&at, shape->k_len, &value) || at != digits + length || value == 0)
+        return fail(error, error_size,
+                    "shape '%s': past is '%.*s'; allowed: a whole number from 1 to %zu, the key length, which counts the past", text,
+                    (int)length, digits, shape->k_len);
+    shape->past_len = (size_t)value;
+    return true;
+}
+
+/* One option; *rank is that of the option before it. */
+static bool option(Shape *shape, const char *text, const char *word, size_t length, int *rank, char *error, size_t error_size)
+{
+    size_t found = 0, stem = 0;
+    for (; found < WORDS; found++) {
+        stem = strlen(words[found].text);
+        if (strncmp(word, words[found].text, stem) == 0 && (words[found].value ? length >= stem : length == stem))
+            break;
+    }
+    if (found == WORDS)
+        return refuse(text, word, length, error, error_size);
+    if (words[found].rank <= *rank)
+        return fail(error, error_size, "shape '%s': option '%.*s' %s; the order is %s", text, (int)length, word,
+                    words[found].rank == *rank ? "is given twice or contradicts the one before it" : "comes too late", order);
+    *rank = words[found].rank;
+    const char *value = word + stem;
+    const size_t rest = length - stem;
+    switch ((Word)found) {
+    case WORD_CAUSAL: shape->causal = true, shape->align = ATTN_ALIGN_BOTTOM_RIGHT; break;
+    case WORD_CAUSAL_TL: shape->causal = true; break;
+    case WORD_CAUSAL_OFFS: shape->causal = true, shape->align = ATTN_ALIGN_OFFSETS; break;
+    case WORD_CAUSAL_OFF: shape->causal = true; return offset_of(shape, text, value, rest, error, error_size);
+    case WORD_BR: shape->align = ATTN_ALIGN_BOTTOM_RIGHT; break;
+    case WORD_OFFS: shape->align = ATTN_ALIGN_OFFSETS; break;
+    case WORD_OFF: return offset_of(shape, text, value, rest, error, error_size);
+    case WORD_WINDOW: return window_of(shape, text, value, rest, error, error_size);
+    case WORD_GAUSS: shape->score = ATTN_SCORE_GAUSSIAN; break;
+    case WORD_ADDITIVE: shape->score = ATTN_SCORE_ADDITIVE; break;
+    case WORD_CAP:
+        return real_of(&shape->softcap, text, "soft-cap", value, rest, 0x1p-60, 0x1p60, "a number from 2^-60 to 2^60, such as cap50", error,
+                       error_size);
+    case WORD_ALIBI: shape->alibi = true; break;
+    case WORD_SINK: shape->sinks = true; break;
+    case WORD_MASK: shape->mask = true; break;
+    case WORD_BIAS: shape->bias = true; break;
+    case WORD_PAD:
+        shape->kv_lengths = true;
+        return real_of(&shape->pad, text, "padding", value, rest, 0, 1, "a part of the keys from 0 to 1, such as pad0.5", error, error_size);
+    case WORD_VARLEN: shape->varlen = true; break;
+    case WORD_PAST: return past_of(shape, text, value, rest, error, error_size);
+    case WORD_BHLD: shape->layout = SHAPE_BHLD; break;
+    case WORD_BLHD: shape->layout = SHAPE_BLHD; break;
+    case WORD_PACKED: shape->layout = SHAPE_PACKED; break;
+    case WORD_VK: shape->v_in_k = true; break;
+    case WORD_LSE: shape->lse = true; break;
+    case WORD_RAW:
+    case WORD_CAPPED:
+    case WORD_BIASED:
+    case WORD_WEIGHTS: shape->scores = true, shape->scores_stage = (AttnStage)(found - WORD_RAW); break;
+    case WORDS: break;
+    }
+    return true;
+}
+_Static_assert(WORD_WEIGHTS - WORD_RAW == ATTN_STAGE_WEIGHTS && ATTN_STAGE_RAW == 0, "words of the stages stand in the order of AttnStage");
+
+/* Does the product, in bytes, fit the address space? */
+static bool product_fits(size_t a, size_t b, size_t c, size_t d)
+{
+    size_t bytes = 0;
+    return !__builtin_mul_overflow(a, b, &bytes) && !__builtin_mul_overflow(bytes, c, &bytes) && !__builtin_mul_overflow(bytes, d, &bytes) &&
+           !__builtin_mul_overflow(bytes, (size_t)4, &bytes) && bytes <= PTRDIFF_MAX;
+}
+
+/* What no single word can show. */
+static bool consistent(const Shape *s, const char *text, char *error, size_t error_size)
+{
+    if (s->q_heads % s->kv_heads != 0)
+        return fail(error, error_size, "shape '%s': h is %zu and g is %zu; h must be a multiple of g", text, s->q_heads, s->kv_heads);
+    if (s->v_in_k && s->dv > s->d)
+        return fail(error, error_size, "shape '%s': vk makes v the first columns of k, but v is %zu wide and k only %zu", text, s->dv, s->d);
+    if (s->layout == SHAPE_PACKED && (s->q_len != s->k_len - s->past_len || s->dv != s->d || s->v_in_k))
+        return fail(error, error_size,
+                    "shape '%s': packed puts q, k and v into one tensor, so q and new k lengths and d and v must be equal, without vk", text);
+    if (s->varlen && (s->past_len > 0 || s->scores))
+        return fail(error, error_size, "shape '%s': varlen and %s exclude each other", text, s->scores ? "scores" : "past");
+    const size_t heads = s->q_heads + (s->layout == SHAPE_PACKED ? 2 * s->kv_heads : 0), wide = s->d > s->dv ? s->d : s->dv;
+    const size_t rows = s->q_len > s->k_len ? s->q_len : s->k_len;
+    if (!product_fits(s->batch, heads, rows, wide) ||
+        ((s->mask || s->bias || s->lse || s->scores) && !product_fits(s->batch, s->q_heads, s->q_len, s->k_len)))
+        return fail(error, error_size, "shape '%s': its tensors do not fit the address space", text);
+    return true;
+}
+
+bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
+{
+    const char *at = text, *colon = strchr(text, ':');
+    Shape s = {0};
+    int rank = -1;
+    if (strchr(text, '='))
+        return fail(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
+    if (strncmp(text, "linear:", 7) == 0 || strncmp(text, "mha:", 4) == 0)
+        return fail(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
+    if (colon && (colon - text != 3 || strncmp(text, "f32", 3) != 0))
+        return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text),
+                    text);
+    at = colon ? colon + 1 : text;
+    if (!size_at(&at, text, "b", "batch", 0, &s.batch, error, error_size))
+        return false;
+    if (!size_at(&at, text, "_h", "query heads", 1, &s.q_heads, error, error_size))
+        return false;
+    s.kv_heads = s.q_heads;
+    if (*at == 'g' && !size_at(&at, text, "g", "KV heads", 1, &s.kv_heads, error, error_size))
+        return false;
+    if (!size_at(&at, text, "_q", "query length", 0, &s.q_len, error, error_size))
+        return false;
+    if (!size_at(&at, text, "_k", "key length", 0, &s.k_len, error, error_size))
+        return false;
+    if (!size_at(&at, text, "_d", "head width", 1, &s.d, error, error_size))
+        return false;
+    s.dv = s.d;
+    if (*at == 'v' && !size_at(&at, text, "v", "value width", 1, &s.dv, error, error_size))
+        return false;
+    while (*at == '_') {
+        const size_t length = strcspn(++at, "_");
+        if (!option(&s, text, at, length, &rank, error, error_size))
+            return false;
+        at += length;
+    }
+    if (*at)
+        return fail(error, error_size, "shape '%s': cannot read '%s'; options follow the sizes after a '_'", text, at);
+    if (!consistent(&s, text, error, error_size))
+        return false;
+    *shape = s;
+    return true;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
+
+/* A decimal number, no longer than needed, that reads back as `value`. */
+static void put_real(char *text, size_t size, const char *word, double value)
+{
+    char digits[32] = "";
+    for (int precision = 6; precision <= 17 && strtod(digits, NULL) != value; precision++)
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+    snprintf(text, size, "_%s%s", word, *digits ? digits : "0");
+}
+
+static void put_position(char *text, size_t size, const Shape *s)
+{
+    const char *lead = s->causal ? "_causal-" : "_";
+    switch (s->align) {
+    case ATTN_ALIGN_TOP_LEFT: snprintf(text, size, "%s", s->causal ? "_causal-tl" : ""); break;
+    case ATTN_ALIGN_BOTTOM_RIGHT: snprintf(text, size, "%s", s->causal ? "_causal" : "_br"); break;
+    case ATTN_ALIGN_OFFSET: snprintf(text, size, "%soff%" PRId64, lead, s->offset); break;
+    case ATTN_ALIGN_OFFSETS: snprintf(text, size, "%soffs", lead); break;
+    case ATTN_ALIGN_MAX_ENUM: break;
+    }
+}
+
+static void put_window(char *text, size_t size, const Shape *s)
+{
+    char left[24] = "", right[24] = "";
+    if (s->window_left >= 0)
+        snprintf(left, sizeof left, "%" PRId64, s->window_left);
+    if (s->window_right >= 0)
+        snprintf(right, sizeof right, "r%" PRId64, s->window_right);
+    snprintf(text, size, "_win%s%s", left, right);
+}
+
+const char *shape_name(const Shape *s, char *buffer, size_t size)
+{
+    static const char *const score[] = {"", "_gauss", "_additive"}, *const layout[] = {"", "_blhd", "_packed"};
+    static const char *const stage[] = {"_scoresraw", "_scorescapped", "_scoresbiased", "_scoresweights"};
+    char heads[32] = "", values[32] = "", position[48] = "", window[64] = "", cap[48] = "", pad[48] = "", past[32] = "";
+    if (s->kv_heads != s->q_heads)
+        snprintf(heads, sizeof heads, "g%zu", s->kv_heads);
+    if (s->dv != s->d)
+        snprintf(values, sizeof values, "v%zu", s->dv);
+    put_position(position, sizeof position, s);
+    if (s->window)
+        put_window(window, sizeof window, s);
+    if (s->softcap != 0)
+        put_real(cap, sizeof cap, "cap", s->softcap);
+    if (s->kv_lengths)
+        put_real(pad, sizeof pad, "pad", s->pad);
+    if (s->past_len > 0)
+        snprintf(past, sizeof past, "_past%zu", s->past_len);
+    snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", s->batch, s->q_heads, heads, s->q_len, s->k_len, s->d,
+             values, position, window, score[s->score], cap, s->alibi ? "_alibi" : "", s->sinks ? "_sink" : "", s->mask ? "_maskbool" : "",
+             s->bias ? "_bias" : "", pad, s->varlen ? "_varlen" : "", past, layout[s->layout], s->v_in_k ? "_vk" : "", s->lse ? "_lse" : "",
+             s->scores ? stage[s->scores_stage] : "");
+    return buffer;
+}

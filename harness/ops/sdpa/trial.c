@@ -1,0 +1,203 @@
+/* trial.c - plan, fenced workspace, run, guards: the part that verify, exact oracles and special values share. */
+#include "harness/ops/sdpa/trial.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dispatch/choose.h"
+#include "dispatch/plan.h"
+#include "harness/base/fence.h"
+#include "harness/base/isolate.h"
+#include "harness/machine/cpu_state.h"
+
+bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(result->why, sizeof result->why, format, arguments);
+    va_end(arguments);
+    result->status = VERIFY_FAIL;
+    result->judge = judge;
+    return false;
+}
+
+bool trial_unable(VerifyResult *result, const char *format, ...)
+{
+    char sentence[sizeof result->why - 16];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    snprintf(result->why, sizeof result->why, "not run: %s", sentence);
+    result->status = VERIFY_UNABLE;
+    result->judge = JUDGE_NONE;
+    return false;
+}
+
+bool trial_refused(VerifyResult *result, AttnStatus status)
+{
+    return status == ATTN_ERROR_MEMORY ? trial_unable(result, "%s", attn_last_error())
+                                       : trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
+}
+
+void trial_crash(VerifyResult *result, const char *sentence)
+{
+    trial_fail(result, JUDGE_CRASH, "%s", sentence);
+    result->status = VERIFY_CRASH;
+}
+
+typedef struct Alone {
+    void (*judge)(const void *what, VerifyResult *result);
+    const void *what;
+    VerifyResult result;
+} Alone;
+
+static void judge_alone(void *context, size_t item, void *result)
+{
+    const Alone *alone = context;
+    (void)item;
+    alone->judge(alone->what, result);
+}
+
+static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
+{
+    Alone *alone = context;
+    (void)item;
+    if (result)
+        alone->result = *(const VerifyResult *)result;
+    else
+        trial_crash(&alone->result, crash);
+    return true;
+}
+
+VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout)
+{
+    Alone alone = {judge, what, {0}};
+    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = timeout,
+                            .context = &alone, .work = judge_alone, .done = collect_alone};
+    const char *error;
+    if (!isolate_run(&job, &error))
+        trial_unable(&alone.result, "%s", error ? error : "stopped");
+    return alone.result;
+}
+
+bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size)
+{
+    const AttnVerdict verdict = attn_choose_judge(kernel, problem, attn_cpu_this(), NULL);
+    if (!verdict.accepted)
+        snprintf(why, size, "%s", verdict.why);
+    return verdict.accepted;
+}
+
+void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
+{
+    (void)context;
+    while (n > 0)
+        task(argument, --n);
+}
+
+typedef struct Crew {
+    atomic_size_t next;
+    size_t n;
+    void (*task)(void *argument, size_t i);
+    void *argument;
+} Crew;
+
+static void *work(void *context)
+{
+    Crew *crew = context;
+    for (size_t i; (i = atomic_fetch_add(&crew->next, 1)) < crew->n;)
+        crew->task(crew->argument, i);
+    return NULL;
+}
+
+void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
+{
+    enum { MOST = 16 };
+    (void)context;
+    Crew crew = {0, n, task, argument};
+    pthread_t threads[MOST];
+    size_t started = 0;
+    while (started < MOST && started + 1 < n && pthread_create(&threads[started], NULL, work, &crew) == 0)
+        started++;
+    work(&crew);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* A plan decides which units there are and in which order they run. To run them backwards a stand-in takes the kernel's place: it notes
+ * each unit, and when it is given the last one it runs them all with the real kernel. */
+static struct {
+    const AttnKernel *kernel;
+    struct Unit {
+        AttnArgs args;
+        AttnSpan span;
+    } * units;
+    size_t noted, count;
+} stand_in;
+
+static void note_unit(const AttnArgs *args, AttnSpan unit, void *scratch)
+{
+    stand_in.units[stand_in.noted++] = (struct Unit){*args, unit};
+    while (stand_in.noted == stand_in.count && stand_in.count > 0) {
+        const struct Unit *last = &stand_in.units[--stand_in.count];
+        stand_in.kernel->run(&last->args, last->span, scratch);
+        stand_in.noted--;
+    }
+}
+
+/* Between set and restore of an unusual control stands nothing but attn_run. */
+static AttnStatus run_guarded(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t size, const Trial *trial,
+                              MachineState *before, MachineState *after)
+{
+    const uint64_t restore = trial->unusual ? state_unusual_set(*trial->unusual) : 0;
+    state_clear_upper();
+    *before = state_read();
+    const AttnStatus status = attn_run(plan, tensors, workspace, size);
+    *after = state_read();
+    if (trial->unusual)
+        state_restore(restore);
+    return status;
+}
+
+bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyResult *result)
+{
+    AttnPlan *plan;
+    AttnKernel noter = *kernel;
+    noter.run = note_unit;
+    const AttnStatus planned =
+        attn_plan_create_with(trial->backwards ? &noter : kernel, &data->problem, trial->threads, trial->loop, NULL, &plan);
+    if (planned != ATTN_OK)
+        return trial_refused(result, planned);
+    const size_t size = attn_plan_workspace(plan), units = attn_plan_units(plan);
+    struct DataArena workspace = {0};
+    stand_in.kernel = kernel;
+    stand_in.units = trial->backwards ? calloc(units + 1, sizeof *stand_in.units) : NULL;
+    stand_in.noted = 0;
+    stand_in.count = units;
+    if ((trial->backwards && !stand_in.units) || !fence_map(&workspace, size, FENCE_AFTER, trial->dirt)) {
+        free(stand_in.units);
+        attn_plan_destroy(plan);
+        return trial_unable(result, "no memory for a workspace of %zu bytes", size);
+    }
+    data_poison_output(data);
+    MachineState before, after;
+    const AttnStatus status = run_guarded(plan, &data->tensors, workspace.at, size, trial, &before, &after);
+    const bool margins = fence_margins_intact(&workspace, trial->dirt);
+    fence_unmap(&workspace);
+    free(stand_in.units);
+    attn_plan_destroy(plan);
+    if (status != ATTN_OK)
+        return trial_refused(result, status);
+    char why[160];
+    if (state_changed(&before, &after, why, sizeof why))
+        return trial_fail(result, JUDGE_STATE, "%s", why);
+    if (!margins)
+        return trial_fail(result, JUDGE_CANARY, "wrote before the beginning of its workspace of %zu bytes", size);
+    if (!data_canaries_intact(data))
+        return trial_fail(result, JUDGE_CANARY, "wrote outside the elements of o or lse: a canary in a gap or margin is gone");
+    return true;
+}

@@ -1,0 +1,42 @@
+/* trial.h - one run of one kernel on given operands, with every guard up. */
+#ifndef HARNESS_OPS_SDPA_TRIAL_H
+#define HARNESS_OPS_SDPA_TRIAL_H
+
+#include "harness/ops/sdpa/verify.h"
+
+typedef struct Trial {
+    size_t threads;          /* >= 1                                                                    */
+    AttnParallelFor loop;    /* NULL: the library's own                                                 */
+    unsigned char dirt;      /* every byte of the workspace before the run                              */
+    bool backwards;          /* units from the last to the first, on one thread                         */
+    const size_t *unusual;   /* NULL, or which unusual floating-point control (state.h) the caller has  */
+} Trial;
+
+/* Poison the output, run, check canaries and machine state. The workspace is exactly attn_plan_workspace bytes between unmapped pages.
+ * false: result has status, judge and why. */
+bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyResult *result);
+
+/* Can the kernel run this problem on this CPU? false: why[] says why not. */
+bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size);
+
+/* Loops for Trial.loop: threads of our own, fresh each time, hence safe in a forked child whatever the parent did; and one worker after
+ * another, the last one first. */
+void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
+void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
+
+/* result->status = VERIFY_FAIL, with judge and a formatted sentence; returns false. */
+bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* result->status = VERIFY_UNABLE, with "not run: " and the sentence; returns false. trial_refused: that, if the library had no memory, else
+ * a failure, in its words. */
+bool trial_unable(VerifyResult *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool trial_refused(VerifyResult *result, AttnStatus status);
+
+/* The same for a case whose child ended as `sentence` says: VERIFY_CRASH, found by JUDGE_CRASH. */
+void trial_crash(VerifyResult *result, const char *sentence);
+
+/* Judge one case in a child process: there `judge` fills the result, `what` is the case for it. A crash is a result, and so is an end after
+ * `timeout` seconds. */
+VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout);
+
+#endif

@@ -1,0 +1,72 @@
+/* verify.c - the one-case judgement behind verify.h, in this process or in a child. */
+#include "harness/ops/sdpa/verify.h"
+
+#include <stdio.h>
+
+#include "harness/ops/sdpa/oracle.h"
+#include "harness/ops/sdpa/session.h"
+#include "harness/ops/sdpa/trial.h"
+
+enum { ISOLATED_TIMEOUT = 900 }; /* seconds; the slowest kernel on the largest shape of bench takes minutes */
+
+const char *verify_judge_name(VerifyJudge judge)
+{
+    static const char *const names[JUDGE_COUNT] = {"none",    "eta",   "z",       "nonfinite", "canary", "state",
+                                                   "bitwise", "exact", "special", "crash",     "error"};
+    return judge < JUDGE_COUNT ? names[judge] : "unknown";
+}
+
+const char *verify_status_name(VerifyStatus status)
+{
+    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash",
+                                        [VERIFY_UNABLE] = "skip"};
+    return names[status];
+}
+
+static const SessionOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
+
+static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *result)
+{
+    Session session;
+    memset(result, 0, sizeof *result);
+    if (session_open(&session, c, &plain)) {
+        session_judge(&session, kernel, result);
+        session_close(&session);
+    } else
+        trial_unable(result, "%s", session.error);
+}
+
+static void add_repro(VerifyResult *result, const AttnKernel *kernel, const VerifyCase *c)
+{
+    char name[CASE_NAME];
+    snprintf(result->repro, sizeof result->repro, "attnzoo verify --repro v1:%s:%s", kernel->name, case_name(c, name, sizeof name));
+}
+
+VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads)
+{
+    const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
+    VerifyResult result;
+    judge(kernel, &c, &result);
+    add_repro(&result, kernel, &c);
+    return result;
+}
+
+typedef struct Pair {
+    const AttnKernel *kernel;
+    const VerifyCase *c;
+} Pair;
+
+static void judge_pair(const void *what, VerifyResult *result)
+{
+    const Pair *pair = what;
+    judge(pair->kernel, pair->c, result);
+}
+
+VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence,
+                                  size_t threads)
+{
+    const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
+    VerifyResult result = trial_alone(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
+    add_repro(&result, kernel, &c);
+    return result;
+}

@@ -1,0 +1,28 @@
+/* load.h - the operands of compare, results and report: FILE, FOLDER or "-", by default the folder of --results. */
+#ifndef HARNESS_RECORDS_LOAD_H
+#define HARNESS_RECORDS_LOAD_H
+
+#include "harness/cli/cli.h"
+#include "harness/records/points.h"
+
+typedef struct Loaded {
+    Results results;
+    Points points;
+    const char **labels; /* of the operands: what tells their names apart */
+    size_t operands;
+} Loaded;
+
+/* Read argv[from..argc), print the reader's notes, make the points and filter them. EXIT_OK; else a code after printing why: EXIT_USAGE for
+ * what cannot be read, EXIT_NOTHING where no record is left. keep_going: leave out a file that is refused, with a note. results_unload is
+ * needed in any case. */
+int results_load(const Cli *cli, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded);
+void results_unload(Loaded *loaded);
+
+/* The rows of --filter and --keep-going, for the option tables of all three. */
+#define RESULTS_OPTION_FILTER {'f', "filter", "TERMS", "keep what fits all terms: 'kernel:flash_* threads:1 -op:linear'"}
+#define RESULTS_OPTION_KEEP_GOING {'g', "keep-going", NULL, "leave out a file that cannot be used instead of ending"}
+
+/* Keys and their meaning, for help texts. */
+void results_print_keys(void);
+
+#endif

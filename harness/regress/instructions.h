@@ -1,0 +1,41 @@
+/* instructions.h - how many instructions a call of a kernel executes: a figure without noise, for machines whose clock says nothing.
+ *
+ * One call of one kernel on one tiny case, in a process of its own: single thread, fixed operands at fixed places of their pages, no
+ * address randomisation. So code that is the same counts the same, to the instruction. By whatever works here, best first:
+ *
+ *   perf      the processor's counter, user space only; often missing in virtual machines and forbidden in containers
+ *   ptrace    the process is stepped through the call, 50 to 100 thousand instructions a second; any instruction set, AVX-512 and AMX too
+ *   valgrind  callgrind's count; kernels that use AVX-512 cannot run under it
+ *
+ * A count says what was executed, not how long it took: it never ranks kernels, it only compares one with its own past, same compiler, same
+ * flags. */
+#ifndef HARNESS_REGRESS_INSTRUCTIONS_H
+#define HARNESS_REGRESS_INSTRUCTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "harness/regress/launch.h"
+
+typedef enum InsnMethod { INSN_NONE, INSN_PERF, INSN_PTRACE, INSN_VALGRIND, INSN_METHODS } InsnMethod;
+const char *insn_method_name(InsnMethod method);
+
+/* Instructions of one call of pair->kernel of the pack on pair->shape. false: error[] says why not. */
+bool insn_count(InsnMethod method, const char *pack, const LaunchPair *pair, uint64_t seed, uint64_t *count, char *error,
+                size_t error_size);
+
+/* The best method that counts this pair here, the same twice in a row, or `only` that one, unless it is INSN_NONE. INSN_NONE: error[] says
+ * why the last one fails. */
+InsnMethod insn_choose(InsnMethod only, const char *pack, const LaunchPair *pair, uint64_t seed, char *error, size_t error_size);
+
+/* The gate: more than 2 % and more than 64 instructions more. */
+bool insn_fails(uint64_t base, uint64_t head);
+
+/* "equal", "fewer", "a few more", or "more": what the gate is about. */
+const char *insn_outcome(uint64_t base, uint64_t head);
+
+/* The child: order from stdin. Its exit code. */
+int insn_child(void);
+
+#endif

@@ -1,0 +1,67 @@
+/* judge.h - from samples of several launches to a verdict: slower, faster, same, or not known.
+ *
+ * Samples are ln t_arm - ln t_base of the same round, pooled over launches. With e the effect threshold, alpha the level:
+ *   interval   of the median by the sign test (stats.h), at level alpha
+ *   p          that the median exceeds ln(1 + e), and that it is below -ln(1 + e): one-sided sign tests; twice the smaller
+ *   slower     p, adjusted by Holm (1979) over all pairs of the run, below alpha, and four launches of five have a median above 1
+ *   faster     the same on the other side
+ *   same       the interval lies inside 1 / (1 + e) .. 1 + e
+ *   else       inconclusive: noise is never called "no change"
+ *
+ * Two controls, taken in the same rounds, stand before any verdict. The base against its copy must be same; the copy with 5 % planted work
+ * must be slower. If one is not, this machine could not have told at this moment, and the pair is inconclusive. */
+#ifndef HARNESS_REGRESS_JUDGE_H
+#define HARNESS_REGRESS_JUDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "harness/base/stats.h"
+
+enum { JUDGE_MOST_LAUNCHES = 256 };
+
+typedef enum Verdict { VERDICT_SAME, VERDICT_FASTER, VERDICT_SLOWER, VERDICT_INCONCLUSIVE } Verdict;
+const char *verdict_name(Verdict verdict);
+
+/* Log ratios of one arm to the base. Zero-initialise; free with judge_clear. */
+typedef struct JudgeSamples {
+    double *log;
+    size_t n, room;
+    double launch[JUDGE_MOST_LAUNCHES]; /* median ratio of each launch */
+    size_t launches;
+} JudgeSamples;
+
+/* One launch: rounds in which either is NaN do not count. false: no memory, or too many launches. */
+bool judge_add(JudgeSamples *samples, const double *base, const double *arm, size_t rounds);
+void judge_clear(JudgeSamples *samples);
+
+typedef struct JudgeFinding {
+    StatsInterval ratio;   /* at level alpha                                  */
+    double p_slower, p_faster;
+    size_t above, below;   /* launches whose median is above and below 1      */
+    size_t launches;
+} JudgeFinding;
+
+/* NaN and an infinite interval where there are no samples, p = 1. */
+JudgeFinding judge_find(const JudgeSamples *samples, double min_effect, double alpha);
+
+/* Twice the smaller of the two p, at most 1: what goes into Holm's procedure. */
+double judge_p(const JudgeFinding *finding);
+
+/* Holm's adjustment in place: p[i] becomes the smallest level of the whole family at which hypothesis i falls. false: no memory. */
+bool judge_holm(double *p, size_t n);
+
+Verdict judge_verdict(const JudgeFinding *finding, double min_effect, double adjusted, double alpha);
+
+/* Do the controls hold? `same`: the base against its copy; `more`: against the copy with more work, held to what a pair of a family of
+ * `family` is held to. */
+typedef enum JudgeControls { CONTROLS_HOLD, CONTROL_NOT_SAME, CONTROL_NOT_FOUND } JudgeControls;
+JudgeControls judge_controls(const JudgeFinding *same, const JudgeFinding *more, double min_effect, size_t family, double alpha);
+
+/* The threshold that a control's noise allows: max(least, 1.5 times the half-width of the A/A interval). */
+double judge_min_effect(const JudgeSamples *copy, double least, double alpha);
+
+/* P(Binomial(n, 1/2) >= k). */
+double judge_binomial_tail(size_t n, size_t k);
+
+#endif

@@ -1,0 +1,68 @@
+/* launch.h - one launch of a comparison: a fresh process that loads two packs and measures pairs of kernels in interleaved rounds.
+ *
+ * A process has one layout of code, stack and buffers for its whole life, and a layout may be worth some per cent (Mytkowicz et al. 2009).
+ * So a verdict is drawn from several launches, each by fork and exec with new addresses: of the libraries (ASLR, and loaded in a drawn
+ * order), of the stack (a drawn gap), of the operands (a drawn cache line of their page). The arms of a pair:
+ *
+ *   base     the kernel of the base pack
+ *   head     the same kernel of the head pack, or another one that its dispatch takes there
+ *   copy     the base once more, from a second copy of its file: what it differs by is what nothing differs by (A/A)
+ *   planted  the copy with more to do: a chain of dependent multiplications after each call, as long as a share of the call. It takes
+ *            time by being executed; nothing is scaled afterwards. Its length is found by timing chain and call side by side.
+ *
+ * Parent and child are the same program, so they exchange plain structs over pipes. */
+#ifndef HARNESS_REGRESS_LAUNCH_H
+#define HARNESS_REGRESS_LAUNCH_H
+
+#include "harness/measure/paired.h"
+#include "harness/ops/sdpa/shape.h"
+
+enum { LAUNCH_BASE, LAUNCH_HEAD, LAUNCH_COPY, LAUNCH_PLANTED, LAUNCH_MOST_PLANTED = 5, LAUNCH_ARMS = LAUNCH_PLANTED + LAUNCH_MOST_PLANTED };
+
+/* A kernel of each of two packs, as a rule the same, and one case. */
+typedef struct LaunchPair {
+    char kernel[64];
+    char shape[SHAPE_NAME]; /* canonical, or linear:…          */
+    char head_kernel[64];   /* of the head; "": the same as the base's */
+} LaunchPair;
+
+typedef struct LaunchOrder {
+    char base[1024], head[1024];         /* files                                              */
+    double planted[LAUNCH_MOST_PLANTED]; /* shares of a call, 0.05 = 5 %; 0: that arm is absent */
+    double head_planted;                 /* the same, added to the head arm; 0 but in tests     */
+    double min_trial;                    /* seconds                                            */
+    size_t rounds;                       /* <= PAIRED_MAX_ROUNDS                               */
+    size_t threads;
+    uint64_t seed;                       /* of the operands                                    */
+    uint64_t launch;                     /* of addresses and orders, never 0                   */
+    size_t pairs;
+} LaunchOrder;
+
+typedef struct LaunchResult {
+    bool measured;
+    bool crashed;                        /* the child ended on this pair                       */
+    char why[240];                       /* if not measured                                    */
+    size_t rounds, trials, flagged;
+    double call;                         /* seconds of a call of the base, at calibration      */
+    double seconds[LAUNCH_ARMS][PAIRED_MAX_ROUNDS]; /* per call; NaN: not in that round        */
+} LaunchResult;
+
+const char *launch_head_kernel(const LaunchPair *pair);
+
+/* Do steps of the clock fit into trials of min_trial? A launch takes all its rounds, however long they are. false: why[]. */
+bool launch_clock_serves(double min_trial, char *why, size_t size);
+
+/* Run one launch; take() gets each pair's result as it comes, a crash too, after which a new child goes on with the next pair. false: no
+ * child could be made, a pack did not load there, or `stop` became non-zero; error[] says which ("" when stopped). */
+bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(void *context, size_t pair, const LaunchResult *result),
+                void *context, const volatile sig_atomic_t *stop, char *error, size_t error_size);
+
+/* The child: order and pairs from stdin, results to stdout. Its exit code; a sentence on stderr if it is not 0. */
+int launch_child(void);
+
+/* Start this program again as `attnzoo regress WORD`, stdin and stdout being pipes; stderr too if err is not NULL. before() runs in the
+ * child before exec and may be NULL. tool, ended by NULL, is a command that runs the program, or NULL. -1: error[] says why. */
+int launch_spawn(const char *word, const char *const *tool, void (*before)(void), int *to, int *from, int *err, char *error,
+                 size_t error_size);
+
+#endif

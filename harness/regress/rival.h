@@ -1,0 +1,42 @@
+/* rival.h - kernels of packs on one case, ready to be called: what `regress`, `selftest` and the instruction counter run.
+ *
+ * All rivals of a case share its operands and one workspace, so that no arm of a comparison has better addresses than another. Where these
+ * lie is drawn from a seed: a launch has its own offsets, and over several launches a lucky one evens out. */
+#ifndef HARNESS_REGRESS_RIVAL_H
+#define HARNESS_REGRESS_RIVAL_H
+
+#include "harness/ops/linear/case.h"
+#include "harness/ops/linear/shape.h"
+#include "harness/ops/sdpa/case.h"
+#include "harness/regress/pack.h"
+
+typedef struct RivalCase {
+    bool linear;
+    Data data;            /* attention                                                      */
+    LinearData product;   /* a matrix product                                               */
+    struct DataArena workspace; /* of attention, as large as the largest rival wants        */
+    size_t threads;
+} RivalCase;
+
+typedef struct Rival {
+    const AttnPackV1 *v1;
+    size_t index;              /* of the kernel in the pack  */
+    RivalCase *on;
+    AttnPlan *plan;            /* attention                  */
+    size_t workspace;          /* bytes that it wants        */
+    struct DataArena weights;  /* a product's packed weights */
+    AttnStatus status;         /* of the last call           */
+} Rival;
+
+/* Operands of a canonical shape word ("b1_h2_q64_k64_d64", "linear:8x64x64"). offsets 0: every arena begins at the same place of its page;
+ * else it is moved by up to 63 cache lines. false: error[] says why. */
+bool rival_case_open(RivalCase *on, const char *word, size_t threads, uint64_t seed, uint64_t offsets, char *error, size_t error_size);
+void rival_case_close(RivalCase *on);
+
+/* false: the kernel does not take the case, or no memory; error[] says which. Open all rivals of a case before the first call. */
+bool rival_open(Rival *rival, const Pack *pack, size_t index, RivalCase *on, uint64_t offsets, char *error, size_t error_size);
+void rival_close(Rival *rival);
+
+void rival_call(Rival *rival);
+
+#endif

@@ -1,0 +1,364 @@
+/* run.c - the order of things: verify, count, measure, judge, measure again what is not plainly the same, judge that. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/base/render.h"
+#include "harness/ops/linear/case.h"
+#include "harness/ops/linear/shape.h"
+#include "harness/regress/regress.h"
+
+/* Does the head's dispatch take another kernel than the base's? */
+static bool changed(const RegressPair *p)
+{
+    return p->dispatch && p->pair.head_kernel[0] && strcmp(p->pair.kernel, p->pair.head_kernel) != 0;
+}
+
+/* ---- Verify, count ---------------------------------------------------------------------------------------------------------------- */
+
+static VerifyResult verify(const Regress *r, const LaunchPair *pair)
+{
+    const AttnKernel *kernel = pack_stand_in(&r->head, pack_find(&r->head, launch_head_kernel(pair)));
+    VerifyResult none = {.status = VERIFY_UNABLE};
+    Shape shape;
+    LinearShape s;
+    if (strncmp(pair->shape, "linear:", 7) != 0)
+        return shape_parse(&shape, pair->shape, none.why, sizeof none.why)
+                   ? verify_case_isolated(kernel, &shape, DIST_NORMAL, r->options->seed, FENCE_AFTER, r->options->threads)
+                   : none;
+    if (!linear_shape_parse(&s, pair->shape, none.why, sizeof none.why))
+        return none;
+    const LinearCase c = {.rows = s.rows, .inputs = s.inputs, .outputs = s.outputs, .bias = true, .fill = LINEAR_NORMAL,
+                          .seed = r->options->seed, .fence = FENCE_AFTER, .threads = r->options->threads};
+    return linear_case_judge_isolated(kernel, &c);
+}
+
+static void progress(size_t done, size_t total, const char *doing, const LaunchPair *pair)
+{
+    char what[SHAPE_NAME + 240];
+    snprintf(what, sizeof what, "%s %s on %s", doing, launch_head_kernel(pair), pair->shape);
+    render_progress(done, total, what);
+}
+
+static void verify_all(Regress *r)
+{
+    for (size_t i = 0; i < r->pair_count && !cli_interrupted; i++) {
+        RegressPair *p = &r->pairs[i];
+        if (p->verify.status == VERIFY_FAIL) /* there is nothing to verify */
+            continue;
+        progress(i, r->pair_count, "verifying", &p->pair);
+        const VerifyResult result = verify(r, &p->pair);
+        if (cli_interrupted && result.status != VERIFY_PASS) /* its child was stopped */
+            return;
+        p->verify = result;
+        if (p->verify.status != VERIFY_PASS)
+            snprintf(p->why, sizeof p->why, "the head %s: %s",
+                     p->verify.status == VERIFY_CRASH ? "crashes" : p->verify.status == VERIFY_UNABLE ? "is not judged" : "is wrong",
+                     p->verify.why);
+    }
+}
+
+static void count_all(Regress *r)
+{
+    const int today = waivers_today();
+    const RegressOptions *o = r->options;
+    if (r->count_count == 0) {
+        snprintf(r->no_insn, sizeof r->no_insn, "no kernel takes a tiny case");
+        return;
+    }
+    r->method = insn_choose(o->counter, o->base, &r->counts[0].pair, o->seed, r->no_insn, sizeof r->no_insn);
+    for (size_t i = 0; i < r->count_count && r->method != INSN_NONE && !cli_interrupted; i++) {
+        RegressCount *c = &r->counts[i];
+        progress(i, r->count_count, "counting instructions of", &c->pair);
+        c->counted = insn_count(r->method, o->base, &c->pair, o->seed, &c->base, c->why, sizeof c->why) &&
+                     insn_count(r->method, o->head, &c->pair, o->seed, &c->head, c->why, sizeof c->why);
+        if (!c->counted || !insn_fails(c->base, c->head) || !r->alike)
+            continue;
+        c->waiver = waivers_find(&r->waivers, c->pair.shape, c->pair.kernel, (double)c->head / (double)c->base, today, &c->expired);
+        c->fails = c->gates && !c->waiver;
+    }
+}
+
+/* ---- Measure ---------------------------------------------------------------------------------------------------------------------- */
+
+/* One pass of launches over some of the pairs. */
+typedef struct Pass {
+    Regress *regress;
+    size_t *which;       /* indices of pairs in the launch at hand */
+    LaunchPair *pairs;
+    size_t count, launch, launches;
+    const char *doing;
+} Pass;
+
+static void take(void *context, size_t index, const LaunchResult *result)
+{
+    Pass *pass = context;
+    RegressPair *p = &pass->regress->pairs[pass->which[index]];
+    char doing[80];
+    snprintf(doing, sizeof doing, "%s, launch %zu of %zu:", pass->doing, pass->launch + 1, pass->launches);
+    progress(pass->launch * pass->count + index, pass->launches * pass->count, doing, &p->pair);
+    p->crashed = result->crashed;
+    if (!result->measured) {
+        snprintf(p->why, sizeof p->why, "%s", result->why);
+        p->measured = false;
+        return;
+    }
+    p->measured = judge_add(&p->head, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_HEAD], result->rounds) &&
+                  judge_add(&p->copy, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_COPY], result->rounds) &&
+                  judge_add(&p->planted, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_PLANTED], result->rounds);
+    if (!p->measured)
+        snprintf(p->why, sizeof p->why, "out of memory for its samples");
+    p->call = result->call;
+    p->trials += result->trials;
+    p->flagged += result->flagged;
+}
+
+static bool wanted(const RegressPair *p, bool again)
+{
+    return p->verify.status == VERIFY_PASS && (again ? p->measured && p->again : !p->why[0]);
+}
+
+static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
+{
+    const RegressOptions *o = r->options;
+    LaunchOrder order = {.min_trial = o->min_trial, .rounds = o->rounds, .threads = o->threads, .seed = o->seed,
+                         .head_planted = o->planted};
+    snprintf(order.base, sizeof order.base, "%s", r->base.path);
+    snprintf(order.head, sizeof order.head, "%s", r->head.path);
+    order.planted[0] = fmax(REGRESS_PLANTED, 2 * o->min_effect);
+    Pass pass = {.regress = r, .which = calloc(r->pair_count, sizeof *pass.which), .pairs = calloc(r->pair_count, sizeof *pass.pairs),
+                 .launches = launches, .doing = again ? "measuring again" : "measuring"};
+    char error[1400] = "out of memory for a launch";
+    bool ok = pass.which && pass.pairs;
+    for (pass.launch = 0; ok && pass.launch < launches && !cli_interrupted; pass.launch++) {
+        pass.count = 0;
+        for (size_t i = 0; i < r->pair_count; i++)
+            if (wanted(&r->pairs[i], again)) {
+                pass.pairs[pass.count] = r->pairs[i].pair;
+                pass.which[pass.count++] = i;
+            }
+        order.pairs = pass.count;
+        order.launch = random_bits(o->seed, first_launch + pass.launch) | 1;
+        ok = launch_run(&order, pass.pairs, take, &pass, &cli_interrupted, error, sizeof error);
+    }
+    free(pass.which);
+    free(pass.pairs);
+    render_progress_end();
+    if (cli_interrupted && (!ok || pass.launch < launches))
+        return EXIT_INTERRUPTED;
+    if (!ok)
+        render_error("a launch failed: %s", error);
+    return ok ? EXIT_OK : EXIT_NOTHING;
+}
+
+/* ---- Judge ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Do the controls hold? If not, why[] says which does not. `family`: pairs judged together. */
+static bool controls_hold(RegressPair *p, double alpha, size_t family, double planted)
+{
+    const StatsInterval *same = &p->same.ratio, *more = &p->more.ratio;
+    switch (judge_controls(&p->same, &p->more, p->min_effect, family, alpha)) {
+    case CONTROLS_HOLD: return true;
+    case CONTROL_NOT_SAME:
+        snprintf(p->why, sizeof p->why, "control: the base and its copy differ, %.3f [%.3f, %.3f], threshold %.1f %%", same->median,
+                 same->lo, same->hi, 100 * p->min_effect);
+        return false;
+    case CONTROL_NOT_FOUND: break;
+    }
+    snprintf(p->why, sizeof p->why, "control: %.0f %% more work was not found, %.3f [%.3f, %.3f], threshold %.1f %%", 100 * planted,
+             more->median, more->lo, more->hi, 100 * p->min_effect);
+    return false;
+}
+
+static bool judge(Regress *r, bool again)
+{
+    const RegressOptions *o = r->options;
+    double *p_values = calloc(r->pair_count, sizeof *p_values);
+    size_t family = 0;
+    if (!p_values)
+        return false;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        RegressPair *p = &r->pairs[i];
+        if (!wanted(p, again) || !p->measured)
+            continue;
+        p->min_effect = o->min_effect > 0 ? o->min_effect : judge_min_effect(&p->copy, REGRESS_LEAST_EFFECT, o->alpha);
+        p->found = judge_find(&p->head, p->min_effect, o->alpha);
+        p->same = judge_find(&p->copy, p->min_effect, o->alpha);
+        p->more = judge_find(&p->planted, p->min_effect, o->alpha);
+        p_values[family++] = judge_p(&p->found);
+    }
+    const bool adjusted = judge_holm(p_values, family);
+    for (size_t i = 0, at = 0; adjusted && i < r->pair_count; i++) {
+        RegressPair *p = &r->pairs[i];
+        if (!wanted(p, again) || !p->measured)
+            continue;
+        p->adjusted = p_values[at++];
+        p->verdict = judge_verdict(&p->found, p->min_effect, p->adjusted, o->alpha);
+        p->controls = controls_hold(p, o->alpha, family, fmax(REGRESS_PLANTED, 2 * o->min_effect));
+        if (!p->controls)
+            p->verdict = VERDICT_INCONCLUSIVE;
+        if (!again)
+            p->first = p->verdict;
+    }
+    free(p_values);
+    return adjusted;
+}
+
+/* Empty the samples of what is not plainly the same. How many those are. */
+static size_t doubtful(Regress *r)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        RegressPair *p = &r->pairs[i];
+        p->again = p->measured && p->verdict != VERDICT_SAME;
+        if (!p->again)
+            continue;
+        judge_clear(&p->head);
+        judge_clear(&p->copy);
+        judge_clear(&p->planted);
+        p->why[0] = '\0';
+        count++;
+    }
+    return count;
+}
+
+static void waive(Regress *r)
+{
+    const int today = waivers_today();
+    for (size_t i = 0; i < r->pair_count; i++) {
+        RegressPair *p = &r->pairs[i];
+        if (p->verdict == VERDICT_SLOWER)
+            p->waiver = waivers_find(&r->waivers, p->pair.shape, regress_name(p), p->found.ratio.median, today, &p->expired);
+    }
+}
+
+/* After Ctrl-C a verdict stands where it needed no second measurement; counted instructions stand always. Launches of a first measurement
+ * that was cut short decide nothing, for the threshold and the verdicts belong to all of them. `decided`: the first measurement was judged. */
+static int part_of(Regress *r, bool decided)
+{
+    r->interrupted = true;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        RegressPair *p = &r->pairs[i];
+        if (p->crashed || p->verify.status != VERIFY_PASS || (decided ? !p->again : p->why[0] != '\0'))
+            continue;
+        p->interrupted = true;
+        p->verdict = VERDICT_INCONCLUSIVE;
+        if (decided)
+            snprintf(p->why, sizeof p->why, "interrupted before it was confirmed; at first: %s", verdict_name(p->first));
+        else if (p->head.launches > 0)
+            snprintf(p->why, sizeof p->why, "interrupted after %zu of %zu launches", p->head.launches, r->options->launches);
+        else
+            snprintf(p->why, sizeof p->why, "interrupted before it was measured");
+        p->measured = decided;
+        judge_clear(&p->head);
+        judge_clear(&p->copy);
+        judge_clear(&p->planted);
+    }
+    for (size_t i = 0; i < r->count_count; i++)
+        if (!r->counts[i].counted && r->options->insn && r->method != INSN_NONE)
+            snprintf(r->counts[i].why, sizeof r->counts[i].why, "interrupted before it was counted");
+    if (r->options->insn && r->method == INSN_NONE && !r->no_insn[0])
+        snprintf(r->no_insn, sizeof r->no_insn, "interrupted");
+    if (decided)
+        waive(r);
+    return EXIT_INTERRUPTED;
+}
+
+/* Counts of two kernels do not say which is faster. */
+static void say_changed(Regress *r)
+{
+    for (size_t i = 0; i < r->pair_count; i++)
+        if (changed(&r->pairs[i]) && !r->pairs[i].why[0])
+            snprintf(r->pairs[i].why, sizeof r->pairs[i].why, "%s became %s: only --gate time tells what that costs",
+                     r->pairs[i].pair.kernel, r->pairs[i].pair.head_kernel);
+}
+
+int regress_run(Regress *r, const Cli *cli)
+{
+    (void)cli;
+    const RegressOptions *o = r->options;
+    char why[400];
+    if (o->time && !launch_clock_serves(o->min_trial, why, sizeof why)) {
+        render_error("nothing was measured: %s; allowed: a longer --min-trial where the clock moves, or --gate insn, which needs none",
+                     why);
+        return EXIT_NOTHING;
+    }
+    verify_all(r);
+    if (o->insn && !cli_interrupted)
+        count_all(r);
+    render_progress_end();
+    if (cli_interrupted)
+        return part_of(r, false);
+    if (!o->time) {
+        say_changed(r);
+        return EXIT_OK;
+    }
+    int code = measure(r, false, 1, o->launches);
+    bool judged = code == EXIT_OK && judge(r, false);
+    if (code == EXIT_INTERRUPTED)
+        return part_of(r, false);
+    if (judged && o->confirm && doubtful(r) > 0) {
+        code = measure(r, true, 1000, REGRESS_CONFIRM * o->launches);
+        judged = code == EXIT_OK && judge(r, true);
+        if (code == EXIT_INTERRUPTED)
+            return part_of(r, true);
+    }
+    if (judged)
+        waive(r);
+    else if (code == EXIT_OK) {
+        render_error("out of memory for the verdicts");
+        code = EXIT_USAGE;
+    }
+    return code;
+}
+
+const char *regress_name(const RegressPair *p)
+{
+    return p->dispatch ? REGRESS_DISPATCH : p->pair.kernel;
+}
+
+const char *regress_taken(const Regress *r, const RegressPair *p)
+{
+    static const char *const names[] = {"none", "base", "head", "both"};
+    return p->dispatch || r->chooses ? names[p->taken] : "unknown";
+}
+
+void regress_choice(const RegressPair *p, char *text, size_t size)
+{
+    if (changed(p))
+        snprintf(text, size, "%s became %s", p->pair.kernel, p->pair.head_kernel);
+    else
+        snprintf(text, size, "%s in both", p->pair.kernel);
+}
+
+bool regress_fails(const RegressPair *p)
+{
+    return p->measured && p->verdict == VERDICT_SLOWER && p->gates && !p->waiver;
+}
+
+bool regress_shown(const Regress *r, const RegressPair *p)
+{
+    return r->options->time || p->verify.status != VERIFY_PASS || changed(p);
+}
+
+int regress_code(const Regress *r)
+{
+    bool slower = false, crashed = false, unknown = false, anything = false;
+    if (r->interrupted)
+        return EXIT_INTERRUPTED;
+    for (size_t i = 0; i < r->pair_count; i++) {
+        const RegressPair *p = &r->pairs[i];
+        crashed |= p->crashed || p->verify.status == VERIFY_CRASH;
+        slower |= p->verify.status == VERIFY_FAIL || regress_fails(p);
+        unknown |= p->gates && p->verify.status == VERIFY_UNABLE;
+        unknown |= (r->options->time || changed(p)) && p->gates && p->verify.status == VERIFY_PASS && !p->crashed &&
+                   (!p->measured || p->verdict == VERDICT_INCONCLUSIVE);
+        anything |= p->measured || p->verify.status == VERIFY_FAIL;
+    }
+    for (size_t i = 0; i < r->count_count; i++) {
+        slower |= r->counts[i].fails;
+        anything |= r->counts[i].counted;
+    }
+    return crashed ? EXIT_CRASHED : slower ? EXIT_DISAGREE : !anything ? EXIT_NOTHING : unknown ? EXIT_INCONCLUSIVE : EXIT_OK;
+}

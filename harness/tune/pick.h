@@ -1,0 +1,33 @@
+/* pick.h - the rule by which a tuned kernel is picked from what was measured. Pure, so that noise can be put in its place.
+ *
+ * A bucket may stand for several cases (shapes, or the same shape with fresh operands). In each, a kernel ties if known.h says so of its
+ * time over the fastest's: such differences would fall otherwise on another day, and the file with them. Among the kernels that tie in
+ * every case the one that dispatch would take anyway stays, else the earliest of the registry wins. If none ties everywhere, the one whose worst
+ * case is best. */
+#ifndef HARNESS_TUNE_PICK_H
+#define HARNESS_TUNE_PICK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One kernel in one case: its time over the fastest kernel's. */
+typedef struct TuneTime {
+    bool known;       /* verified, measured, and often enough for an interval */
+    double ratio, lo, hi;
+} TuneTime;
+
+/* times[case * kernels + kernel], kernels in registry order. preferred: the estimate's choice, or `kernels` if it has none or several.
+ * Returns `kernels` if no kernel is known in every case. */
+size_t tune_pick(const TuneTime *times, size_t cases, size_t kernels, size_t preferred);
+
+/* How much slower than another kernel the picked one may be, as far as the intervals can say, in its worst case: the upper end of its own
+ * interval over the lowest lower end. Both refer to the fastest, so the product of two honest intervals is a cautious one. */
+double tune_risk(const TuneTime *times, size_t cases, size_t kernels, size_t picked);
+
+/* The best of the others by its worst case; `kernels` if there is none. */
+size_t tune_runner_up(const TuneTime *times, size_t cases, size_t kernels, size_t picked);
+
+/* The case in which this kernel stands worst; the earlier of equals. */
+size_t tune_worst_case(const TuneTime *times, size_t cases, size_t kernels, size_t kernel);
+
+#endif

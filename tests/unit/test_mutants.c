@@ -1,0 +1,110 @@
+/* test_mutants.c - every kernel that is broken on purpose is caught; the one that is not broken passes everything. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/base/isolate.h"
+#include "harness/ops/sdpa/exact.h"
+#include "harness/ops/sdpa/mutants.h"
+#include "harness/ops/sdpa/session.h"
+#include "harness/ops/sdpa/special.h"
+#include "harness/suite/suite.h"
+
+typedef struct Hunt {
+    Suite suite;
+    Session session;
+    size_t open;
+    size_t *caught, *ran; /* of each mutant */
+    char first[256]; /* what caught the unbroken one, if anything did */
+} Hunt;
+
+static void work(void *context, size_t item, void *answer)
+{
+    Hunt *hunt = context;
+    const SessionOptions options = {.bitwise = true, .flop_limit = 1e9};
+    const size_t number = item / mutant_count;
+    const Job *job = &hunt->suite.at[number];
+    const AttnKernel *kernel = mutants[item % mutant_count];
+    VerifyResult *result = answer;
+    mutants_arm(kernel);
+    if (job->kind == JOB_EXACT)
+        exact_run(kernel, job->index, result);
+    else if (job->kind == JOB_SPECIAL)
+        special_run(kernel, job->index, result);
+    else {
+        if (hunt->open != number + 1) {
+            if (hunt->open)
+                session_close(&hunt->session);
+            cr_assert(session_open(&hunt->session, &job->c, &options));
+            hunt->open = number + 1;
+        }
+        session_judge(&hunt->session, kernel, result);
+    }
+}
+
+static bool done(void *context, size_t item, const void *answer, const char *crash)
+{
+    Hunt *hunt = context;
+    const VerifyResult *result = answer;
+    const size_t mutant = item % mutant_count;
+    const bool caught = crash || result->status == VERIFY_FAIL;
+    hunt->ran[mutant]++;
+    hunt->caught[mutant] += caught;
+    if (mutant == 0 && caught && !hunt->first[0])
+        snprintf(hunt->first, sizeof hunt->first, "%s", crash ? crash : result->why);
+    return true;
+}
+
+Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = HANG_SECONDS)
+{
+    static Hunt hunt;
+    const char *error;
+    cr_assert_geq(mutant_count, 60);
+    hunt.caught = calloc(mutant_count, sizeof *hunt.caught);
+    hunt.ran = calloc(mutant_count, sizeof *hunt.ran);
+    cr_assert(suite_add_smoke(&hunt.suite, 0x5eed));
+    const IsolateJob job = {.items = hunt.suite.count * mutant_count, .group = mutant_count, .workers = 2,
+                            .result_size = sizeof(VerifyResult), .timeout = 120, .context = &hunt, .work = work, .done = done};
+    cr_assert(isolate_run(&job, &error), "%s", error);
+    cr_expect_eq(hunt.caught[0], 0, "the unbroken kernel fails %zu of %zu: %s", hunt.caught[0], hunt.ran[0], hunt.first);
+    for (size_t i = 1; i < mutant_count; i++)
+        cr_expect_gt(hunt.caught[i], 0, "%s survives: %s", mutants[i]->name, mutants[i]->summary);
+    suite_free(&hunt.suite);
+    free(hunt.caught);
+    free(hunt.ran);
+}
+
+/* Each judge objects by itself where it should: none of them lives off the others. */
+Test(mutants, each_judge_catches_its_own)
+{
+    static const struct {
+        const char *mutant, *on;
+        VerifyJudge judge;
+    } cases[] = {
+        {"causal_late", "b1_h1_q9_k20_d8_causal:normal:1:after:t1", JUDGE_BOUND},
+        {"exp_rough", "b1_h2_q20_k60_d16_lse:normal:1:after:t1", JUDGE_MODEL},
+        {"dead_nan", "b1_h1_q5_k5_d4_causal-off-2:normal:1:after:t1", JUDGE_NONFINITE},
+        {"write_past", "b1_h1_q5_k5_d4:normal:1:none:t1:x2", JUDGE_CANARY},
+        {"control_trusted", "b1_h2_q20_k60_d16_lse:normal:1:after:t1", JUDGE_BITWISE},
+        {"stale_maximum", "b1_h2_q20_k60_d16:normal:1:after:t1", JUDGE_BITWISE},
+#if defined(__x86_64__) || defined(__aarch64__)
+        {"ftz_left", "b1_h1_q3_k5_d4:normal:1:after:t1", JUDGE_STATE},
+#endif
+    };
+    const SessionOptions options = {.bitwise = true, .flop_limit = 1e9};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        VerifyCase c;
+        Session session;
+        VerifyResult result = {0};
+        char error[200];
+        cr_assert(case_parse(cases[n].on, &c, error, sizeof error), "%s", error);
+        cr_assert(session_open(&session, &c, &options));
+        for (size_t i = 0; i < mutant_count; i++)
+            if (strcmp(mutants[i]->name, cases[n].mutant) == 0) {
+                mutants_arm(mutants[i]);
+                session_judge(&session, mutants[i], &result);
+            }
+        session_close(&session);
+        cr_expect_eq(result.judge, cases[n].judge, "%s is judged by %s: %s", cases[n].mutant, verify_judge_name(result.judge), result.why);
+    }
+}
