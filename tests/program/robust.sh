@@ -2,7 +2,7 @@
 # robust.sh PROGRAM - what a run leaves behind when it does not end well: a signal, a kill, a full disk, a folder that may not be written, two
 # runs at once.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+program=$(cd "$(dirname "$1")" && pwd -P)/$(basename "$1")
 work=$(mktemp -d) || exit 1
 # shellcheck disable=SC2317 # called by the trap
 leave() {
@@ -55,9 +55,11 @@ TERM 143
 HUP 129
 END
 
-# caught PID SIGNAL-NUMBER: until the process has a handler for it, or is gone.
+# caught PID SIGNAL-NUMBER: until the process is the program and has a handler for it, or is gone. (Before that it is a copy of this shell, whose
+# own handlers say nothing: a signal that came then would be lost.)
 caught() {
     while kill -0 "$1" 2>/dev/null; do
+        [ "$(readlink "/proc/$1/exe")" = "$program" ] || continue
         mask=$(sed -n 's/^SigCgt:.*\(........\)$/\1/p' "/proc/$1/status" 2>/dev/null)
         [ $(((0x${mask:-0} >> ($2 - 1)) & 1)) -eq 0 ] || break
         sleep 0.05
