@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "dispatch/dtype.h"
+#include "dispatch/threads.h"
 #include "dispatch/tune.h"
 
 uint32_t attn_problem_needs(const AttnProblem *p)
@@ -39,12 +41,6 @@ static const char *const need_names[] = {
     "causal, window or lengths", "boolean mask", "additive bias", "log-sum-exp output", "grouped heads",
     "dv != d",                   "soft-cap",     "ALiBi",         "sinks",              "packed batch",
     "past keys apart",           "scores output", "dot scores",   "Gaussian scores",    "additive scores"};
-
-const char *attn_dtype_name(AttnDtype dtype)
-{
-    static const char *const names[] = {"none", "f32", "f64", "f16", "bf16", "bool"};
-    return (size_t)dtype < sizeof names / sizeof *names ? names[dtype] : "unknown";
-}
 
 /* false, with the reason in words where they are wanted: forming a sentence costs as much as ten judgements. */
 static bool refuse(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -101,6 +97,14 @@ AttnVerdict attn_choose_judge(const AttnKernel *kernel, const AttnProblem *probl
     if (verdict.accepted)
         verdict.cost = kernel->cost(problem);
     return verdict;
+}
+
+const AttnTuneEntry *attn_tune_find(const AttnProblem *problem, const AttnSettings *settings)
+{
+    if (!settings || settings->kernel || !settings->tune || settings->tune->count == 0)
+        return NULL;
+    const AttnTuneKey key = attn_tune_key(problem, attn_threads_workers(settings));
+    return attn_tune_lookup(settings->tune, &key);
 }
 
 /* Where the kernel that the tune file prefers stands, if it can run; else count. */

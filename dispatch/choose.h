@@ -22,8 +22,9 @@ AttnVerdict attn_choose_judge(const AttnKernel *kernel, const AttnProblem *probl
 size_t attn_choose(const AttnKernel *const *kernels, size_t count, const AttnProblem *problem, const AttnCpu *cpu,
                    const AttnSettings *settings, AttnVerdict *verdicts);
 
-/* "f32", "bf16" ...; "unknown" for what is none. */
-const char *attn_dtype_name(AttnDtype dtype);
+/* The entry for this problem under these settings: NULL if there is no file, no entry, or a kernel is forced. Whether the entry's kernel
+ * can run is for the caller to judge. */
+const AttnTuneEntry *attn_tune_find(const AttnProblem *problem, const AttnSettings *settings);
 
 /* ATTN_HAS_* that the problem needs. */
 uint32_t attn_problem_needs(const AttnProblem *problem);

@@ -1,34 +1,27 @@
 /* fork.c - see fork.h. A child of fork() has one thread, and the memory as it was: whatever another thread held or was about to finish
  * stays so for ever. The library therefore has no lock that a run or a plan waits for; what it does once carries the number of forks at
  * which it was begun, and a handler, set when the library is loaded, counts them and forgets the threads that stayed behind.
- * (pthread_once is told apart by forks in glibc and not elsewhere.) */
+ * is told apart by
+ * forks in glibc and not elsewhere.) */
 #include "dispatch/fork.h"
 
 #include <pthread.h>
 #include <time.h>
 
-#include "dispatch/helpers.h"
 
 /* States of a once: nobody came, done, or begun after so many forks. */
 enum { UNTOUCHED, DONE, BEGUN };
 
 static atomic_uint forks; /* between the process that loaded the library and this one */
-static atomic_bool watched;
 
 static void in_child(void)
 {
     atomic_store(&forks, (atomic_load(&forks) + 1) % (1u << 30));
-    attn_helpers_forget();
 }
 
 __attribute__((constructor)) static void watch(void)
 {
-    atomic_store(&watched, pthread_atfork(NULL, NULL, in_child) == 0);
-}
-
-bool attn_fork_watched(void)
-{
-    return atomic_load_explicit(&watched, memory_order_relaxed);
+    (void)pthread_atfork(NULL, NULL, in_child); /* refused, a child may wait for what its parent had begun */
 }
 
 void attn_once(AttnOnce *once, void (*make)(void))

@@ -3,7 +3,6 @@
 #define ATTN_FORK_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 /* Static and zero at first. */
 typedef struct AttnOnce {
@@ -13,8 +12,5 @@ typedef struct AttnOnce {
 /* Call make() at the first call; return when some call of it has returned. Where the process was forked while another thread was inside
  * make(), the child begins it anew: make() must not mind what an unfinished call left behind. */
 void attn_once(AttnOnce *once, void (*make)(void));
-
-/* Whether forks are noticed. Where they are not (the system refused, at load), nothing may be kept that a child could wait for. */
-bool attn_fork_watched(void);
 
 #endif

@@ -19,7 +19,6 @@
 #include <time.h>
 
 #include "dispatch/cpus.h"
-#include "dispatch/fork.h"
 
 enum {
     HELPERS_MOST = 4095,
@@ -64,6 +63,7 @@ static Helper helper[HELPERS_MOST];
 static Post post[POSTS];
 static atomic_size_t made; /* helpers that exist: the first so many */
 static atomic_bool making;
+static atomic_bool watched; /* forks are noticed */
 static atomic_uint refused; /* runs until the system is asked again */
 static pthread_key_t at_work; /* set in helpers, and in callers while their job runs */
 
@@ -204,25 +204,31 @@ static void block_signals(sigset_t *before)
     pthread_sigmask(SIG_SETMASK, &set, before);
 }
 
-static bool start(Helper *self)
+/* A thread with so much stack; 0: the usual size. Returns an errno. */
+static int make_thread(Helper *self, size_t stack)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    atomic_store(&self->word, IDLE);
-    self->crowded = true;
-    if (!bed_make(&self->bed) || pthread_attr_init(&attributes) != 0)
-        return false;
+    int error = pthread_attr_init(&attributes);
+    if (error != 0)
+        return error;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (stack > 0)
+        error = pthread_attr_setstacksize(&attributes, stack);
     if (error == 0)
         error = pthread_create(&thread, &attributes, serve, self);
     pthread_attr_destroy(&attributes);
-    if (error == EINVAL && pthread_attr_init(&attributes) == 0) { /* much thread-local storage in this process: the usual size then */
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        error = pthread_create(&thread, &attributes, serve, self);
-        pthread_attr_destroy(&attributes);
-    }
-    return error == 0;
+    return error;
+}
+
+static bool start(Helper *self)
+{
+    atomic_store(&self->word, IDLE);
+    self->crowded = true;
+    if (!bed_make(&self->bed))
+        return false;
+    const int error = make_thread(self, STACK_BYTES);
+    return error == 0 || (error == EINVAL && make_thread(self, 0) == 0); /* much thread-local storage in this process: more stack then */
 }
 
 static bool make_posts(void)
@@ -242,7 +248,7 @@ size_t attn_helpers_make(size_t most)
     size_t count = atomic_load_explicit(&made, memory_order_acquire);
     if (most > HELPERS_MOST)
         most = HELPERS_MOST;
-    if (count >= most || !attn_fork_watched() || atomic_exchange(&making, true))
+    if (count >= most || !atomic_load_explicit(&watched, memory_order_relaxed) || atomic_exchange(&making, true))
         return count; /* where another thread is making some, this one goes on with those that there are */
     count = atomic_load_explicit(&made, memory_order_acquire);
     sigset_t before;
@@ -259,13 +265,20 @@ size_t attn_helpers_make(size_t most)
     return count;
 }
 
-void attn_helpers_forget(void)
+/* In a forked child: its parent's helpers are not here. */
+static void forget(void)
 {
     atomic_store(&made, 0);
     atomic_store(&refused, 0);
     atomic_store(&making, false);
     for (size_t i = 0; i < POSTS; i++)
         atomic_store(&post[i].state, 0);
+}
+
+/* Where forks are not noticed (the system refused, at load), there are no helpers that a child could wait for. */
+__attribute__((constructor)) static void watch(void)
+{
+    atomic_store(&watched, pthread_atfork(NULL, NULL, forget) == 0);
 }
 
 /* ---- Callers --------------------------------------------------------------------------------------------------------------------- */

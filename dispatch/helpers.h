@@ -13,7 +13,4 @@ void attn_helpers_share(size_t n, void (*task)(void *argument, size_t i), void *
 /* Make helpers until there are `most`, or the system refuses. Returns how many there are, perhaps more. */
 size_t attn_helpers_make(size_t most);
 
-/* In a forked child: its parent's helpers are not here. */
-void attn_helpers_forget(void);
-
 #endif

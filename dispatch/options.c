@@ -2,6 +2,7 @@
  *
  * A field of the options wins over its variable, which then is not even looked at; an empty variable is one that is not set. A name that
  * is not known is an error that lists the known ones: a misspelt request that silently did nothing would be measured as if it had. */
+#include "dispatch/fork.h"
 #include "dispatch/options.h"
 #include "dispatch/cpu.h"
 #include "dispatch/registry.h"
@@ -205,14 +206,6 @@ static const char *read_variable(const char *name)
     return getenv(name);
 }
 
-AttnStatus attn_settings_read_environment(const AttnOptions *options, AttnSettings *settings)
-{
-    const AttnStatus status = attn_settings_read(options, read_variable, settings);
-    if (!settings->tune)
-        settings->tune = attn_tune_default();
-    return status;
-}
-
 static void add_path(AttnTunePaths *paths, const char *folder, const char *below, const char *machine)
 {
     char *path = paths->at[paths->count];
@@ -239,4 +232,31 @@ void attn_settings_tune_paths(const char *machine, GetEnv getenv_fn, AttnTunePat
 void attn_settings_tune_paths_environment(const char *machine, AttnTunePaths *paths)
 {
     attn_settings_tune_paths(machine, read_variable, paths);
+}
+
+static const AttnTune *by_environment; /* the tune file that the environment names */
+
+/* The first of the places that has a file counts, whether it can be used or not: a refused file shall be seen, not passed over. */
+static void open_default(void)
+{
+    AttnTunePaths paths;
+    by_environment = attn_tune_open(NULL);
+    attn_settings_tune_paths_environment(attn_tune_machine(), &paths);
+    for (size_t i = 0; i < paths.count && by_environment->state == ATTN_TUNE_NONE; i++)
+        by_environment = attn_tune_open(paths.at[i]);
+}
+
+static const AttnTune *default_tune(void)
+{
+    static AttnOnce once;
+    attn_once(&once, open_default);
+    return by_environment;
+}
+
+AttnStatus attn_settings_read_environment(const AttnOptions *options, AttnSettings *settings)
+{
+    const AttnStatus status = attn_settings_read(options, read_variable, settings);
+    if (!settings->tune)
+        settings->tune = default_tune();
+    return status;
 }

@@ -20,7 +20,7 @@ typedef struct AttnSettings {
  * an unknown number of threads is ATTN_ERROR_VALUE. `getenv_fn` is getenv in the library; tests pass their own. */
 AttnStatus attn_settings_read(const AttnOptions *options, const char *(*getenv_fn)(const char *), AttnSettings *settings);
 AttnStatus attn_settings_read_environment(const AttnOptions *options, AttnSettings *settings); /* the same with the real getenv, and where
-                                                                     the options name no tune file with the one of attn_tune_default() */
+                                                                     the options name no tune file with that of the environment, read once in a process */
 
 /* Where the tune file of a machine may be, best place first: $ATTNZOO_TUNE_FILE alone if set, which may be "off"; else
  * $XDG_CACHE_HOME/attnzoo/<machine>.tune (or below $HOME/.cache), then /etc/attnzoo/<machine>.tune. The first is where it is written. */

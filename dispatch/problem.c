@@ -2,6 +2,7 @@
  *
  * Whatever passes here can be computed: sizes are in range, every element has an address, no two results share a place, and no output
  * touches another tensor. Kernels rely on all of it and check none of it. What passes may still find no kernel (dispatch/choose.c). */
+#include "dispatch/dtype.h"
 #include "dispatch/problem.h"
 #include "dispatch/structs.h"
 #include "dispatch/view.h"
@@ -18,28 +19,14 @@
 /* Outputs are O to SCORES; from ARRAYS on they are plain arrays, whose sizes the problem alone says. */
 enum { Q, K, V, O, LSE, SCORES, MASK, BIAS, K_PAST, V_PAST, W, OFFSETS, KV_LENGTHS, SLOPES, SINKS, CU_Q, CU_K, VIEWS, ARRAYS = W };
 
-static size_t dtype_bytes(AttnDtype dtype)
-{
-    switch (dtype) {
-    case ATTN_F32: return 4;
-    case ATTN_F64: return 8;
-    case ATTN_F16:
-    case ATTN_BF16: return 2;
-    case ATTN_BOOL: return 1;
-    case ATTN_NONE:
-    case ATTN_DTYPE_MAX_ENUM: break;
-    }
-    return 0;
-}
-
 static AttnView layout_view(const char *name, const char *letters, const AttnLayout *l, size_t batch, size_t heads, size_t rows, size_t cols)
 {
-    return (AttnView){name, letters, dtype_bytes(l->dtype), {batch, heads, rows, cols}, {l->batch, l->head, l->row, 1}};
+    return (AttnView){name, letters, attn_dtype_bytes(l->dtype), {batch, heads, rows, cols}, {l->batch, l->head, l->row, 1}};
 }
 
 static AttnView score_view(const char *name, const AttnScoreLayout *l, const AttnProblem *p)
 {
-    const size_t element = dtype_bytes(l->dtype);
+    const size_t element = attn_dtype_bytes(l->dtype);
     return (AttnView){name, "[B,Hq,Sq,Sk]", element, {p->batch, p->q_heads, p->q_len, p->k_len}, {l->batch, l->head, l->row, l->col}};
 }
 

@@ -16,8 +16,6 @@
 #include "attn_build_id.h"
 #include "dispatch/cpu.h"
 #include "dispatch/fork.h"
-#include "dispatch/options.h"
-#include "dispatch/threads.h"
 
 const char *attn_tune_build(void)
 {
@@ -161,6 +159,8 @@ static const AttnTune *find_opened(const AttnTune *from, const char *path)
 
 const AttnTune *attn_tune_open(const char *path)
 {
+    if (!path)
+        return &nowhere;
     if (strcmp(path, "off") == 0)
         return &off;
     AttnTune *head = atomic_load_explicit(&opened, memory_order_acquire), *fresh = NULL;
@@ -176,30 +176,4 @@ const AttnTune *attn_tune_open(const char *path)
         if (atomic_compare_exchange_strong_explicit(&opened, &head, fresh, memory_order_acq_rel, memory_order_acquire))
             return fresh;
     }
-}
-
-static const AttnTune *by_environment = &nowhere;
-
-/* The first of the places that has a file counts, whether it can be used or not: a refused file shall be seen, not passed over. */
-static void open_default(void)
-{
-    AttnTunePaths paths;
-    attn_settings_tune_paths_environment(attn_tune_machine(), &paths);
-    for (size_t i = 0; i < paths.count && by_environment->state == ATTN_TUNE_NONE; i++)
-        by_environment = attn_tune_open(paths.at[i]);
-}
-
-const AttnTune *attn_tune_default(void)
-{
-    static AttnOnce once;
-    attn_once(&once, open_default);
-    return by_environment;
-}
-
-const AttnTuneEntry *attn_tune_find(const AttnProblem *problem, const AttnSettings *settings)
-{
-    if (!settings || settings->kernel || !settings->tune || settings->tune->count == 0)
-        return NULL;
-    const AttnTuneKey key = attn_tune_key(problem, attn_threads_workers(settings));
-    return attn_tune_lookup(settings->tune, &key);
 }

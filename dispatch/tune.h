@@ -16,8 +16,6 @@
 
 #include "kernels/kernel.h"
 
-struct AttnSettings;
-
 /* Problems that share a choice. q, k and group are rounded down to powers of two; the other sizes are exact. Batch, heads and strides are
  * not part of it. */
 typedef struct AttnTuneKey {
@@ -100,17 +98,10 @@ AttnTune *attn_tune_parse(const char *text, size_t length, const char *machine, 
 AttnTune *attn_tune_load(const char *path);
 void attn_tune_free(AttnTune *tune);
 
-/* The same, once for each path in a process, and shared: later changes of the file are not seen. "off": no file. Lock-free once loaded. */
+/* The same, once for each path in a process, and shared: later changes of the file are not seen. "off", NULL: no file. Lock-free once loaded. */
 const AttnTune *attn_tune_open(const char *path);
-
-/* The file that the environment names (attn_settings_tune_paths); read at the first call. */
-const AttnTune *attn_tune_default(void);
 
 /* The entry of a bucket; NULL: none. `tune` is loaded. */
 const AttnTuneEntry *attn_tune_lookup(const AttnTune *tune, const AttnTuneKey *key);
-
-/* The entry for this problem under these settings: NULL if there is no file, no entry, or a kernel is forced. Whether the entry's kernel
- * can run is for the caller to judge. */
-const AttnTuneEntry *attn_tune_find(const AttnProblem *problem, const struct AttnSettings *settings);
 
 #endif

@@ -2,6 +2,7 @@
  *
  * Numbers are read by hand because strtod follows the locale of whoever uses the library. Nothing is skipped and nothing is guessed: a
  * reader that accepted " 12" or "012" would accept bytes that no writer wrote. */
+#include "dispatch/dtype.h"
 #include "dispatch/tune.h"
 
 #include <stdarg.h>
