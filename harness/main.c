@@ -1,6 +1,6 @@
 /* main.c - attnzoo: finds the subcommand and hands over. */
-#include "harness/base/outputs.h"
 #include "harness/base/render.h"
+#include "harness/cmd/commands.h"
 
 #include <getopt.h>
 
@@ -15,8 +15,8 @@ static void print_help(void)
            "  attnzoo help SUBCOMMAND                         more, by example\n"
            "\n"
            "Subcommands\n", attn_version());
-    for (size_t i = 0; i < cli_command_count; i++)
-        printf("  %-10s %s\n", cli_commands[i].name, cli_commands[i].summary);
+    for (size_t i = 0; i < command_count; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     cli_print_global_options();
     printf("\n"
            "Exit codes: 0 all is well; 1 a kernel disagrees or became slower; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
@@ -42,35 +42,35 @@ static int run_command(const Cli *cli, int argc, char **argv)
         return EXIT_OK;
     }
     if (strcmp(argv[1], "--list-options") == 0 || strcmp(argv[1], "--list-subcommands") == 0) {
-        for (size_t i = 0; i < (argv[1][7] == 'o' ? cli_global_count : cli_command_count); i++)
+        for (size_t i = 0; i < (argv[1][7] == 'o' ? cli_grammar.global_count : command_count); i++)
             if (argv[1][7] == 'o')
-                cli_list_option(NULL, &cli_globals[i]);
+                cli_list_option(NULL, &cli_grammar.globals[i]);
             else
-                printf("%s\t%s\n", cli_commands[i].name, cli_commands[i].summary);
+                printf("%s\t%s\n", commands[i].name, commands[i].summary);
         return EXIT_OK;
     }
-    for (size_t i = 0; i < cli_command_count; i++) {
-        known[i] = cli_commands[i].name;
-        if (strcmp(argv[1], cli_commands[i].name) == 0) {
+    for (size_t i = 0; i < command_count; i++) {
+        known[i] = commands[i].name;
+        if (strcmp(argv[1], commands[i].name) == 0) {
             optind = 1;
-            if (!cli_writes(cli, argv[1], cli_commands[i].formats ? cli_commands[i].formats : CLI_FORMATS))
+            if (!cli_writes(cli, argv[1], commands[i].formats ? commands[i].formats : CLI_FORMATS))
                 return EXIT_USAGE;
-            if (!outputs_open(cli))
+            if (!outputs_open(cli->outputs))
                 return EXIT_USAGE;
-            return cli_commands[i].run(cli, argc - 1, argv + 1);
+            return commands[i].run(cli, argc - 1, argv + 1);
         }
     }
     if (argv[1][0] == '-')
         cli_unknown_option(argv[1], NULL, 0);
     else
-        cli_unknown("subcommand", argv[1], known, cli_command_count);
+        cli_unknown("subcommand", argv[1], known, command_count);
     return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
     Cli cli;
-    cli_start();
+    cli_start(commands, command_count);
     if (argc > 2 && (strcmp(argv[1], "--complete") == 0 || strcmp(argv[1], "--complete-zoo") == 0))
         return cli_finish(completion_answer(argc - 2, argv + 2, argv[1][10] != '\0'));
     const int code = cli_read(&cli, &argc, argv);

@@ -1,4 +1,5 @@
 /* exit.h - exit codes of the program; documented in --help, README and the man page. */
+#include "harness/base/stop.h"
 #ifndef HARNESS_BASE_EXIT_H
 #define HARNESS_BASE_EXIT_H
 
@@ -9,7 +10,7 @@ enum {
     EXIT_INCONCLUSIVE = 3, /* noise or too little power to decide                                    */
     EXIT_NOTHING = 4,      /* nothing to run: ISA missing, filter empty; never reported as success   */
     EXIT_CRASHED = 5,      /* a kernel crashed in isolation                                          */
-    EXIT_INTERRUPTED = 130 /* told to stop; every finished record was kept. cli_exit_code: 128 + signal */
+    EXIT_INTERRUPTED = 130 /* told to stop; every finished record was kept. stop_exit_code: 128 + signal */
 };
 
 #endif

@@ -16,14 +16,14 @@ static size_t round_up(size_t n, size_t unit)
 }
 
 /* Where the accessible bytes of an arena begin and how many there are. */
-static unsigned char *accessible(const struct DataArena *arena, size_t *bytes)
+static unsigned char *accessible(const Arena *arena, size_t *bytes)
 {
     const size_t guard = arena->fence == FENCE_NONE ? 0 : (size_t)sysconf(_SC_PAGESIZE);
     *bytes = arena->mapped - 2 * guard;
     return (unsigned char *)arena->base + guard;
 }
 
-bool fence_map(struct DataArena *arena, size_t bytes, DataFence fence, unsigned char fill)
+bool fence_map(Arena *arena, size_t bytes, Fence fence, unsigned char fill)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (bytes > (size_t)PTRDIFF_MAX - 4 * HUGE)
@@ -63,28 +63,28 @@ bool fence_map(struct DataArena *arena, size_t bytes, DataFence fence, unsigned 
     return true;
 }
 
-void fence_unmap(struct DataArena *arena)
+void fence_unmap(Arena *arena)
 {
     if (arena->base)
         munmap(arena->base, arena->mapped);
     memset(arena, 0, sizeof *arena);
 }
 
-void fence_fill(const struct DataArena *arena, unsigned char fill)
+void fence_fill(const Arena *arena, unsigned char fill)
 {
     size_t bytes;
     unsigned char *first = accessible(arena, &bytes);
     memset(first, fill, bytes);
 }
 
-void fence_read_only(const struct DataArena *arena)
+void fence_read_only(const Arena *arena)
 {
     size_t bytes;
     unsigned char *first = accessible(arena, &bytes);
     mprotect(first, bytes, PROT_READ);
 }
 
-bool fence_margins_intact(const struct DataArena *arena, unsigned char fill)
+bool fence_margins_intact(const Arena *arena, unsigned char fill)
 {
     size_t bytes;
     const unsigned char *first = accessible(arena, &bytes), *block = arena->at;

@@ -2,7 +2,24 @@
 #ifndef HARNESS_BASE_FENCE_H
 #define HARNESS_BASE_FENCE_H
 
-#include "harness/ops/sdpa/data.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a block ends or begins. */
+typedef enum Fence {
+    FENCE_NONE,  /* huge-page friendly, pre-faulted: for timing */
+    FENCE_AFTER, /* the last byte ends at an unmapped page      */
+    FENCE_BEFORE /* the first byte begins at an unmapped page   */
+} Fence;
+
+typedef struct Arena {
+    void *base;    /* the mapping       */
+    size_t mapped; /* its bytes         */
+    void *at;      /* the block inside  */
+    size_t bytes;  /* its bytes         */
+    Fence fence;
+} Arena;
 
 enum { FENCE_MARGIN = 64 }; /* bytes of canary on both sides of a block that has no fence at that side */
 
@@ -10,16 +27,16 @@ enum { FENCE_MARGIN = 64 }; /* bytes of canary on both sides of a block that has
  * (FENCE_AFTER) or begins (FENCE_BEFORE) at an unmapped page; FENCE_NONE puts it, aligned to 64 bytes, between margins of
  * FENCE_MARGIN bytes on pre-faulted pages, huge ones where the block is large. The other side of a fenced block is a margin and a fence.
  * false: out of memory. */
-bool fence_map(struct DataArena *arena, size_t bytes, DataFence fence, unsigned char fill);
-void fence_unmap(struct DataArena *arena);
+bool fence_map(Arena *arena, size_t bytes, Fence fence, unsigned char fill);
+void fence_unmap(Arena *arena);
 
 /* Every accessible byte, margins and block, becomes `fill`. */
-void fence_fill(const struct DataArena *arena, unsigned char fill);
+void fence_fill(const Arena *arena, unsigned char fill);
 
 /* From now on a write into the block, or into its margins, is a crash. */
-void fence_read_only(const struct DataArena *arena);
+void fence_read_only(const Arena *arena);
 
 /* Are all accessible bytes around the block still `fill`? */
-bool fence_margins_intact(const struct DataArena *arena, unsigned char fill);
+bool fence_margins_intact(const Arena *arena, unsigned char fill);
 
 #endif

@@ -19,7 +19,8 @@
 #endif
 
 #include "harness/base/pipes.h"
-#include "harness/cli/cli.h"
+#include "harness/base/stop.h"
+#include "harness/base/exit.h"
 
 enum { MAX_WORKERS = 64, POLL_MS = 200 };
 
@@ -53,7 +54,7 @@ static _Noreturn void child(const IsolateJob *job, size_t item, int to)
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphans */
 #endif
-    cli_ignore_stops(); /* the parent decides */
+    stop_ignore(); /* the parent decides */
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         signal(defaults[i], SIG_DFL);
     void *result = malloc(job->result_size);

@@ -1,17 +1,18 @@
 /* outputs.c - see outputs.h. */
+#include "harness/base/exit.h"
 #include "harness/base/outputs.h"
 
 #include <string.h>
 
-static bool is_table(const CliOutput *out)
+static bool is_table(const Output *out)
 {
     return strcmp(out->format, "table") == 0;
 }
 
-bool outputs_add(CliOutputs *outputs, const char *format, const char *path)
+bool outputs_add(Outputs *outputs, const char *format, const char *path)
 {
     for (size_t i = 0; i < outputs->count; i++) {
-        const CliOutput *before = &outputs->at[i];
+        const Output *before = &outputs->at[i];
         if (strcmp(before->format, format) == 0) {
             render_error("option '-o' is given twice for '%s'; allowed: each form once, as in -o table -o csv:FILE", format);
             return false;
@@ -30,15 +31,15 @@ bool outputs_add(CliOutputs *outputs, const char *format, const char *path)
         render_error("option '-o' is given more than %d times", OUTPUTS_MOST);
         return false;
     }
-    outputs->at[outputs->count++] = (CliOutput){.format = format, .path = path};
+    outputs->at[outputs->count++] = (Output){.format = format, .path = path};
     outputs->given = true;
     return true;
 }
 
-int outputs_close(CliOutputs *outputs, int code)
+int outputs_close(Outputs *outputs, int code)
 {
     for (size_t i = 0; i < outputs->count; i++) {
-        CliOutput *out = &outputs->at[i];
+        Output *out = &outputs->at[i];
         char error[600];
         if (out->path && out->file && !whole_close(&out->whole, out->written, error, sizeof error) && out->written) {
             render_error("%s", error);
@@ -49,7 +50,7 @@ int outputs_close(CliOutputs *outputs, int code)
     return code;
 }
 
-static bool open_one(CliOutput *out)
+static bool open_one(Output *out)
 {
     char error[600];
     if (!out->path) {
@@ -63,11 +64,10 @@ static bool open_one(CliOutput *out)
     return true;
 }
 
-bool outputs_open(const Cli *cli)
+bool outputs_open(Outputs *outputs)
 {
-    CliOutputs *outputs = cli->outputs;
     if (!outputs->given) {
-        outputs->at[0] = (CliOutput){.format = "table"};
+        outputs->at[0] = (Output){.format = "table"};
         outputs->count = 1;
     }
     for (size_t i = 0; i < outputs->count; i++)
@@ -78,65 +78,64 @@ bool outputs_open(const Cli *cli)
     return true;
 }
 
-bool outputs_default(const Cli *cli, const char *format, const char *path)
+bool outputs_default(Outputs *outputs, const char *format, const char *path)
 {
-    CliOutputs *outputs = cli->outputs;
     if (outputs->given)
         return true;
-    outputs->at[0] = (CliOutput){.format = format, .path = path};
+    outputs->at[0] = (Output){.format = format, .path = path};
     return open_one(&outputs->at[0]);
 }
 
-bool outputs_on_stdout(const Cli *cli)
+bool outputs_on_stdout(Outputs *outputs)
 {
-    const CliOutput *table = outputs_find(cli, "table");
+    const Output *table = outputs_find(outputs, "table");
     return table && !table->path;
 }
 
-bool outputs_plain(const Cli *cli)
+bool outputs_plain(Outputs *outputs)
 {
-    return cli->outputs->count == 1 && outputs_on_stdout(cli);
+    return outputs->count == 1 && outputs_on_stdout(outputs);
 }
 
-bool outputs_data_on_stdout(const Cli *cli)
+bool outputs_data_on_stdout(const Outputs *outputs)
 {
-    for (size_t i = 0; i < cli->outputs->count; i++)
-        if (!cli->outputs->at[i].path && !is_table(&cli->outputs->at[i]))
+    for (size_t i = 0; i < outputs->count; i++)
+        if (!outputs->at[i].path && !is_table(&outputs->at[i]))
             return true;
     return false;
 }
 
-bool outputs_gather(const Cli *cli)
+bool outputs_gather(const Outputs *outputs)
 {
-    for (size_t i = 0; i < cli->outputs->count; i++) {
-        const CliOutput *out = &cli->outputs->at[i];
+    for (size_t i = 0; i < outputs->count; i++) {
+        const Output *out = &outputs->at[i];
         if ((out->path || !is_table(out)) && strcmp(out->format, "jsonl") != 0)
             return true;
     }
     return false;
 }
 
-CliOutput *outputs_find(const Cli *cli, const char *format)
+Output *outputs_find(Outputs *outputs, const char *format)
 {
-    for (size_t i = 0; i < cli->outputs->count; i++)
-        if (strcmp(cli->outputs->at[i].format, format) == 0)
-            return &cli->outputs->at[i];
+    for (size_t i = 0; i < outputs->count; i++)
+        if (strcmp(outputs->at[i].format, format) == 0)
+            return &outputs->at[i];
     return NULL;
 }
 
-bool outputs_names(const Cli *cli, const char *path)
+bool outputs_names(const Outputs *outputs, const char *path)
 {
-    for (size_t i = 0; i < cli->outputs->count; i++)
-        if (cli->outputs->at[i].path && strcmp(cli->outputs->at[i].path, path) == 0)
+    for (size_t i = 0; i < outputs->count; i++)
+        if (outputs->at[i].path && strcmp(outputs->at[i].path, path) == 0)
             return true;
     return false;
 }
 
-int outputs_write(const Cli *cli, int (*write)(void *context, const CliOutput *out), void *context)
+int outputs_write(Outputs *outputs, int (*write)(void *context, const Output *out), void *context)
 {
     int code = EXIT_OK;
-    for (size_t i = 0; i < cli->outputs->count; i++) {
-        CliOutput *out = &cli->outputs->at[i];
+    for (size_t i = 0; i < outputs->count; i++) {
+        Output *out = &outputs->at[i];
         const int one = out->file && !out->written ? write(context, out) : EXIT_OK;
         out->written = one == EXIT_OK;
         code = code == EXIT_OK ? one : code;
@@ -149,7 +148,7 @@ typedef struct Print {
     bool elsewhere; /* not on stdout for people */
 } Print;
 
-static int print(void *context, const CliOutput *out)
+static int print(void *context, const Output *out)
 {
     const Print *p = context;
     if (!(p->elsewhere && is_table(out) && !out->path))
@@ -157,12 +156,12 @@ static int print(void *context, const CliOutput *out)
     return EXIT_OK;
 }
 
-int outputs_table(const Cli *cli, const RenderTable *table)
+int outputs_table(Outputs *outputs, const RenderTable *table)
 {
-    return outputs_write(cli, print, &(Print){.table = table});
+    return outputs_write(outputs, print, &(Print){.table = table});
 }
 
-int outputs_table_elsewhere(const Cli *cli, const RenderTable *table)
+int outputs_table_elsewhere(Outputs *outputs, const RenderTable *table)
 {
-    return outputs_write(cli, print, &(Print){.table = table, .elsewhere = true});
+    return outputs_write(outputs, print, &(Print){.table = table, .elsewhere = true});
 }

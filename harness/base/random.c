@@ -1,7 +1,5 @@
-/* random.c - counter-based random numbers, and the names of distributions.
- *
- * SplitMix64 of (seed, index): no state, so any element can be made alone, in any order, on any machine. */
-#include "harness/ops/sdpa/data.h"
+/* random.c - see random.h. */
+#include "harness/base/random.h"
 
 #include <math.h>
 
@@ -38,22 +36,4 @@ double random_normal(uint64_t seed, uint64_t index)
     const double x = (((((c[0] * r + c[1]) * r + c[2]) * r + c[3]) * r + c[4]) * r + c[5]) /
                      ((((d[0] * r + d[1]) * r + d[2]) * r + d[3]) * r + 1.0);
     return u < 0.5 ? x : -x;
-}
-
-static const char *const dist_names[DIST_COUNT] = {"normal", "peaky", "rampup", "rampdown", "uniform", "large", "denormal", "stairs",
-                                                   "peaky24", "peaky60"};
-
-const char *data_dist_name(DataDist dist)
-{
-    return dist < DIST_COUNT ? dist_names[dist] : "unknown";
-}
-
-bool data_dist_find(const char *name, DataDist *dist)
-{
-    for (int i = 0; i < DIST_COUNT; i++)
-        if (strcmp(name, dist_names[i]) == 0) {
-            *dist = (DataDist)i;
-            return true;
-        }
-    return false;
 }

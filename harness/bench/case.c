@@ -1,4 +1,6 @@
 /* case.c - see bench_case.h. Order: who takes part, operands and plans, calibration, control and peaks, rounds, ratios. */
+#include "harness/base/random.h"
+#include "harness/base/stop.h"
 #include "harness/bench/case.h"
 
 #include <math.h>
@@ -214,11 +216,11 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     config.seed = options->seed; /* other cases, other orders: or what one order favours would be favoured everywhere */
     for (const char *c = bench->shape; *c; c++)
         config.seed = random_bits(config.seed, (uint64_t)*c);
-    config.stop = &cli_interrupted;
+    config.stop = &stop_signal;
     config.progress = show_progress;
     config.progress_context = what;
     double shortest = INFINITY;
-    for (size_t i = 0; i < bench->count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < bench->count && !stop_signal; i++) {
         BenchKernel *k = &bench->kernels[i];
         if (!k->timed)
             continue;
@@ -230,7 +232,7 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
             bench->controlled = i;
         }
     }
-    if (cli_interrupted)
+    if (stop_signal)
         return true;
     bench->baseline = find_baseline(bench);
     PairedArm *copy = add_arm(bench, run_kernel, &bench->kernels[bench->controlled]);
@@ -299,7 +301,7 @@ bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const To
         bench->timed += bench->kernels[i].timed;
     topology_pin_workers(bench->what.threads);
     const bool measured =
-        bench->timed == 0 || cli_interrupted || measure(bench, attn_cpu_this()->features & settings->allowed, topology);
+        bench->timed == 0 || stop_signal || measure(bench, attn_cpu_this()->features & settings->allowed, topology);
     bench_costs(bench);
     topology_free_caller();
     render_progress_end();
@@ -330,14 +332,14 @@ bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *cons
     shape_name(shape, bench->shape, sizeof bench->shape);
     Data data;
     char why[200];
-    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, roof_work(shape), error, error_size))
+    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, shape_work(shape), error, error_size))
         return false;
     if (!case_data(&data, &bench->what, why, sizeof why)) {
         snprintf(error, error_size, "%s: %s", bench->shape, why);
         return false;
     }
     find_chosen(bench, &data.problem, settings);
-    for (size_t i = 0; i < count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < count && !stop_signal; i++) {
         bench_case_verifying(bench, i);
         prepare(bench, &bench->kernels[i], &data, settings);
     }

@@ -5,7 +5,7 @@
 #ifndef HARNESS_BENCH_CASE_H
 #define HARNESS_BENCH_CASE_H
 
-#include "harness/cli/cli.h"
+#include "dispatch/choose.h"
 #include "harness/measure/counters.h"
 #include "harness/measure/energy.h"
 #include "harness/measure/roof.h"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "harness/base/stop.h"
 #include "harness/bench/case.h"
 
 #define ENERGY_SECONDS 1.0
@@ -26,7 +27,7 @@ static void count_events(BenchCase *bench)
     }
     if (!counters_open(&counters, bench->no_counters, sizeof bench->no_counters))
         return;
-    for (size_t i = 0; i < bench->count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < bench->count && !stop_signal; i++) {
         BenchKernel *k = &bench->kernels[i];
         if (!k->timed)
             continue;
@@ -56,7 +57,7 @@ static void measure_energy(BenchCase *bench)
     double start = now();
     bool read = energy_read(&energy, &from) && nanosleep(&second, NULL) == 0 && energy_read(&energy, &to);
     const double idle = read ? energy_between(&energy, &from, &to) / (now() - start) : NAN;
-    for (size_t i = 0; i < bench->count && read && !cli_interrupted; i++) {
+    for (size_t i = 0; i < bench->count && read && !stop_signal; i++) {
         BenchKernel *k = &bench->kernels[i];
         if (!k->timed)
             continue;
@@ -81,7 +82,7 @@ void bench_costs(BenchCase *bench)
         for (int c = 0; c < COUNTERS; c++)
             bench->kernels[i].counted[c] = NAN;
     }
-    if (bench->run.rounds == 0 || cli_interrupted)
+    if (bench->run.rounds == 0 || stop_signal)
         return;
     count_events(bench);
     measure_energy(bench);

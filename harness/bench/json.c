@@ -1,15 +1,17 @@
 /* json.c - see bench_json.h. */
+#include "harness/base/json.h"
 #include "harness/bench/json.h"
 
 #include <math.h>
 
+#include "harness/machine/chain.h"
 #include "harness/records/records.h"
 
 json_t *bench_json_ratio(const char *against, const PairedRun *run, StatsInterval r)
 {
     const bool known = isfinite(r.hi); /* exp(-inf) is 0, which as a lower end would look like knowledge */
-    return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", records_real(r.median),
-                     "lo", known ? records_real(r.lo) : json_null(), "hi", records_real(r.hi), "conf", 1 - run->alpha, "n", (int)r.n,
+    return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", json_number_or_null(r.median),
+                     "lo", known ? json_number_or_null(r.lo) : json_null(), "hi", json_number_or_null(r.hi), "conf", 1 - run->alpha, "n", (int)r.n,
                      "method", "paired-log-sign");
 }
 
@@ -17,7 +19,7 @@ json_t *bench_json_samples(const PairedArm *arm, size_t rounds)
 {
     json_t *list = json_array();
     for (size_t r = 0; r < rounds; r++)
-        json_array_append_new(list, records_real(1e9 * arm->seconds[r]));
+        json_array_append_new(list, json_number_or_null(1e9 * arm->seconds[r]));
     return list;
 }
 
@@ -34,8 +36,8 @@ json_t *bench_json_noise(const PairedRun *run)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:b, s:o}", "trials", (int)run->trials, "flagged", (int)run->flagged,
                      "left_out", (int)run->left_out, "clock_back", (int)run->back, "steal",
-                     records_real(run->steal), "warmup", records_real(run->warmup), "settled", run->settled, "probe_ghz",
-                     records_real((double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median * 1e-9));
+                     json_number_or_null(run->steal), "warmup", json_number_or_null(run->warmup), "settled", run->settled, "probe_ghz",
+                     json_number_or_null((double)CHAIN_LENGTH * CHAIN_LATENCY / run->sentinel.median * 1e-9));
 }
 
 void bench_json_times(json_t *object, const PairedArm *arm, const PairedRun *run)
@@ -45,9 +47,9 @@ void bench_json_times(json_t *object, const PairedArm *arm, const PairedRun *run
     json_object_set_new(object, "rounds", json_integer((json_int_t)time.n));
     json_object_set_new(object, "every", json_integer((json_int_t)arm->every));
     json_object_set_new(object, "unit", json_string("s"));
-    json_object_set_new(object, "med", records_real(time.median));
-    json_object_set_new(object, "min", records_real(time.min));
-    json_object_set_new(object, "mad", records_real(time.mad));
-    json_object_set_new(object, "p90", records_real(time.p90));
+    json_object_set_new(object, "med", json_number_or_null(time.median));
+    json_object_set_new(object, "min", json_number_or_null(time.min));
+    json_object_set_new(object, "mad", json_number_or_null(time.mad));
+    json_object_set_new(object, "p90", json_number_or_null(time.p90));
     json_object_set_new(object, "ns", bench_json_samples(arm, run->rounds));
 }

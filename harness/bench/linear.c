@@ -1,4 +1,5 @@
 /* linear.c - see bench_linear.h. flop = 2 rows inputs outputs; bytes: x, the weights, the bias and y once. */
+#include "harness/base/stop.h"
 #include "harness/bench/linear.h"
 
 #include <stdio.h>
@@ -61,7 +62,7 @@ bool bench_linear_run(BenchCase *bench, const LinearShape *shape, const AttnKern
         snprintf(error, error_size, "%s: out of memory for %g bytes of operands", bench->shape, work.bytes);
         return false;
     }
-    for (size_t i = 0; i < count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < count && !stop_signal; i++) {
         bench_case_verifying(bench, i);
         prepare(&bench->kernels[i], &c, &operands, settings);
     }

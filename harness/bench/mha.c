@@ -1,5 +1,6 @@
 /* mha.c - see bench_mha.h. flop: those of the four projections and of the attention inside; exp: of that attention; bytes: sources,
  * weights, biases and y once. */
+#include "harness/base/stop.h"
 #include "harness/bench/mha.h"
 
 #include <stdio.h>
@@ -27,7 +28,7 @@ static RoofWork work_of(const MhaShape *s)
     const double q = (double)s->q_heads * (double)s->d, k = (double)s->kv_heads * (double)s->d;
     const double kdim = (double)s->kdim, vdim = (double)s->vdim;
     const double sources = q_rows * e + (s->cross ? k_rows * kdim : 0.0) + (s->separate ? k_rows * vdim : 0.0);
-    RoofWork work = roof_work(&inner);
+    RoofWork work = shape_work(&inner);
     work.flop += 2.0 * (q_rows * e * q + k_rows * (kdim + vdim) * k + q_rows * q * e);
     work.bytes = sizeof(float) * (sources + q_rows * e + 2.0 * q * e + (kdim + vdim) * k + (s->no_bias ? 0.0 : q + 2.0 * k + e));
     return work;
@@ -66,7 +67,7 @@ static bool run_pairs(BenchCase *bench, const MhaCase *x, const BenchOptions *op
 {
     const Reference r = reference(x, RIGHT);
     Ready *ready = r.y ? calloc(bench->count, sizeof *ready) : NULL;
-    for (size_t i = 0; ready && i < bench->count && !cli_interrupted; i++) {
+    for (size_t i = 0; ready && i < bench->count && !stop_signal; i++) {
         bench_case_verifying(bench, i);
         prepare(&bench->kernels[i], x, &r, options, settings, &ready[i]);
     }

@@ -1,4 +1,5 @@
 /* show.c - see bench_show.h. The fields of the records are explained in results/README.md. */
+#include "harness/base/json.h"
 #include "harness/bench/show.h"
 
 #include <math.h>
@@ -252,7 +253,7 @@ static json_t *interval_json(const char *against, const BenchCase *bench, StatsI
 
 static json_t *share_json(StatsInterval r)
 {
-    return json_pack("{s:o, s:o, s:o}", "frac", records_real(r.median), "lo", records_real(r.lo), "hi", records_real(r.hi));
+    return json_pack("{s:o, s:o, s:o}", "frac", json_number_or_null(r.median), "lo", json_number_or_null(r.lo), "hi", json_number_or_null(r.hi));
 }
 
 /* The kernel that dispatch takes, measured or not, and by what. */
@@ -268,7 +269,7 @@ static json_t *case_json(const BenchCase *bench, const char *id)
     json_t *peaks = json_object();
     for (size_t i = 0; i < bench->peak_count && run->rounds > 0; i++) {
         const StatsSummary s = paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]);
-        json_object_set_new(peaks, bench->peaks[i].name, records_real(bench->peaks[i].units / s.median));
+        json_object_set_new(peaks, bench->peaks[i].name, json_number_or_null(bench->peaks[i].units / s.median));
     }
     return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o, s:o}", "case", id,
                      "op", bench->op, "shape", bench->shape,
@@ -285,10 +286,10 @@ json_t *bench_verify_json(const BenchKernel *k, const char *id)
     const bool judged = v->rows > 0;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
                      "isa", bench_isa_name(k->kernel), "status", verify_status_name(v->status), "ref", "double", "rows", (int)v->rows,
-                     "eta", judged ? records_real(v->eta) : json_null(), "z", judged ? records_real(v->z) : json_null(),
-                     "max_abs", judged ? records_real(v->max_abs) : json_null(),
-                     "max_ulp", judged ? records_real(v->max_ulp) : json_null(),
-                     "rel_l2_row", judged ? records_real(v->rel_l2) : json_null(),
+                     "eta", judged ? json_number_or_null(v->eta) : json_null(), "z", judged ? json_number_or_null(v->z) : json_null(),
+                     "max_abs", judged ? json_number_or_null(v->max_abs) : json_null(),
+                     "max_ulp", judged ? json_number_or_null(v->max_ulp) : json_null(),
+                     "rel_l2_row", judged ? json_number_or_null(v->rel_l2) : json_null(),
                      "why", k->why[0] ? json_string(k->why) : json_null(), "repro", v->repro[0] ? json_string(v->repro) : json_null());
 }
 
@@ -299,17 +300,17 @@ static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const ch
     bench_json_times(object, arm, &bench->run);
     json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].kernel->name, bench, k->vs));
     json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].kernel->name, bench, k->best));
-    json_object_set_new(object, "flops", records_real(bench->work.flop / k->time.median));
+    json_object_set_new(object, "flops", json_number_or_null(bench->work.flop / k->time.median));
     json_t *peak = share_json(k->peak), *roof = share_json(k->roof_share);
     json_object_set_new(peak, "isa", json_string(k->isa->name));
     json_object_set_new(roof, "bound", json_string(k->roof.name));
-    json_object_set_new(roof, "t", records_real(k->roof.seconds));
+    json_object_set_new(roof, "t", json_number_or_null(k->roof.seconds));
     json_object_set_new(object, "peak", peak);
     json_object_set_new(object, "roof", roof);
     const bool counted = isfinite(k->counted[COUNTER_CYCLES]), weighed = isfinite(k->joules);
     json_t *events = counted ? json_object() : json_null();
     for (int c = 0; c < COUNTERS && counted; c++)
-        json_object_set_new(events, counter_name((Counter)c), records_real(k->counted[c]));
+        json_object_set_new(events, counter_name((Counter)c), json_number_or_null(k->counted[c]));
     json_object_set_new(object, "ctr", events);
     json_object_set_new(object, "ctr_why", counted ? json_null() : json_string(bench->no_counters));
     json_object_set_new(object, "energy", weighed ? json_pack("{s:f, s:s}", "J", k->joules, "src", "powercap") : json_null());

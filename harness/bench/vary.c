@@ -1,4 +1,6 @@
 /* vary.c - see bench_vary.h. Speeds are work over time, so that variants of different work (ragged lengths) compare. */
+#include "harness/base/json.h"
+#include "harness/base/stop.h"
 #include "harness/bench/vary.h"
 
 #include <math.h>
@@ -9,6 +11,7 @@
 #include "dispatch/plan.h"
 #include "harness/base/known.h"
 #include "harness/bench/json.h"
+#include "harness/cli/cli.h"
 #include "harness/machine/pool.h"
 #include "harness/machine/topology.h"
 #include "harness/ops/zoo.h"
@@ -275,13 +278,13 @@ static bool measure(VaryRun *v)
     config.target_ci = options->target_ci;
     config.confidence = options->confidence;
     config.seed = options->seed;
-    config.stop = &cli_interrupted;
+    config.stop = &stop_signal;
     config.progress = show_progress;
     config.progress_context = what;
     size_t arms = 0, shortest = 0;
     topology_pin_workers(v->what[v->vary->count - 1].threads); /* the most, and the calling thread */
     threads_before = 0;
-    for (size_t i = 0; i < v->count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < v->count && !stop_signal; i++) {
         if (!v->arms[i].timed)
             continue;
         v->arms[i].arm = arms;
@@ -295,7 +298,7 @@ static bool measure(VaryRun *v)
     config.reference = shortest;
     config.compared = arms;
     config.comparisons = arms;
-    const bool measured = cli_interrupted || paired_measure(&config, v->paired, arms, &v->run);
+    const bool measured = stop_signal || paired_measure(&config, v->paired, arms, &v->run);
     render_progress_end();
     return measured;
 }
@@ -322,7 +325,7 @@ static void compare(VaryRun *v)
         const double factor = arm->work / first->work;
         arm->speed = (StatsInterval){r.n, factor * r.median, factor * r.lo, factor * r.hi};
     }
-    for (size_t i = 0; i < v->kernels && v->vary->by_threads && !cli_interrupted; i++)
+    for (size_t i = 0; i < v->kernels && v->vary->by_threads && !stop_signal; i++)
         if (v->arms[i].timed && v->arms[i].threads > 1)
             v->arms[i].slowest = slowest_worker(v, &v->arms[i]);
 }
@@ -509,15 +512,15 @@ static void record(const VaryRun *v, Records *records)
             v->shape, "variant", v->vary->name[arm->variant], "of", arm->kernel ? "kernel" : "peak", "kernel", arm_name(arm), "shape_run",
             shape_name(&c->shape, shape, sizeof shape), "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "threads",
             (int)arm->threads, "units", arm->kernel && arm->plan ? json_integer((json_int_t)attn_plan_units(arm->plan)) : json_null(), "work",
-            records_real(arm->work > 0 ? arm->work : NAN), "status", arm->kernel ? verify_status_name(arm->verify.status) : "pass", "why",
+            json_number_or_null(arm->work > 0 ? arm->work : NAN), "status", arm->kernel ? verify_status_name(arm->verify.status) : "pass", "why",
             arm->why[0] ? json_string(arm->why) : json_null());
         if (timed)
             bench_json_times(object, &v->paired[arm->arm], &v->run);
         json_object_set_new(object, "speed",
                             compared ? bench_json_ratio(v->vary->name[0], &v->run, arm->speed) : json_null());
         json_object_set_new(object, "efficiency", v->vary->by_threads && compared ? json_real(arm->speed.median / ideal(arm)) : json_null());
-        json_object_set_new(object, "slowest", records_real(arm->slowest));
-        json_object_set_new(object, "bar", records_real(low));
+        json_object_set_new(object, "slowest", json_number_or_null(arm->slowest));
+        json_object_set_new(object, "bar", json_number_or_null(low));
         json_object_set_new(object, "ok", compared && isfinite(low) ? json_boolean(arm->speed.median >= low) : json_null());
         if (timed)
             json_object_set_new(object, "flags", bench_json_flags(&v->paired[arm->arm], v->run.rounds));
@@ -559,7 +562,7 @@ static bool make_arms(VaryRun *v, const Shape *shape, const AttnKernel *const *k
             return false;
     }
     for (size_t k = 0; k < count; k++)
-        for (size_t i = 0; i < vary->count && !cli_interrupted; i++) {
+        for (size_t i = 0; i < vary->count && !stop_signal; i++) {
             char what[SHAPE_NAME + 80];
             VaryArm *arm = &v->arms[v->count++];
             *arm = (VaryArm){.kernel = kernels[k], .variant = i, .threads = v->what[i].threads, .work = shape_flop(&v->what[i].shape),
@@ -601,9 +604,9 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
         size_t timed = 0;
         for (size_t i = 0; i < v->kernels; i++)
             timed += v->arms[i].timed;
-        if (vary->by_threads && !cli_interrupted)
+        if (vary->by_threads && !stop_signal)
             add_peaks(v, attn_cpu_this()->features & settings->allowed, topology);
-        ok = timed == 0 || cli_interrupted || measure(v);
+        ok = timed == 0 || stop_signal || measure(v);
         if (ok && v->run.rounds > 0)
             compare(v);
         topology_free_caller();
@@ -612,9 +615,9 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
             render_note("%s: %s", v->shape, error);
             code = code == EXIT_OK ? EXIT_INCONCLUSIVE : code;
         }
-        if (ok && (v->run.rounds > 0 || !cli_interrupted))
+        if (ok && (v->run.rounds > 0 || !stop_signal))
             show(v, out);
-        if (ok && (v->run.rounds > 0 || !cli_interrupted))
+        if (ok && (v->run.rounds > 0 || !stop_signal))
             record(v, out->records);
     }
     if (!ok)

@@ -4,6 +4,7 @@
 #include "dispatch/cpu.h"
 #include "harness/base/outputs.h"
 #include "harness/base/render.h"
+#include "harness/base/stop.h"
 #include "harness/cli/cli.h"
 #include "harness/machine/topology.h"
 #include "harness/ops/zoo.h"
@@ -11,14 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
-volatile sig_atomic_t cli_interrupted;
 static bool stdout_closed;
-static CliOutputs outputs; /* of the Cli that was read last, for the end of the program */
-static volatile sig_atomic_t pipe_closed; /* by the reader of stdout, who had enough */
+static Outputs outputs; /* of the Cli that was read last, for the end of the program */
 
 enum { MAX_WORD = 64 };
 
@@ -26,7 +23,7 @@ enum { MAX_WORD = 64 };
 
 enum { KEY_COLOR = 256, KEY_PROGRESS, KEY_RESULTS, KEY_NO_RESULTS, KEY_SEED, KEY_MAX_ISA, KEY_DISABLE, KEY_THREADS, KEY_BUILD, KEY_VERSION };
 
-const CliOption cli_globals[] = {
+static const CliOption globals[] = {
     {'q', "quiet", NULL, "no progress bar, no notes"},
     {'v', "verbose", NULL, "say more"},
     {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
@@ -41,13 +38,13 @@ const CliOption cli_globals[] = {
     {KEY_BUILD, "build-info", NULL, "how this program was built"},
     {KEY_VERSION, "version", NULL, "its version"},
 };
-const size_t cli_global_count = sizeof cli_globals / sizeof *cli_globals;
+enum { GLOBALS = sizeof globals / sizeof *globals };
 
 void cli_print_global_options(void)
 {
     printf("\nGlobal options, before or after the subcommand\n");
-    for (size_t i = 0; i < cli_global_count; i++)
-        cli_print_option(NULL, &cli_globals[i]);
+    for (size_t i = 0; i < GLOBALS; i++)
+        cli_print_option(NULL, &globals[i]);
     printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
     printf("\nA value is given once; a list goes in one value: -k flash_f32,naive_f32\n");
 }
@@ -140,22 +137,22 @@ static const CliOption *find_global(const char *word, const char **value)
         return NULL;
     if (word[1] == '-') {
         const size_t length = strcspn(word + 2, "=");
-        for (size_t i = 0; i < cli_global_count; i++)
-            if (strlen(cli_globals[i].name) == length && strncmp(cli_globals[i].name, word + 2, length) == 0) {
+        for (size_t i = 0; i < GLOBALS; i++)
+            if (strlen(globals[i].name) == length && strncmp(globals[i].name, word + 2, length) == 0) {
                 *value = word[2 + length] == '=' ? word + 3 + length : NULL;
-                return &cli_globals[i];
+                return &globals[i];
             }
         return NULL;
     }
-    for (size_t i = 0; i < cli_global_count; i++)
-        if (word[1] && cli_globals[i].key == word[1]) {
+    for (size_t i = 0; i < GLOBALS; i++)
+        if (word[1] && globals[i].key == word[1]) {
             *value = word[2] ? word + 2 : NULL;
-            return cli_globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &cli_globals[i] : NULL;
+            return globals[i].value || !word[2] || strspn(word + 1, "qv") == strlen(word + 1) ? &globals[i] : NULL;
         }
     return NULL;
 }
 
-void cli_ask_global(const CliOption *option)
+static void ask_global(const CliOption *option)
 {
     Cli cli = {0};
     Looks looks = {0};
@@ -173,9 +170,9 @@ void cli_ask_global(const CliOption *option)
 int cli_read(Cli *cli, int *argc, char **argv)
 {
     Looks looks = {0};
-    const char *given[sizeof cli_globals / sizeof *cli_globals] = {0};
+    const char *given[GLOBALS] = {0};
     int kept = 1, code = -1;
-    outputs = (CliOutputs){0};
+    outputs = (Outputs){0};
     *cli = (Cli){.seed = 0x5eed, .outputs = &outputs};
     for (int i = 1; i < *argc && code < 0; i++) {
         const char *value;
@@ -199,7 +196,7 @@ int cli_read(Cli *cli, int *argc, char **argv)
             code = EXIT_USAGE;
         } else {
             value = option->value && !value ? argv[++i] : value;
-            const bool once = option->key == 'o' || cli_once(option, &given[option - cli_globals], value);
+            const bool once = option->key == 'o' || cli_once(option, &given[option - globals], value);
             code = once ? apply(cli, &looks, option->key, value) : EXIT_USAGE;
         }
     }
@@ -320,59 +317,10 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
 
 /* ---- Signals, the end ------------------------------------------------------------------------------------------------------------ */
 
-/* What asks for an end. SIGPIPE is a reader of stdout that had enough: the run ends in order, with its records, instead of being killed. */
-static const struct { int number; const char *name; } stops[] = {
-    {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGPIPE, "SIGPIPE"}};
-enum { STOPS = sizeof stops / sizeof *stops };
-
-/* The first signal asks, the second kills. `timeout` sends one to the program and then one to its group, and so does a terminal that goes
- * away: what comes within half a second is the same request. */
-static void interrupt(int number)
+void cli_start(const CliCommandRow *commands, size_t count)
 {
-    static struct timespec asked;
-    const int reason = errno;
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    pipe_closed = pipe_closed || number == SIGPIPE;
-    if (!cli_interrupted) {
-        asked = now;
-        cli_interrupted = number;
-    } else if (number != SIGPIPE && (double)(now.tv_sec - asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - asked.tv_nsec) > 0.5) {
-        signal(number, SIG_DFL);
-        raise(number); /* arrives when this returns */
-    }
-    errno = reason;
-}
-
-void cli_ignore_stops(void)
-{
-    for (size_t i = 0; i < STOPS; i++)
-        if (stops[i].number != SIGPIPE)
-            signal(stops[i].number, SIG_IGN);
-}
-
-int cli_exit_code(int code)
-{
-    return code == EXIT_INTERRUPTED && cli_interrupted ? 128 + (int)cli_interrupted : code;
-}
-
-const char *cli_exit_signal(int code)
-{
-    for (size_t i = 0; i < STOPS; i++)
-        if (code == 128 + stops[i].number)
-            return stops[i].name;
-    return NULL;
-}
-
-void cli_start(void)
-{
-    /* No SA_RESTART, so that a blocking read ends too. */
-    struct sigaction action = {.sa_handler = interrupt}, before;
-    for (size_t i = 0; i < STOPS; i++)
-        sigaddset(&action.sa_mask, stops[i].number);
-    for (size_t i = 0; i < STOPS; i++)
-        if (sigaction(stops[i].number, NULL, &before) != 0 || stops[i].number != SIGHUP || before.sa_handler != SIG_IGN)
-            sigaction(stops[i].number, &action, NULL);
+    cli_grammar = (CliGrammar){commands, count, globals, GLOBALS, ask_global, cli_finish};
+    stop_catch();
     /* A file that is opened later must not get the number of a closed stdout or stderr. What takes stdout's place cannot be written to, so
      * that what would be lost is an error. */
     for (int fd = 0; fd <= 2; fd++)
@@ -385,9 +333,9 @@ void cli_start(void)
 int cli_finish(int code)
 {
     render_progress_end();
-    code = cli_exit_code(outputs_close(&outputs, code));
+    code = stop_exit_code(outputs_close(&outputs, code));
     errno = 0;
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || pipe_closed)
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || stop_pipe_closed)
         return code;
     render_error("cannot write to stdout: %s", stdout_closed ? "it is closed" : errno ? strerror(errno) : "an earlier write failed");
     return code == EXIT_OK ? EXIT_USAGE : code;

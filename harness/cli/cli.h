@@ -2,15 +2,12 @@
 #ifndef HARNESS_CLI_CLI_H
 #define HARNESS_CLI_CLI_H
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "attnzoo.h"
 #include "dispatch/choose.h"
 #include "harness/base/exit.h"
-#include "harness/ops/sdpa/shape.h"
-
-typedef struct CliOutputs CliOutputs;
+#include "harness/base/outputs.h"
 
 /* Global options, parsed by main before the subcommand and accepted after it too. */
 typedef struct Cli {
@@ -20,28 +17,13 @@ typedef struct Cli {
     const char *max_isa;      /* --max-isa                                                      */
     const char *disable;      /* --disable                                                      */
     size_t threads;           /* --threads N; 0: not given                                      */
-    CliOutputs *outputs;      /* -o FMT[:FILE]; cli_writes says who writes which (outputs.h)  */
+    Outputs *outputs;         /* -o FMT[:FILE]; cli_writes says who writes which (outputs.h)  */
     AttnOptions options;      /* the above as library options                                   */
     AttnSettings settings;    /* … and resolved                                                 */
 } Cli;
 
 /* A subcommand: argv[0] is its name. Returns an exit code. */
 typedef int (*CliCommand)(const Cli *cli, int argc, char **argv);
-int cmd_cpu(const Cli *cli, int argc, char **argv);
-int cmd_list(const Cli *cli, int argc, char **argv);
-int cmd_run(const Cli *cli, int argc, char **argv);
-int cmd_serve(const Cli *cli, int argc, char **argv);
-int cmd_verify(const Cli *cli, int argc, char **argv);
-int cmd_bench(const Cli *cli, int argc, char **argv);
-int cmd_conform(const Cli *cli, int argc, char **argv);
-int cmd_completion(const Cli *cli, int argc, char **argv);
-int cmd_tune(const Cli *cli, int argc, char **argv);
-int cmd_compare(const Cli *cli, int argc, char **argv);
-int cmd_results(const Cli *cli, int argc, char **argv);
-int cmd_report(const Cli *cli, int argc, char **argv);
-int cmd_regress(const Cli *cli, int argc, char **argv);
-int cmd_selftest(const Cli *cli, int argc, char **argv);
-
 /* The subcommands. formats: of -o, instead of the usual ones; "": it takes no -o. */
 enum { CLI_COMMANDS_MOST = 32 };
 #define CLI_FORMATS "table md csv jsonl"
@@ -50,12 +32,17 @@ typedef struct CliCommandRow {
     CliCommand run;
     const char *summary, *formats;
 } CliCommandRow;
-extern const CliCommandRow cli_commands[];
-extern const size_t cli_command_count;
 
-/* `attnzoo --complete WORD... CURRENT`: what may stand in the place of the last word, a line each, with a tab and a few words on it.
- * in_zoo: for the front door, which has words of its own. */
-int completion_answer(int count, char **words, bool in_zoo);
+/* What the parser must know of those above it, to tell which words an option knows: set by cli_start. */
+typedef struct CliGrammar {
+    const CliCommandRow *commands;
+    size_t command_count;
+    const struct CliOption *globals;
+    size_t global_count;
+    void (*ask_global)(const struct CliOption *option); /* tells cli_ask the words of a global option           */
+    int (*finish)(int code);                            /* what ends the program: cli_finish                    */
+} CliGrammar;
+extern CliGrammar cli_grammar; /* empty until then */
 
 /* Kernels whose name matches one of the patterns (fnmatch globs separated by commas; NULL = all of the library, "*" = yardsticks too), in
  * order; a pattern without wildcards that names no kernel is an error that lists the known names. Only kernels that this CPU can run under
@@ -81,9 +68,7 @@ bool cli_once(const CliOption *option, const char **given, const char *value);
  * (return EXIT_USAGE). -h and --help print `usage` and the rows, and give 'h' (return EXIT_OK). Start with optind = 1, as main does. */
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value);
 
-/* The global options, for the list in such a message; `options` (may be NULL) are those of the subcommand. `word` with its dashes. */
-extern const CliOption cli_globals[];
-extern const size_t cli_global_count;
+/* The error for an option that nobody knows; `options` (may be NULL) are those of the subcommand. `word` with its dashes. */
 void cli_unknown_option(const char *word, const CliOption *options, size_t count);
 
 /* One row of a help text of a subcommand; NULL: of the program. */
@@ -135,25 +120,10 @@ bool cli_writes(const Cli *cli, const char *command, const char *formats);
 int cli_read(Cli *cli, int *argc, char **argv);
 void cli_print_global_options(void);
 
-/* Asks for the values of a global option. */
-void cli_ask_global(const CliOption *option);
-
-/* Catch the signals that ask for an end (Ctrl-C, SIGTERM, and SIGHUP unless nohup had it ignored); make sure that files opened later do not
- * land on a closed stdout. */
-void cli_start(void);
+/* Catch the signals that ask for an end (stop.h); make sure that files opened later do not land on a closed stdout; remember the subcommands. */
+void cli_start(const CliCommandRow *commands, size_t count);
 
 /* What main returns: closes the files of -o, flushes stdout, and turns a failed write into an error. */
 int cli_finish(int code);
-
-/* The signal that asked for an end; 0: none did. Long loops look at it, finish the record at hand and return EXIT_INTERRUPTED. A second
- * signal ends the program at once. */
-extern volatile sig_atomic_t cli_interrupted;
-
-/* In a child: leave those signals, which a terminal or `timeout` send to the whole group, to the parent. */
-void cli_ignore_stops(void);
-
-/* What the outside sees of a code: EXIT_INTERRUPTED is 128 + the signal. Its name where a code says that one came, else NULL. */
-int cli_exit_code(int code);
-const char *cli_exit_signal(int code);
 
 #endif

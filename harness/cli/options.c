@@ -15,6 +15,7 @@
 enum { MAX_OPTIONS = 48, MAX_WORD = 64 };
 
 const CliAsk *cli_ask;
+CliGrammar cli_grammar;
 
 /* ---- Unknown words --------------------------------------------------------------------------------------------------------------- */
 
@@ -136,14 +137,14 @@ static const char *help_of(const char *command, const CliOption *option, char *t
     asked_size = sizeof words;
     cli_ask = &ask;
     if (!command)
-        cli_ask_global(option);
-    for (size_t i = 0; command && i < cli_command_count; i++)
-        if (strcmp(cli_commands[i].name, command) == 0) {
+        cli_grammar.ask_global(option);
+    for (size_t i = 0; command && i < cli_grammar.command_count; i++)
+        if (strcmp(cli_grammar.commands[i].name, command) == 0) {
             const Cli cli = {.options = attn_options()};
             snprintf(name, sizeof name, "%s", command);
             snprintf(dashed, sizeof dashed, "--%s", option->name);
             optind = 1;
-            cli_commands[i].run(&cli, 3, (char *[]){name, dashed, nothing, NULL});
+            cli_grammar.commands[i].run(&cli, 3, (char *[]){name, dashed, nothing, NULL});
         }
     cli_ask = NULL;
     snprintf(text, size, "%.*s%s%s", (int)(gap - option->help), option->help, words, gap + 2);
@@ -164,8 +165,8 @@ void cli_unknown_option(const char *word, const CliOption *options, size_t count
     char names[2 * MAX_OPTIONS][MAX_WORD];
     const char *known[2 * MAX_OPTIONS];
     size_t used = 0;
-    for (size_t i = 0; i < count + cli_global_count && used < 2 * MAX_OPTIONS; i++, used++) {
-        const CliOption *option = i < count ? &options[i] : &cli_globals[i - count];
+    for (size_t i = 0; i < count + cli_grammar.global_count && used < 2 * MAX_OPTIONS; i++, used++) {
+        const CliOption *option = i < count ? &options[i] : &cli_grammar.globals[i - count];
         snprintf(names[used], sizeof *names, "--%s", option->name);
         known[used] = names[used];
     }
@@ -217,7 +218,7 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
     if (key == LIST) {
         for (size_t i = 0; i < count; i++)
             cli_list_option(argv[0], &options[i]);
-        exit(cli_finish(EXIT_OK)); /* for programs: nothing that a subcommand adds to its help belongs there */
+        exit(cli_grammar.finish(EXIT_OK)); /* for programs: nothing that a subcommand adds to its help belongs there */
     }
     if (key == 'h') {
         fputs(usage, stdout);

@@ -5,17 +5,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/base/build.h"
 #include "harness/base/outputs.h"
 #include "harness/base/self.h"
+#include "harness/base/stop.h"
 #include "harness/bench/linear.h"
 #include "harness/bench/mha.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/show.h"
 #include "harness/cmd/bench_options.h"
+#include "harness/cmd/commands.h"
 #include "harness/machine/machine.h"
 #include "harness/machine/topology.h"
+#include "harness/measure/peaks.h"
 #include "harness/ops/zoo.h"
 #include "harness/process/processes.h"
+#include "harness/suite/words.h"
 
 static int worse(int a, int b)
 {
@@ -38,23 +43,23 @@ static int case_code(const BenchCase *bench)
 }
 
 /* Everything that one run of bench writes to. */
-typedef struct Outputs {
+typedef struct BenchOutputs {
     bool unable;        /* something could not be set up and is missing */
     Records *records;
-    CliOutput *copy;    /* -o jsonl: a copy of the records                 */
+    Output *copy;    /* -o jsonl: a copy of the records                 */
     bool kept;          /* all records are                                 */
     bool tables;        /* on stdout, one for each case as it comes        */
     RenderTable *all;   /* one over all cases: markdown, csv, or to a file */
     Machine machine;
-} Outputs;
+} BenchOutputs;
 
-static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted)
+static bool open_outputs(BenchOutputs *out, const Cli *cli, const BenchWanted *wanted)
 {
     char error[512];
     memset(out, 0, sizeof *out);
     machine_read(&out->machine);
-    out->tables = outputs_on_stdout(cli);
-    out->copy = outputs_find(cli, "jsonl");
+    out->tables = outputs_on_stdout(cli->outputs);
+    out->copy = outputs_find(cli->outputs, "jsonl");
     out->records = records_open(cli->results, out->machine.key, out->copy ? out->copy->file : NULL, error, sizeof error);
     if (out->records && cli->results && !machine_write_once(&out->machine, cli->results, error, sizeof error)) {
         char unused[512];
@@ -65,7 +70,7 @@ static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted
         render_error("%s", error);
         return false;
     }
-    if (outputs_gather(cli))
+    if (outputs_gather(cli->outputs))
         out->all = wanted->micro             ? micro_table_of_all()
                    : wanted->varies          ? vary_table(&wanted->vary, true)
                    : wanted->bench.hyperfine ? process_table(true)
@@ -74,16 +79,16 @@ static bool open_outputs(Outputs *out, const Cli *cli, const BenchWanted *wanted
 }
 
 /* Records go to the copy as they come, tables to stdout; what gathers all goes to the others. */
-static int write_output(void *context, const CliOutput *out)
+static int write_output(void *context, const Output *out)
 {
-    const Outputs *outputs = context;
+    const BenchOutputs *outputs = context;
     const bool as_it_comes = out == outputs->copy || (strcmp(out->format, "table") == 0 && !out->path);
     if (!as_it_comes)
         render_table_as(outputs->all, out->format, out->file);
     return out == outputs->copy && !outputs->kept ? EXIT_USAGE : EXIT_OK;
 }
 
-static int close_outputs(Outputs *out, const Cli *cli, int code)
+static int close_outputs(BenchOutputs *out, const Cli *cli, int code)
 {
     char error[1200], path[1100];
     snprintf(path, sizeof path, "%s", records_path(out->records));
@@ -92,7 +97,7 @@ static int close_outputs(Outputs *out, const Cli *cli, int code)
         render_error("%s", error);
         code = worse(code, EXIT_USAGE);
     }
-    outputs_write(cli, write_output, out);
+    outputs_write(cli->outputs, write_output, out);
     render_table_free(out->all);
     if (out->kept && path[0] && out->tables && !cli->quiet)
         printf("\nrecords: %s\n", path);
@@ -110,9 +115,9 @@ static int doubt(const PairedRun *run, const char *what)
 }
 
 /* Show and keep a measured case. Returns its code. */
-static int finish_case(Outputs *out, BenchCase *measured, const char *id)
+static int finish_case(BenchOutputs *out, BenchCase *measured, const char *id)
 {
-    const bool complete = measured->run.rounds > 0 || !cli_interrupted;
+    const bool complete = measured->run.rounds > 0 || !stop_signal;
     if (complete && out->tables) {
         RenderTable *table = bench_table(false);
         bench_table_add(table, measured, false);
@@ -160,11 +165,11 @@ static int run_case(const Cli *cli, const BenchOptions *bench, const Work *work,
                                                  bench, &cli->settings, topology, error, error_size);
 }
 
-static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
+static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work, BenchOutputs *out)
 {
     int code = EXIT_NOTHING;
     const size_t count = work->attention.count + work->products.count + work->mha.count;
-    for (size_t i = 0; i < count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < count && !stop_signal; i++) {
         BenchCase measured;
         char error[300], id[32];
         snprintf(id, sizeof id, "c%zu", i + 1);
@@ -183,11 +188,11 @@ static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work
         code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
         bench_case_free(&measured);
     }
-    return cli_interrupted ? EXIT_INTERRUPTED : code;
+    return stop_signal ? EXIT_INTERRUPTED : code;
 }
 
 /* As run_cases, with processes. */
-static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *work, Outputs *out)
+static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *work, BenchOutputs *out)
 {
     int code = EXIT_NOTHING;
     char program[4096], error[600];
@@ -195,13 +200,13 @@ static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *
         render_error("--driver hyperfine starts this program again: %s", error);
         return EXIT_USAGE;
     }
-    for (size_t i = 0; i < work->attention.count && work->attention_kernels > 0 && !cli_interrupted; i++) {
+    for (size_t i = 0; i < work->attention.count && work->attention_kernels > 0 && !stop_signal; i++) {
         ProcessCase run;
         char id[32];
         snprintf(id, sizeof id, "c%zu", i + 1);
         const bool ran = process_case_run(&run, cli, program, &work->attention.at[i], work->kernels, work->attention_kernels, bench, error,
                                           sizeof error);
-        const bool complete = ran && (run.rounds > 0 || !cli_interrupted);
+        const bool complete = ran && (run.rounds > 0 || !stop_signal);
         if (!ran)
             render_error("%s", error);
         if (complete && out->tables) {
@@ -222,11 +227,11 @@ static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *
             return one;
         code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
     }
-    return cli_interrupted ? EXIT_INTERRUPTED : code;
+    return stop_signal ? EXIT_INTERRUPTED : code;
 }
 
 /* The header of a table run: machine, pinning, and the `host` record with all peaks. */
-static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
+static int start(const Cli *cli, const BenchOptions *bench, BenchOutputs *out)
 {
     Peaks peaks;
     char pinned[96];
@@ -235,7 +240,7 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
     render_note("this build is not optimised: its times say nothing about the kernels");
 #endif
     const AttnCpu *cpu = out->machine.cpu;
-    if (!peaks_measure(&peaks, cpu->features & cli->settings.allowed, bench->threads, &out->machine.topology, 1.0, &cli_interrupted)) {
+    if (!peaks_measure(&peaks, cpu->features & cli->settings.allowed, bench->threads, &out->machine.topology, 1.0, &stop_signal)) {
         render_error("not enough memory to measure the machine's peaks");
         return EXIT_USAGE;
     }
@@ -248,7 +253,8 @@ static int start(const Cli *cli, const BenchOptions *bench, Outputs *out)
                is_pinned ? " on " : ", ", pinned,
                load, attn_version(), build_commit(), build_compiler());
     }
-    json_t *host = machine_json(&out->machine, &peaks);
+    json_t *host = machine_json(&out->machine);
+    peaks_record(&peaks, host);
     json_object_set_new(host, "pinned", json_string(pinned));
     records_write(out->records, "host", host);
     return EXIT_OK;
@@ -287,20 +293,20 @@ static size_t own_kernels(const Work *work)
 }
 
 /* Shapes of attention under the variants of --scaling or --dist. */
-static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, Outputs *out)
+static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, BenchOutputs *out)
 {
     const VaryOutputs to = {.unable = &out->unable, .records = out->records, .all = out->all, .silent = !out->tables};
     const size_t own = own_kernels(work);
     int code = EXIT_NOTHING;
-    for (size_t i = 0; i < work->attention.count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < work->attention.count && !stop_signal; i++) {
         const int one = vary_case(&wanted->vary, &work->attention.at[i], work->kernels, own, &wanted->bench, &cli->settings,
                                   &out->machine.topology, &to);
         code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
     }
-    return cli_interrupted ? EXIT_INTERRUPTED : code;
+    return stop_signal ? EXIT_INTERRUPTED : code;
 }
 
-static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const Outputs *out)
+static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const BenchOutputs *out)
 {
     const size_t own = own_kernels(work);
     const MicroContext context = {.cli = cli, .options = &wanted->bench, .topology = &out->machine.topology, .kernels = work->kernels,
@@ -311,7 +317,7 @@ static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work
 
 static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *work)
 {
-    Outputs out;
+    BenchOutputs out;
     char why[400];
     const PairedClock clock = paired_clock();
     const PairedTrust trust = paired_trust(&clock, wanted->bench.min_trial, wanted->bench.budget, why, sizeof why);
@@ -391,7 +397,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX || (wanted.bench.hyperfine && !drop_yardsticks(&wanted, kernels, &count))) {
         code = EXIT_USAGE;
-    } else if (!wanted.micro && !linear_shapes_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
+    } else if (!wanted.micro && !words_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
     } else if (wanted.bench.hyperfine && work.products.count + work.mha.count > 0) {

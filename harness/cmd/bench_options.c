@@ -7,33 +7,8 @@
 #include <string.h>
 
 #include "harness/bench/micro/micro.h"
+#include "harness/bench/suites.h"
 #include "harness/ops/zoo.h"
-
-/* The first is sized so that all of it, verification included, takes less than two minutes on two cores. Real models, real head counts. */
-static const CliSuite suites[] = {
-    {"default",
-     "bert-base/encoder@128 vit-b16/encoder gpt2/prefill@512 llama3-8b/prefill@512 whisper-large/cross llama3-8b/decode@4096",
-     "models at sizes for every day"},
-    {"speed", "b1_h8_q512_k512_d{64,128} b1_h8_q2048_k2048_d{64,128}", "four shapes that tell whether a change made the kernels slower"},
-    {"prefill",
-     "b1_h8_q512_k512_d{64,80,96,128} b1_h4_q1024_k1024_d{64,80,96,128} b1_h2_q2048_k2048_d{64,80,96,128} b1_h1_q4096_k4096_d{64,128} "
-     "b1_h1_q8192_k8192_d{64,128} b1_h8_q512_k512_d{64,128}_causal b1_h2_q2048_k2048_d{64,128}_causal b1_h1_q4096_k4096_d{64,128}_causal "
-     "b{1,8}_h12_q128_k128_d64 b1_h12_q{197,77}_k{197,77}_d64 b1_h8_q512_k512_d{40,72,160,256}",
-     "the speed bars of prefill: lengths, widths, causal, odd sizes"},
-    {"small", "b1_h12_q16_k16_d{16,32,64} b1_h12_q32_k32_d{16,32,64} b1_h12_q64_k64_d{16,32,64} b1_h8_q512_k512_d{16,32}",
-     "short and narrow: what fixed costs there are"},
-    {"decode",
-     "b8_h{8,32g8,64g8}_q1_k4096_d64 b4_h{8,32g8,64g8}_q1_k4096_d128 b2_h{8,32g8,64g8}_q1_k4096_d256 b1_h{8,32g8,64g8}_q1_k32768_d64 "
-     "b1_h{8,32g8,64g8}_q1_k32768_d128 b1_h{4,16g4,32g4}_q1_k32768_d256 b4_h8_q{2,4,8,16}_k4096_d128",
-     "the speed bars of decode: 134 MB of keys and values or more, 1, 4 and 8 heads a group, few rows"},
-};
-enum { SUITES = sizeof suites / sizeof *suites };
-_Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
-
-const char *bench_default_shapes(void)
-{
-    return suites[0].shapes;
-}
 
 enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
 static const char usage[] =
@@ -110,7 +85,7 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     switch (key) {
     case 'k': wanted->kernels = value; return true;
     case 's': wanted->shapes = value; return true;
-    case SUITE: return cli_suite(suites, SUITES, value, &wanted->suite);
+    case SUITE: return cli_suite(bench_suites, bench_suite_count, value, &wanted->suite);
     case BASELINE: return read_baseline(value, &bench->baseline);
     case BUDGET: return cli_time("--budget", value, 1, 0.01, 3600, "10ms to 1h", &bench->budget);
     case MIN_TRIAL: return cli_time("--min-trial", value, 1e-6, 1e-5, 10, "10us to 10s", &bench->min_trial);
@@ -140,7 +115,7 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
     const char *value;
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         if (key == 'h') {
-            cli_suites_print(suites, SUITES);
+            cli_suites_print(bench_suites, bench_suite_count);
             printf("\nMulti-head attention, projections included\n"
                    "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
                    "  with keys and values of another source: ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
@@ -172,7 +147,7 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (!wanted->shapes)
-        wanted->shapes = wanted->suite ? wanted->suite : suites[0].shapes;
+        wanted->shapes = wanted->suite ? wanted->suite : bench_default_shapes();
     /* A process takes about a millisecond more or less, and other numbers of threads find half of the data in another core's caches (calls
      * of 0.1 ms: 1.75 times the speed of one thread right after a change, 1.9 later). Neither must show. */
     if (wanted->bench.min_trial <= 0)

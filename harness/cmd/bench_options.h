@@ -14,8 +14,6 @@ typedef struct BenchWanted {
     BenchOptions bench;  /* filled with defaults beforehand */
 } BenchWanted;
 
-const char *bench_default_shapes(void); /* what is measured where nobody names shapes */
-
 /* EXIT_OK: go on; -1: the help was printed; otherwise the code to leave with, after an error was printed. */
 int bench_options_read(BenchWanted *wanted, int argc, char **argv);
 

@@ -1,7 +1,7 @@
-/* commands.c - the subcommands: dispatch, help, manual pages and completion read this table. */
-#include "harness/cli/cli.h"
+/* commands.c - see commands.h. */
+#include "harness/cmd/commands.h"
 
-const CliCommandRow cli_commands[] = {
+const CliCommandRow commands[] = {
     {"cpu", cmd_cpu, "what this machine is and how fast it can be", NULL},
     {"list", cmd_list, "kernels, shapes, presets; who runs a shape, and why", NULL},
     {"run", cmd_run, "one kernel, one shape, one line: for hyperfine, perf, gdb", NULL},
@@ -17,5 +17,5 @@ const CliCommandRow cli_commands[] = {
     {"selftest", cmd_selftest, "what this machine can and cannot detect, in a minute", NULL},
     {"completion", cmd_completion, "a script for bash, zsh or fish", ""},
 };
-const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
-_Static_assert(sizeof cli_commands / sizeof *cli_commands <= (size_t)CLI_COMMANDS_MOST, "lists of their names have room for all");
+const size_t command_count = sizeof commands / sizeof *commands;
+_Static_assert(sizeof commands / sizeof *commands <= (size_t)CLI_COMMANDS_MOST, "lists of their names have room for all");

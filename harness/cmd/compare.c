@@ -1,5 +1,6 @@
 /* compare.c - attnzoo compare: records side by side. */
 #include "harness/base/render.h"
+#include "harness/cmd/commands.h"
 #include "harness/records/load.h"
 #include "harness/report/compare_show.h"
 
@@ -119,7 +120,7 @@ int cmd_compare(const Cli *cli, int argc, char **argv)
     const bool single = request.winners || request.portability;
     if (code >= 0 || (single && !cli_writes(cli, request.winners ? "compare --winners" : "compare --portability", "table md csv jsonl")))
         return code >= 0 ? code : EXIT_USAGE;
-    code = results_load(cli, argc, argv, optind, request.filter, request.keep_going, &loaded);
+    code = results_load(cli->results, argc, argv, optind, request.filter, request.keep_going, &loaded);
     if (code == EXIT_OK && loaded.points.count == 0) {
         render_error(request.filter ? "no measurement is left by the filter '%s'" : "these records hold no measurement%.0s",
                      request.filter);

@@ -3,7 +3,8 @@
  * The answer comes when a key is pressed, from the tables and parsers that read a command line: cli_ask lets a command tell what it knows
  * where it would have refused a word. So no word is offered that is refused, and none can be out of date. It takes a few milliseconds. */
 #include "harness/base/render.h"
-#include "harness/cli/cli.h"
+#include "harness/cmd/commands.h"
+#include "harness/ops/sdpa/shape.h"
 #include "harness/ops/zoo.h"
 
 #include <getopt.h>
@@ -61,9 +62,9 @@ static const CliAsk ask = {take_word, take_option};
 
 static const CliCommandRow *find_command(const char *word)
 {
-    for (size_t i = 0; i < cli_command_count; i++)
-        if (strcmp(cli_commands[i].name, word) == 0)
-            return &cli_commands[i];
+    for (size_t i = 0; i < cli_grammar.command_count; i++)
+        if (strcmp(cli_grammar.commands[i].name, word) == 0)
+            return &cli_grammar.commands[i];
     return NULL;
 }
 
@@ -86,8 +87,8 @@ static void options_of(const CliCommandRow *command, const char *option)
 {
     answer.option = option;
     answer.found = NULL;
-    for (size_t i = 0; i < cli_global_count; i++)
-        take_option(&cli_globals[i]);
+    for (size_t i = 0; i < cli_grammar.global_count; i++)
+        take_option(&cli_grammar.globals[i]);
     if (command)
         run(command, 2, "--list-options", "");
 }
@@ -120,12 +121,12 @@ static void formats(const CliCommandRow *command)
 static void values(const CliCommandRow *command, const CliOption *option)
 {
     const char *name = option->name, *called = option->value;
-    const bool global = option >= cli_globals && option < cli_globals + cli_global_count;
+    const bool global = option >= cli_grammar.globals && option < cli_grammar.globals + cli_grammar.global_count;
     char dashed[80];
     if (global && option->key == 'o')
         formats(command);
     else if (global)
-        cli_ask_global(option);
+        cli_grammar.ask_global(option);
     else if (strcmp(called, "KERNEL") == 0 || strcmp(called, "PATTERNS") == 0)
         kernels(command);
     else if (strcmp(called, "SHAPE") == 0 || strcmp(called, "SHAPES") == 0)
@@ -205,8 +206,8 @@ int completion_answer(int count, char **words, bool in_zoo)
         add("--help", "this text, or that of a subcommand");
         print_from(current, "", 0);
     } else if (!command || (place == count - 2 && strcmp(command->name, "help") == 0)) {
-        for (size_t i = 0; i < cli_command_count; i++)
-            add(cli_commands[i].name, cli_commands[i].summary);
+        for (size_t i = 0; i < cli_grammar.command_count; i++)
+            add(cli_grammar.commands[i].name, cli_grammar.commands[i].summary);
         add("help", "the same for one subcommand");
         if (in_zoo) {
             add("test", "run all tests, or those named");

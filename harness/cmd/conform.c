@@ -7,7 +7,8 @@
 #include "dispatch/plan.h"
 #include "harness/base/isolate.h"
 #include "harness/base/outputs.h"
-#include "harness/cli/cli.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/conform/folder.h"
 #include "harness/ops/zoo.h"
 
@@ -205,7 +206,7 @@ static void print_case(Loop *loop, const char *path, Outcome outcome, const char
     render_cell(loop->table, STYLE_PLAIN, "%s", looks[outcome].word);
     render_cell(loop->table, STYLE_PLAIN, "%s", base_of(path));
     render_cell(loop->table, STYLE_PLAIN, "%s", say);
-    if (!outputs_on_stdout(loop->cli))
+    if (!outputs_on_stdout(loop->cli->outputs))
         return;
     render_text(looks[outcome].style, "%s", looks[outcome].word);
     printf("  %-*s  %s\n", (int)loop->width, base_of(path), say);
@@ -267,7 +268,7 @@ static int run_cases(Loop *loop)
     const char *error = NULL;
     const IsolateJob job = {
         .items = loop->paths->count * loop->kernel_count, .group = loop->kernel_count, .workers = 1, .result_size = sizeof(Answer),
-        .timeout = 120, .context = loop, .work = work, .done = done, .stop = &cli_interrupted,
+        .timeout = 120, .context = loop, .work = work, .done = done, .stop = &stop_signal,
     };
     loop->table = render_table(3);
     for (size_t i = 0; i < 3; i++)
@@ -277,8 +278,8 @@ static int run_cases(Loop *loop)
         loop->width = width > loop->width ? width : loop->width;
     }
     const bool whole = isolate_run(&job, &error);
-    int code = outputs_table_elsewhere(cli, loop->table);
-    fprintf(outputs_on_stdout(cli) ? stdout : stderr, "%zu passed, %zu failed, %zu skipped\n",
+    int code = outputs_table_elsewhere(cli->outputs, loop->table);
+    fprintf(outputs_on_stdout(cli->outputs) ? stdout : stderr, "%zu passed, %zu failed, %zu skipped\n",
             loop->counts[PASSED], loop->counts[FAILED], loop->counts[SKIPPED]);
     render_table_free(loop->table);
     if (error) {
@@ -287,13 +288,13 @@ static int run_cases(Loop *loop)
     }
     if (code != EXIT_OK)
         return code;
-    if (loop->unreadable > 0 && !(cli_interrupted && !whole)) {
+    if (loop->unreadable > 0 && !(stop_signal && !whole)) {
         render_error("%zu of %zu cases cannot be read, or hold what no case may; their lines say why", loop->unreadable,
                      loop->paths->count);
         return EXIT_USAGE;
     }
     code = loop->crashes ? EXIT_CRASHED : loop->counts[FAILED] ? EXIT_DISAGREE : loop->counts[PASSED] ? EXIT_OK : EXIT_NOTHING;
-    return cli_interrupted && !whole ? EXIT_INTERRUPTED : code;
+    return stop_signal && !whole ? EXIT_INTERRUPTED : code;
 }
 
 int cmd_conform(const Cli *cli, int argc, char **argv)

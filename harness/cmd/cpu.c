@@ -7,11 +7,14 @@
 #include <unistd.h>
 #include <getopt.h>
 
+#include "harness/base/build.h"
 #include "harness/base/outputs.h"
-#include "harness/cli/cli.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/machine/audit.h"
 #include "harness/machine/machine.h"
 #include "harness/measure/paired.h"
+#include "harness/measure/peaks.h"
 
 #define PEAK_SECONDS 3.0
 
@@ -161,7 +164,7 @@ static void print_all(const Cli *cli, const Machine *machine, const Audit *audit
         render_value(table, STYLE_PLAIN, peaks->at[k].best * 1e-9, "%.*f", digits, peaks->at[k].best * 1e-9);
         render_cell(table, STYLE_PLAIN, "%s", rate_units[peaks->at[k].kind]);
     }
-    outputs_table_elsewhere(cli, table);
+    outputs_table_elsewhere(cli->outputs, table);
     render_table_free(table);
 }
 
@@ -205,7 +208,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         render_error("unexpected argument '%s'; cpu takes options only", argv[optind]);
         return EXIT_USAGE;
     }
-    if (json && !outputs_plain(cli)) {
+    if (json && !outputs_plain(cli->outputs)) {
         render_error("--json and -o name the form twice; allowed: one of them");
         return EXIT_USAGE;
     }
@@ -229,15 +232,16 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         topology_pin(threads, pinned, sizeof pinned);
         topology_pin_workers(threads);
         if (!peaks_measure_all(&peaks, machine.cpu->features & cli->settings.allowed, threads, &machine.topology, PEAK_SECONDS,
-                           &cli_interrupted)) {
+                           &stop_signal)) {
             render_error("not enough memory to measure the peaks");
             return EXIT_USAGE;
         }
-        if (cli_interrupted)
+        if (stop_signal)
             return EXIT_INTERRUPTED;
     }
     if (json) {
-        json_t *object = machine_json(&machine, want_peaks ? &peaks : NULL);
+        json_t *object = machine_json(&machine);
+        peaks_record(want_peaks ? &peaks : NULL, object);
         if (want_audit)
             json_object_set_new(object, "audit", audit_json(&audit));
         json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
@@ -246,7 +250,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         return EXIT_OK;
     }
     print_all(cli, &machine, want_audit ? &audit : NULL, want_peaks ? &peaks : NULL);
-    if (!outputs_on_stdout(cli))
+    if (!outputs_on_stdout(cli->outputs))
         return EXIT_OK;
     tell_machine(&(Facts){0}, &machine);
     if (want_audit)

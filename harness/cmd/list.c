@@ -2,6 +2,7 @@
 #include "dispatch/cpu.h"
 #include "dispatch/threads.h"
 #include "harness/base/outputs.h"
+#include "harness/cmd/commands.h"
 #include "harness/ops/linear/mutants.h"
 #include "harness/ops/mha/case.h"
 #include "harness/ops/sdpa/mutants.h"
@@ -29,7 +30,7 @@ static const CliOption options[] = {
 
 static int finish(const Cli *cli, RenderTable *table)
 {
-    const int code = outputs_table(cli, table);
+    const int code = outputs_table(cli->outputs, table);
     render_table_free(table);
     return code;
 }

@@ -3,16 +3,17 @@
 #include <string.h>
 
 #include "harness/base/outputs.h"
+#include "harness/cmd/commands.h"
 #include "harness/regress/regress.h"
 
 /* Where findings go beside -o. All of them are opened before anything is measured: a path that cannot be written costs no minutes. */
 enum { RECORDS, MARKDOWN, JUNIT, OUTPUTS };
-typedef struct Outputs {
+typedef struct RegressOutputs {
     Whole at[OUTPUTS]; /* no file: not asked for */
-} Outputs;
+} RegressOutputs;
 
 /* Close without keeping anything. */
-static void drop_outputs(Outputs *out)
+static void drop_outputs(RegressOutputs *out)
 {
     char unused[600];
     for (size_t i = 0; i < OUTPUTS; i++)
@@ -20,13 +21,13 @@ static void drop_outputs(Outputs *out)
             whole_close(&out->at[i], false, unused, sizeof unused);
 }
 
-static bool open_outputs(Outputs *out, const Cli *cli, const RegressOptions *o)
+static bool open_outputs(RegressOutputs *out, const Cli *cli, const RegressOptions *o)
 {
     const char *const paths[OUTPUTS] = {[RECORDS] = o->jsonl, [MARKDOWN] = o->md, [JUNIT] = o->junit};
     char error[600];
-    *out = (Outputs){0};
+    *out = (RegressOutputs){0};
     for (size_t i = 0; i < OUTPUTS; i++) {
-        bool twice = paths[i] && outputs_names(cli, paths[i]);
+        bool twice = paths[i] && outputs_names(cli->outputs, paths[i]);
         for (size_t before = 0; paths[i] && before < i; before++)
             twice = twice || (paths[before] && strcmp(paths[before], paths[i]) == 0);
         if (twice)
@@ -56,7 +57,7 @@ static bool write_records(const Findings *f, FILE *to)
     return ok;
 }
 
-static int write_output(void *context, const CliOutput *out)
+static int write_output(void *context, const Output *out)
 {
     const Findings *f = context;
     if (strcmp(out->format, "jsonl") == 0)
@@ -66,10 +67,10 @@ static int write_output(void *context, const CliOutput *out)
 }
 
 /* Everything that was asked for, each on its own; the code, or EXIT_USAGE where something could not be written. */
-static int write_all(const Regress *r, const Cli *cli, Outputs *out, int code)
+static int write_all(const Regress *r, const Cli *cli, RegressOutputs *out, int code)
 {
     Findings findings = {r, cli, code};
-    bool all = outputs_write(cli, write_output, &findings) == EXIT_OK;
+    bool all = outputs_write(cli->outputs, write_output, &findings) == EXIT_OK;
     for (size_t i = 0; i < OUTPUTS; i++) {
         Whole *whole = &out->at[i];
         char error[600];
@@ -100,7 +101,7 @@ int cmd_regress(const Cli *cli, int argc, char **argv)
     RegressOptions options = {.time = true, .insn = true, .confirm = true, .alpha = 0.01, .min_trial = 300e-6, .launches = 5, .rounds = 100,
                               .threads = cli_granted(cli->threads ? cli->threads : 1), .seed = cli->seed};
     Regress regress;
-    Outputs out;
+    RegressOutputs out;
     int code = regress_options_read(&options, argc, argv);
     if (code != EXIT_OK)
         return code == -1 ? EXIT_OK : code;

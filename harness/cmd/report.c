@@ -2,6 +2,8 @@
  * Jinja2, are Python's; Markdown and JSON need neither. */
 #include "harness/base/outputs.h"
 #include "harness/base/self.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/report/model.h"
 
 #include <errno.h>
@@ -60,7 +62,7 @@ static int wait_for(pid_t child)
             return status;
         if (ended < 0 && errno != EINTR)
             return -1;
-        if (cli_interrupted)
+        if (stop_signal)
             kill(child, SIGKILL);
         nanosleep(&pause, NULL);
     }
@@ -77,7 +79,7 @@ static int run(const char *const *words, const json_t *input, FILE *to)
         return -1;
     const pid_t child = fork();
     if (child == 0) {
-        cli_ignore_stops();
+        stop_ignore();
         dup2(ends[0], STDIN_FILENO);
         dup2(to ? fileno(to) : open("/dev/null", O_WRONLY), STDOUT_FILENO);
         close(ends[0]);
@@ -126,7 +128,7 @@ static int draw(const char *title, const Loaded *loaded, FILE *to, const char *n
     }
     int code = EXIT_USAGE;
     const char *python = find_python();
-    if (cli_interrupted) {
+    if (stop_signal) {
         code = EXIT_INTERRUPTED;
     } else if (!python) {
         render_error(
@@ -140,9 +142,9 @@ static int draw(const char *title, const Loaded *loaded, FILE *to, const char *n
     } else {
         const char *const words[] = {python, "-B", renderer, "--title", title, "--to", name, NULL};
         const int ended = run(words, model, to);
-        if (ended != 0 && ended != EXIT_USAGE && !cli_interrupted) /* with EXIT_USAGE it has said itself what could not be written */
+        if (ended != 0 && ended != EXIT_USAGE && !stop_signal) /* with EXIT_USAGE it has said itself what could not be written */
             render_error("%s %s ended with %d; its words stand above", python, renderer, ended);
-        code = ended == 0 ? EXIT_OK : cli_interrupted ? EXIT_INTERRUPTED : EXIT_USAGE;
+        code = ended == 0 ? EXIT_OK : stop_signal ? EXIT_INTERRUPTED : EXIT_USAGE;
     }
     json_decref(model);
     return code;
@@ -153,7 +155,7 @@ typedef struct Report {
     const Loaded *loaded;
 } Report;
 
-static int write_output(void *context, const CliOutput *out)
+static int write_output(void *context, const Output *out)
 {
     const Report *report = context;
     if (strcmp(out->format, "md") == 0)
@@ -184,18 +186,18 @@ int cmd_report(const Cli *cli, int argc, char **argv)
         default: return EXIT_USAGE;
         }
     }
-    if (!outputs_default(cli, "html", "report.html")) /* nothing was asked for: the page, in a file */
+    if (!outputs_default(cli->outputs, "html", "report.html")) /* nothing was asked for: the page, in a file */
         return EXIT_USAGE;
     Loaded loaded;
     Report report = {title, &loaded};
-    int code = results_load(cli, argc, argv, optind, filter, keep_going, &loaded);
+    int code = results_load(cli->results, argc, argv, optind, filter, keep_going, &loaded);
     if (code == EXIT_OK && loaded.points.count == 0 && (filter || report_measured(&loaded) == 0)) {
         render_error("there is no measurement to show");
         code = EXIT_NOTHING;
     }
     if (code == EXIT_OK)
-        code = outputs_write(cli, write_output, &report);
-    if (cli_interrupted && code == EXIT_OK)
+        code = outputs_write(cli->outputs, write_output, &report);
+    if (stop_signal && code == EXIT_OK)
         code = EXIT_INTERRUPTED;
     code = outputs_close(cli->outputs, code);
     for (size_t i = 0; code == EXIT_OK && !cli->quiet && i < cli->outputs->count; i++)

@@ -1,5 +1,7 @@
 /* results.c - attnzoo results: what the records hold, whether they are sound, several collections as one, other tools' formats. */
 #include "harness/base/outputs.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/records/export.h"
 #include "harness/records/load.h"
 
@@ -27,7 +29,7 @@ static const char *fate(const ResultsRun *run, char *text, size_t size)
         return "partial";
     if (code == EXIT_OK)
         return "whole";
-    snprintf(text, size, cli_exit_signal(code) ? "interrupted" : "ended with %d", code);
+    snprintf(text, size, stop_exit_name(code) ? "interrupted" : "ended with %d", code);
     return text;
 }
 
@@ -56,7 +58,7 @@ static int list_runs(const Cli *cli, const Loaded *loaded)
         render_cell(table, STYLE_DIM, "%s", loaded->labels[run->source]);
         render_cell(table, run->end ? STYLE_GOOD : STYLE_WARN, "%s", fate(run, text, sizeof text));
     }
-    const int code = outputs_table(cli, table);
+    const int code = outputs_table(cli->outputs, table);
     render_table_free(table);
     return code;
 }
@@ -101,7 +103,7 @@ static int check(const Loaded *loaded)
 }
 
 /* Runs by time, each with host first and end last, as bench writes them. */
-static int write_merged(void *context, const CliOutput *out)
+static int write_merged(void *context, const Output *out)
 {
     const Loaded *loaded = context;
     FILE *to = out->file;
@@ -123,13 +125,13 @@ static int write_merged(void *context, const CliOutput *out)
 
 static int merge(const Cli *cli, Loaded *loaded)
 {
-    const int code = outputs_write(cli, write_merged, loaded);
+    const int code = outputs_write(cli->outputs, write_merged, loaded);
     render_note("%zu records of %zu runs; %zu were met more than once", loaded->results.records, loaded->results.count,
                 loaded->results.repeated);
     return code;
 }
 
-static int write_exported(void *context, const CliOutput *out)
+static int write_exported(void *context, const Output *out)
 {
     static const struct { const char *format; void (*write)(const Points *points, FILE *to); } formats[] = {
         {"hyperfine", export_hyperfine}, {"benchstat", export_benchstat}, {"gha", export_gha},
@@ -152,7 +154,7 @@ static int export(const Cli *cli, Loaded *loaded)
         render_error("there is no measurement to export");
         return EXIT_NOTHING;
     }
-    return outputs_write(cli, write_exported, &loaded->points);
+    return outputs_write(cli->outputs, write_exported, &loaded->points);
 }
 
 /* Does an argument in the place of an action name records? What is there does, and what only a path can be. */
@@ -190,14 +192,14 @@ int cmd_results(const Cli *cli, int argc, char **argv)
     }
     char name[32];
     snprintf(name, sizeof name, "results %s", actions[action]);
-    if (!cli_writes(cli, name, formats[action]) || (action >= 2 && !outputs_default(cli, action == 2 ? "jsonl" : "csv", NULL)))
+    if (!cli_writes(cli, name, formats[action]) || (action >= 2 && !outputs_default(cli->outputs, action == 2 ? "jsonl" : "csv", NULL)))
         return EXIT_USAGE;
     if (filter && action != 3) {
         render_error("--filter goes with 'results export'; %s takes whole runs", name);
         return EXIT_USAGE;
     }
     Loaded loaded;
-    int code = results_load(cli, argc, argv, optind, filter, keep_going, &loaded);
+    int code = results_load(cli->results, argc, argv, optind, filter, keep_going, &loaded);
     if (code == EXIT_OK)
         code = action == 0   ? list_runs(cli, &loaded)
                : action == 1 ? check(&loaded)

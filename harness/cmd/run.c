@@ -4,6 +4,8 @@
  * are for that. */
 #include "dispatch/threads.h"
 #include "harness/base/outputs.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/conform/operands.h"
 #include "harness/ops/zoo.h"
 
@@ -58,7 +60,7 @@ static int report(const Cli *cli, const char *kernel, const char *name, uint64_t
         snprintf(sum, sizeof sum, "%016" PRIx64, checksum);
     if (isfinite(each))
         render_time(each, time, sizeof time);
-    if (outputs_on_stdout(cli))
+    if (outputs_on_stdout(cli->outputs))
         printf("%s  %s  %" PRIu64 " calls  %s per call  checksum %s\n", kernel, name, calls, time, sum);
     static const RenderColumn columns[] = {{"kernel", "kernel", RENDER_TEXT},
                                            {"shape", "shape", RENDER_TEXT},
@@ -75,7 +77,7 @@ static int report(const Cli *cli, const char *kernel, const char *name, uint64_t
         render_cell(table, STYLE_PLAIN, "%s", sum);
     else
         render_missing(table);
-    const int code = outputs_table_elsewhere(cli, table);
+    const int code = outputs_table_elsewhere(cli->outputs, table);
     render_table_free(table);
     return code;
 }
@@ -90,7 +92,7 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     if (!ok)
         render_error("out of memory for a workspace of %zu bytes", size);
     const double start = seconds();
-    for (; ok && done < calls && !cli_interrupted; done++) {
+    for (; ok && done < calls && !stop_signal; done++) {
         ok = attn_run(plan, &operands->tensors, workspace, size) == ATTN_OK;
         if (!ok)
             render_error("%s", attn_last_error());
@@ -111,7 +113,7 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     else
         code = report(cli, attn_plan_kernel(plan), operands->name, done, each, hash(out, shape[0] * shape[1] * shape[2] * shape[3]));
     free(out);
-    return cli_interrupted && code == EXIT_OK ? EXIT_INTERRUPTED : code;
+    return stop_signal && code == EXIT_OK ? EXIT_INTERRUPTED : code;
 }
 
 /* Does the library have a kernel of this name? false after printing what it has: yardsticks are known to bench and verify only. */
@@ -192,7 +194,7 @@ int cmd_run(const Cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (!(input ? operands_from_folder(&operands, input, error, sizeof error)
-                : operands_from_shape(&operands, cli, shape, dist, error, sizeof error)))
+                : operands_from_shape(&operands, cli->seed, shape, dist, error, sizeof error)))
         render_error("%s", error);
     else if (attn_plan_create(&operands.problem, &wanted, &plan) == ATTN_OK)
         code = measure(cli, plan, &operands, calls, &to);

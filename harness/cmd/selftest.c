@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include "harness/base/outputs.h"
+#include "harness/base/random.h"
 #include "harness/base/self.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
+#include "harness/machine/chain.h"
 #include "harness/machine/machine.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/regress/instructions.h"
@@ -76,7 +80,7 @@ static void show_noise(void)
     size_t late = 0;
     for (size_t i = 0; i < CHAINS; i++) {
         const double start = clock.now(clock.context);
-        paired_chain();
+        chain_run();
         seconds[i] = clock.now(clock.context) - start;
     }
     const StatsSummary s = stats_summary(seconds, CHAINS, work);
@@ -199,10 +203,10 @@ static int measure(Selftest *t, const Cli *cli, double seconds)
             const double spent = clock.now(clock.context) - start;
             render_progress((size_t)(1000 * fmin(1, spent / seconds)), 1000, "finding 1, 2, 3, 5 and 10 % more work");
             order.launch = random_bits(cli->seed, launch) | 1;
-            if (!launch_run(&order, t->pairs, take, t, &cli_interrupted, error, sizeof error)) {
+            if (!launch_run(&order, t->pairs, take, t, &stop_signal, error, sizeof error)) {
                 render_progress_end();
                 clear(t);
-                if (cli_interrupted)
+                if (stop_signal)
                     return EXIT_INTERRUPTED;
                 render_error("a launch failed: %s", error);
                 return EXIT_NOTHING;
@@ -308,7 +312,7 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
         render_error("%s holds no flash or linear kernel that runs on this CPU", t.pack);
         return EXIT_NOTHING;
     }
-    const bool words = outputs_on_stdout(cli);
+    const bool words = outputs_on_stdout(cli->outputs);
     InsnMethod method = INSN_NONE;
     if (words) {
         show_clock();
@@ -320,7 +324,7 @@ int cmd_selftest(const Cli *cli, int argc, char **argv)
     if (code != EXIT_OK)
         return code;
     RenderTable *table = power_table(&t);
-    code = outputs_table(cli, table);
+    code = outputs_table(cli->outputs, table);
     render_table_free(table);
     return code == EXIT_OK && words ? advise(&t, method) : code;
 }

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #include "harness/base/render.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/serve/serve.h"
 
 static const char usage[] =
@@ -39,26 +41,6 @@ static const char usage[] =
     "Threads, kernels allowed, seed and the folder of records are global options. attnzoo(1) has the fields of the answers.\n";
 
 enum { LINE_BYTES = 1 << 20 };
-
-json_t *serve_refuse(Server *s, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(s->error, sizeof s->error, format, arguments);
-    va_end(arguments);
-    return NULL;
-}
-
-bool serve_count(Server *s, const char *what, const char *text, uint64_t low, uint64_t *count)
-{
-    char *end = NULL;
-    errno = 0;
-    const unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
-    if (!end || *end || errno || n < low || n > 1000000000)
-        return serve_refuse(s, "%s is '%s'; allowed: a whole number from %d to 1000000000", what, text, (int)low), false;
-    *count = n;
-    return true;
-}
 
 static const struct {
     const char *verb;
@@ -110,7 +92,7 @@ static void serve(Server *s)
     char *line = NULL;
     size_t room = 0;
     bool talking = true;
-    for (ssize_t got; talking && !cli_interrupted && (got = getline(&line, &room, stdin)) > 0;) {
+    for (ssize_t got; talking && !stop_signal && (got = getline(&line, &room, stdin)) > 0;) {
         size_t length = (size_t)got;
         length -= line[length - 1] == '\n';
         line[length] = '\0';
@@ -141,7 +123,7 @@ int cmd_serve(const Cli *cli, int argc, char **argv)
     serve_close(&s);
     if (s.records) { /* nobody said end: whoever talked hung up, or a signal came */
         char unused[1200];
-        records_close(s.records, cli_interrupted ? EXIT_INTERRUPTED : 128 + SIGHUP, unused, sizeof unused);
+        records_close(s.records, stop_signal ? EXIT_INTERRUPTED : 128 + SIGHUP, unused, sizeof unused);
     }
-    return cli_interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+    return stop_signal ? EXIT_INTERRUPTED : EXIT_OK;
 }

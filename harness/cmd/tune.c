@@ -6,7 +6,10 @@
 
 #include "dispatch/threads.h"
 #include "harness/base/outputs.h"
+#include "harness/base/stop.h"
+#include "harness/bench/suites.h"
 #include "harness/cmd/bench_options.h"
+#include "harness/cmd/commands.h"
 #include "harness/tune/measure.h"
 #include "harness/tune/show.h"
 
@@ -249,14 +252,14 @@ static int tune_all(Run *run, const TuneBuckets *buckets)
 #endif
     topology_read(&run->topology);
     run->table = render_table_of(columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; i < buckets->count && !cli_interrupted && code != EXIT_USAGE; i++) {
+    for (size_t i = 0; i < buckets->count && !stop_signal && code != EXIT_USAGE; i++) {
         const int one = tune_bucket(run, &buckets->at[i]);
         best = one == EXIT_NOTHING ? best : EXIT_OK;
         code = one == EXIT_NOTHING ? code : worse(code, one);
     }
-    code = cli_interrupted ? EXIT_INTERRUPTED : code == EXIT_OK ? best : code;
+    code = stop_signal ? EXIT_INTERRUPTED : code == EXIT_OK ? best : code;
     code = run->unable ? worse(code, EXIT_NOTHING) : code;
-    const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(run->cli, run->table);
+    const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(run->cli->outputs, run->table);
     render_table_free(run->table);
     if (run->skipped > 0)
         render_note("%zu buckets were in %s already, with rigor %s or more; --again measures them anew", run->skipped, run->path,

@@ -10,9 +10,13 @@
 #include "dispatch/cpu.h"
 #include "harness/base/isolate.h"
 #include "harness/base/outputs.h"
+#include "harness/base/random.h"
+#include "harness/base/stop.h"
+#include "harness/cmd/commands.h"
 #include "harness/cmd/verify_options.h"
 #include "harness/machine/machine.h"
 #include "harness/measure/paired.h"
+#include "harness/measure/peaks.h"
 #include "harness/ops/linear/mutants.h"
 #include "harness/ops/mha/case.h"
 #include "harness/ops/sdpa/exact.h"
@@ -22,6 +26,7 @@
 #include "harness/ops/sdpa/trial.h"
 #include "harness/ops/zoo.h"
 #include "harness/suite/scoreboard.h"
+#include "harness/suite/words.h"
 
 enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48, FUZZ_PRODUCTS = 12, FUZZ_MHA = 12 };
 enum { SMOKE_MHA = 8, FULL_MHA = 300, MUTANTS_MHA = 60 };
@@ -126,7 +131,7 @@ static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboa
         .context = &loop,
         .work = work,
         .done = done,
-        .stop = &cli_interrupted,
+        .stop = &stop_signal,
     };
     const bool ok = loop.items == 0 || isolate_run(&job, &error);
     render_progress_end();
@@ -261,7 +266,7 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
     case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
     case MODE_FUZZ: break;
     case MODE_SHAPES:
-        ok = linear_shapes_split(&shapes, &products, NULL, request->shapes, error, sizeof error) &&
+        ok = words_split(&shapes, &products, NULL, request->shapes, error, sizeof error) &&
              suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, threads) &&
              suite_add_product_shapes(suite, &products, cli->seed, threads);
         shapes_free(&shapes);
@@ -309,7 +314,7 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
             fprintf(board->notes, "%s, seed 0x%llx, %.1f s%s\n", names[request->mode], (unsigned long long)cli->seed, now() - start,
                     finished ? "" : ", stopped early");
         code = request->mode == MODE_MUTANTS ? scoreboard_finish_mutants(board) : scoreboard_finish(board);
-        if (cli_interrupted)
+        if (stop_signal)
             code = EXIT_INTERRUPTED;
         else if (!finished && code == EXIT_OK)
             code = EXIT_DISAGREE;
@@ -319,13 +324,15 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
 }
 
 /* With -o jsonl each result is a record, too. */
-static int verify_recorded(const Cli *cli, const VerifyRequest *request, Scoreboard *board, CliOutput *copy)
+static int verify_recorded(const Cli *cli, const VerifyRequest *request, Scoreboard *board, Output *copy)
 {
     char error[400];
     Machine machine;
     machine_read(&machine);
     board->records = records_open(NULL, machine.key, copy->file, error, sizeof error);
-    bool ok = board->records && records_write(board->records, "host", machine_json(&machine, NULL));
+    json_t *host = machine_json(&machine);
+    peaks_record(NULL, host);
+    bool ok = board->records && records_write(board->records, "host", host);
     int code = ok ? verify(cli, request, board) : EXIT_USAGE;
     if (board->records)
         ok = records_close(board->records, code, error, sizeof error) && ok && !board->broken;
@@ -341,8 +348,8 @@ int cmd_verify(const Cli *cli, int argc, char **argv)
     int code = verify_request_read(argc, argv, &request);
     if (code >= 0)
         return code;
-    CliOutput *copy = outputs_find(cli, "jsonl");
-    Scoreboard board = {.cli = cli, .notes = outputs_data_on_stdout(cli) ? stderr : stdout, .bitwise = request.session.bitwise,
+    Output *copy = outputs_find(cli->outputs, "jsonl");
+    Scoreboard board = {.cli = cli, .notes = outputs_data_on_stdout(cli->outputs) ? stderr : stdout, .bitwise = request.session.bitwise,
                         .silent = request.mode == MODE_MUTANTS};
     code = choose_kernels(cli, &request, &board);
     if (code == EXIT_OK)

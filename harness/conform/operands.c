@@ -7,7 +7,7 @@
 
 #include "harness/ops/sdpa/case.h"
 
-bool operands_from_shape(Operands *operands, const Cli *cli, const char *text, DataDist dist, char *error, size_t error_size)
+bool operands_from_shape(Operands *operands, uint64_t seed, const char *text, DataDist dist, char *error, size_t error_size)
 {
     Shapes shapes = {0};
     if (!shapes_parse(&shapes, text, error, error_size))
@@ -19,7 +19,7 @@ bool operands_from_shape(Operands *operands, const Cli *cli, const char *text, D
         snprintf(error, error_size, "'%s' stands for %zu shapes; only one is taken here", text, count);
         return false;
     }
-    const VerifyCase c = {.shape = shape, .dist = dist, .seed = cli->seed, .fence = FENCE_NONE, .threads = 1};
+    const VerifyCase c = {.shape = shape, .dist = dist, .seed = seed, .fence = FENCE_NONE, .threads = 1};
     const AttnProblem problem = case_problem(&c);
     if (attn_problem_check(&problem) != ATTN_OK) {
         snprintf(error, error_size, "shape '%s': %s", text, attn_last_error());

@@ -2,7 +2,6 @@
 #ifndef HARNESS_CONFORM_OPERANDS_H
 #define HARNESS_CONFORM_OPERANDS_H
 
-#include "harness/cli/cli.h"
 #include "harness/conform/folder.h"
 #include "harness/ops/sdpa/data.h"
 
@@ -16,9 +15,9 @@ typedef struct Operands {
     FolderCall call;
 } Operands;
 
-/* Make the operands of the one shape that `text` stands for, filled from cli's seed. `operands` is zeroed at first. false: error[] holds a
+/* Make the operands of the one shape that `text` stands for, filled from the seed. `operands` is zeroed at first. false: error[] holds a
  * sentence; free all the same. */
-bool operands_from_shape(Operands *operands, const Cli *cli, const char *text, DataDist dist, char *error, size_t error_size);
+bool operands_from_shape(Operands *operands, uint64_t seed, const char *text, DataDist dist, char *error, size_t error_size);
 
 /* Read those of a conformance case. */
 bool operands_from_folder(Operands *operands, const char *directory, char *error, size_t error_size);

@@ -1,5 +1,6 @@
 /* audit.c - one function a check. Limits: a share of time that a paired median would not bear unnoticed, or the setting that the kernel's
  * own documentation calls the steady one. */
+#include "harness/base/stats.h"
 #include "harness/machine/audit.h"
 
 #include <ctype.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness/measure/paired.h"
+#include "harness/machine/chain.h"
 
 #define SAMPLE_SECONDS 0.33
 enum { TEXT = 256, PATH = 512, SAMPLES = 4000 };
@@ -355,7 +356,7 @@ AuditSample audit_sample(void)
     const double own = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), start = clock_seconds(CLOCK_MONOTONIC);
     double now = start;
     while (now - start < SAMPLE_SECONDS && n < SAMPLES) {
-        paired_chain();
+        chain_run();
         const double then = clock_seconds(CLOCK_MONOTONIC);
         chain[n++] = then - now;
         now = then;

@@ -12,24 +12,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
-#include "build_info.h"
 #include "harness/base/whole.h"
-#include "harness/records/records.h"
-
-const char *build_commit(void)
-{
-    return BUILD_COMMIT;
-}
-
-const char *build_compiler(void)
-{
-    return BUILD_COMPILER;
-}
-
-const char *build_flags(void)
-{
-    return BUILD_FLAGS;
-}
+#include "harness/base/json.h"
+#include "harness/base/build.h"
 
 /* First line of a file, without its newline; "" if it cannot be read. */
 static void read_text(const char *path, char *text, size_t size)
@@ -181,20 +166,7 @@ static json_t *feature_list(uint64_t features)
     return list;
 }
 
-static json_t *peaks_json(const Peaks *peaks)
-{
-    if (!peaks)
-        return json_null();
-    json_t *rates = json_object(), *by_threads = json_object();
-    for (size_t k = 0; k < peaks->count; k++)
-        json_object_set_new(rates, peaks->at[k].name, records_real(peaks->at[k].rate));
-    char threads[24];
-    snprintf(threads, sizeof threads, "t%zu", peaks->threads);
-    json_object_set_new(by_threads, threads, rates);
-    return by_threads;
-}
-
-json_t *machine_json(const Machine *m, const Peaks *peaks)
+json_t *machine_json(const Machine *m)
 {
     const AttnCpu *cpu = m->cpu;
     const Topology *t = &m->topology;
@@ -217,15 +189,12 @@ json_t *machine_json(const Machine *m, const Peaks *peaks)
     json_object_set_new(host, "env",
                         json_pack("{s:o, s:o, s:o, s:o, s:o}", "kernel", text_or_null(m->kernel), "governor", text_or_null(m->governor),
                                   "turbo", number_or_null(m->turbo), "aslr", number_or_null(m->aslr),
-                                  "loadavg1", records_real(m->loadavg)));
+                                  "loadavg1", json_number_or_null(m->loadavg)));
     const size_t length = strlen(build_commit());
     const bool dirty = length > 6 && strcmp(build_commit() + length - 6, "-dirty") == 0;
     json_object_set_new(host, "build",
                         json_pack("{s:s%, s:b, s:s, s:s, s:s}", "commit", build_commit(), dirty ? length - 6 : length, "dirty", dirty,
                                   "cc", build_compiler(), "cflags", build_flags(), "version", attn_version()));
-    json_object_set_new(host, "peaks", peaks_json(peaks));
-    if (peaks)
-        json_object_set_new(host, "probe_ghz", records_real(peaks->ghz));
     return host;
 }
 
@@ -238,8 +207,7 @@ bool machine_write_once(const Machine *machine, const char *directory, char *err
     Whole whole;
     if (!whole_open(&whole, path, error, error_size))
         return false;
-    json_t *object = machine_json(machine, NULL);
-    json_object_del(object, "peaks");
+    json_t *object = machine_json(machine);
     json_object_del(object, "build");
     json_object_set_new(object, "label", json_string(""));
     json_object_set_new(object, "notes", json_string(""));

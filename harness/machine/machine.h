@@ -7,7 +7,6 @@
 
 #include "dispatch/cpu.h"
 #include "harness/machine/topology.h"
-#include "harness/measure/peaks.h"
 
 typedef struct Machine {
     char key[64]; /* "amd-avx512-2c-kvm-1a2b3c4d": hashes only what stays: vendor, usable ISA, caches, cores, hypervisor */
@@ -25,16 +24,11 @@ void machine_read(Machine *machine);
 /* Bits of `features` under the short label of the highest level: "avx512amx", "avx512", "avx2", "sse2", "sve", "neon". */
 const char *machine_isa_label(uint64_t features);
 
-/* The `host` record (results/README.md); peaks may be NULL. */
-json_t *machine_json(const Machine *machine, const Peaks *peaks);
+/* The `host` record (results/README.md) without its peaks, which who measured them adds (peaks_record). */
+json_t *machine_json(const Machine *machine);
 
 /* results/<key>/machine.json, if it is not there yet: written whole under another name, then renamed. The folder must exist. false: error[]
  * says what failed. */
 bool machine_write_once(const Machine *machine, const char *directory, char *error, size_t error_size);
-
-/* Of the program: commit ("1a2b3c4d", "1a2b3c4d-dirty" or "unknown"), compiler, flags. */
-const char *build_commit(void);
-const char *build_compiler(void);
-const char *build_flags(void);
 
 #endif

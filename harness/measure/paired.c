@@ -1,4 +1,6 @@
 /* paired.c - rounds, blocks, calibration and flags of the timing engine; the reasons stand in paired.h. */
+#include "harness/base/random.h"
+#include "harness/machine/chain.h"
 #include "harness/measure/paired.h"
 
 #include <fcntl.h>
@@ -11,7 +13,6 @@
 #include <unistd.h>
 
 #include "harness/base/render.h"
-#include "harness/ops/sdpa/data.h"
 
 #define WARMUP_SECONDS 0.2
 #define WARMUP_AGREE 1.02
@@ -122,29 +123,6 @@ PairedConfig paired_config(void)
     PairedConfig config = {.clock = paired_clock(), .min_trial = 300e-6, .budget = 2.0, .max_rounds = 100, .confidence = 0.99,
                            .comparisons = 1, .seed = 1};
     return config;
-}
-
-/* Additions will not do: some cores fold a chain of them and show 18 "GHz". */
-void paired_multiply(size_t count)
-{
-    uint64_t x = 3;
-    for (size_t i = 0; i < count / 16; i++) {
-#if defined(__x86_64__)
-        __asm__ volatile(".rept 16\n\timul %0, %0\n\t.endr" : "+r"(x));
-#elif defined(__aarch64__)
-        __asm__ volatile(".rept 16\n\tmul %0, %0, %0\n\t.endr" : "+r"(x));
-#else
-        for (int j = 0; j < 16; j++) {
-            x *= x;
-            __asm__ volatile("" : "+r"(x));
-        }
-#endif
-    }
-}
-
-void paired_chain(void)
-{
-    paired_multiply(PAIRED_CHAIN);
 }
 
 void paired_order(uint64_t seed, size_t round, size_t count, size_t *order)
@@ -274,7 +252,7 @@ static void warm_up(const PairedConfig *config, const PairedArm *arm, PairedRun 
     for (size_t i = 0; !stopped(config) && i < WARMUPS; i++) {
         make_ready(arm);
         const double a = now(config);
-        paired_chain();
+        chain_run();
         const double b = now(config), t = time_calls(config, arm, arm->iterations);
         ratio[i % 3] = b > a ? t / (b - a) : t;
         run->warmup = now(config) - start;
@@ -382,7 +360,7 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
         paired_order(config->seed, round, count, order);
         if (round % count == 0) {
             const double before = now(config);
-            paired_chain();
+            chain_run();
             chain[blocks++] = now(config) - before;
         }
         for (size_t place = 0; place < count; place++) {

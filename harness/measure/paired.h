@@ -113,9 +113,4 @@ bool paired_doubt(const PairedRun *run, char *text, size_t size);
 StatsInterval paired_ratio(const PairedRun *run, const PairedArm *a, const PairedArm *b);
 StatsSummary paired_summary(const PairedRun *run, const PairedArm *arm);
 
-/* The sentinel: a chain of dependent 64-bit multiplications, PAIRED_CHAIN of them, whose time follows the core's clock and nothing else. */
-enum { PAIRED_CHAIN = 16384, PAIRED_CHAIN_LATENCY = 3 /* cycles each, on every x86-64 and ARMv8-A core known to us */ };
-void paired_chain(void);
-void paired_multiply(size_t count); /* such a chain of `count` multiplications, a multiple of 16 */
-
 #endif

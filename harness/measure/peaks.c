@@ -1,4 +1,6 @@
 /* peaks.c - the peak loops of harness/measure/peak/ as arms; buffers for the levels of memory. */
+#include "harness/base/json.h"
+#include "harness/machine/chain.h"
 #include "harness/measure/peaks.h"
 
 #include <math.h>
@@ -56,7 +58,7 @@ const PeakIsa *peaks_isa_best(uint64_t features)
 
 const char *peaks_level_name(PeakLevel level)
 {
-    static const char *const names[LEVELS] = {"l1", "l2", "llc", "dram"};
+    static const char *const names[PEAK_LEVELS] = {"l1", "l2", "llc", "dram"};
     return names[level];
 }
 
@@ -228,7 +230,7 @@ static size_t add_narrow(Peak *made, uint64_t features, size_t threads, const To
         for (const PeakDot *dot = peak_dots[file]; dot->name; dot++)
             if ((features & dot->needs) == dot->needs && peak_dot_works(dot))
                 peak_make_dot(&made[count++], dot, threads);
-    for (unsigned level = LEVEL_LLC; level < LEVELS; level++)
+    for (unsigned level = LEVEL_LLC; level < PEAK_LEVELS; level++)
         count += peak_make_plain(&made[count], peaks_isa_best(features), level, threads, topology);
     return count;
 }
@@ -249,7 +251,7 @@ static bool measure(Peaks *peaks, bool all, uint64_t features, size_t threads, c
         for (unsigned e = 0; e < PEAK_EXPS; e++)
             count += peak_make(&made[count], PEAK_EXP, isa, e, threads, topology);
     }
-    for (unsigned level = 0; level < LEVELS; level++)
+    for (unsigned level = 0; level < PEAK_LEVELS; level++)
         count += peak_make(&made[count], PEAK_READ, peaks_isa_best(features), level, threads, topology);
     if (all)
         count += add_narrow(made + count, features, threads, topology);
@@ -271,7 +273,7 @@ static bool measure(Peaks *peaks, bool all, uint64_t features, size_t threads, c
     }
     if (measured) {
         peaks->count = count;
-        peaks->ghz = (double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run.sentinel.median * 1e-9;
+        peaks->ghz = (double)CHAIN_LENGTH * CHAIN_LATENCY / run.sentinel.median * 1e-9;
         paired_free(arms, count);
     }
     for (size_t k = 0; k < count; k++)
@@ -287,4 +289,24 @@ bool peaks_measure(Peaks *peaks, uint64_t features, size_t threads, const Topolo
 bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const Topology *topology, double seconds, const volatile sig_atomic_t *stop)
 {
     return measure(peaks, true, features, threads, topology, seconds, stop);
+}
+
+static json_t *peaks_json(const Peaks *peaks)
+{
+    if (!peaks)
+        return json_null();
+    json_t *rates = json_object(), *by_threads = json_object();
+    for (size_t k = 0; k < peaks->count; k++)
+        json_object_set_new(rates, peaks->at[k].name, json_number_or_null(peaks->at[k].rate));
+    char threads[24];
+    snprintf(threads, sizeof threads, "t%zu", peaks->threads);
+    json_object_set_new(by_threads, threads, rates);
+    return by_threads;
+}
+
+void peaks_record(const Peaks *peaks, json_t *host)
+{
+    json_object_set_new(host, "peaks", peaks_json(peaks));
+    if (peaks)
+        json_object_set_new(host, "probe_ghz", json_number_or_null(peaks->ghz));
 }

@@ -6,13 +6,16 @@
 #ifndef HARNESS_MEASURE_PEAKS_H
 #define HARNESS_MEASURE_PEAKS_H
 
+#include "harness/machine/chain.h"
 #include "harness/machine/topology.h"
 #include "harness/measure/paired.h"
 #include "harness/measure/peak/dot.h"
 #include "harness/measure/peak/peak.h"
 
+#include <jansson.h>
+
 typedef enum PeakKind { PEAK_FMA, PEAK_EXP, PEAK_READ, PEAK_DOT } PeakKind;
-typedef enum PeakLevel { LEVEL_L1, LEVEL_L2, LEVEL_LLC, LEVEL_DRAM, LEVELS } PeakLevel;
+typedef enum PeakLevel { LEVEL_L1, LEVEL_L2, LEVEL_LLC, LEVEL_DRAM, PEAK_LEVELS } PeakLevel;
 
 typedef struct Peak {
     char name[32];          /* "f32.avx512" (flop/s), "exp.f32.avx512.poly" (1/s), "bw.l2" (B/s)  */
@@ -55,7 +58,7 @@ typedef struct Peaks {
         PeakKind kind;
         double rate, best; /* median and best trial, units a second */
     } at[PEAKS_MAX];
-    double ghz;            /* from the sentinel: PAIRED_CHAIN multiplications of 3 cycles */
+    double ghz;            /* from the sentinel: CHAIN_LENGTH multiplications of 3 cycles */
 } Peaks;
 
 /* seconds: about how long it may take. false: out of memory. */
@@ -67,5 +70,8 @@ bool peaks_measure_all(Peaks *peaks, uint64_t features, size_t threads, const To
 
 /* false: it ended the process that tried it, or gave no number. */
 bool peak_dot_works(const PeakDot *dot);
+
+/* Adds `peaks` and `probe_ghz` to a `host` record (results/README.md); NULL: none were measured. */
+void peaks_record(const Peaks *peaks, json_t *host);
 
 #endif

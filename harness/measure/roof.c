@@ -1,12 +1,6 @@
 /* roof.c - see roof.h. */
 #include "harness/measure/roof.h"
 
-RoofWork roof_work(const Shape *shape)
-{
-    const RoofWork work = {shape_flop(shape), shape_visible_pairs(shape), shape_bytes(shape)};
-    return work;
-}
-
 Roof roof_of(const RoofWork *work, double fma_rate, double exp_rate, double read_rate, PeakLevel level)
 {
     Roof roof = {0, PEAK_FMA, "fma"};

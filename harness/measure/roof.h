@@ -9,7 +9,6 @@
 #define HARNESS_MEASURE_ROOF_H
 
 #include "harness/measure/peaks.h"
-#include "harness/ops/sdpa/shape.h"
 
 typedef struct RoofWork {
     double flop, exp, bytes;
@@ -20,8 +19,6 @@ typedef struct Roof {
     PeakKind bound;    /* which of the three it is             */
     const char *name;  /* "fma", "exp", "l1", "l2", "llc", "dram" */
 } Roof;
-
-RoofWork roof_work(const Shape *shape);
 
 /* Rates in flop/s, 1/s, B/s. A rate that is NaN or 0 bounds nothing. */
 Roof roof_of(const RoofWork *work, double fma_rate, double exp_rate, double read_rate, PeakLevel level);

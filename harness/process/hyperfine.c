@@ -1,4 +1,5 @@
 /* hyperfine.c - see hyperfine.h. The JSON is not ours, so each field is looked at before it is believed. */
+#include "harness/base/stop.h"
 #include "harness/process/hyperfine.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "harness/base/pipes.h"
-#include "harness/cli/cli.h"
+#include "harness/base/exit.h"
 
 enum { PATH_SIZE = 600, FIXED_WORDS = 12 };
 
@@ -148,8 +149,8 @@ static int run_quietly(const char *const *argv, const char *variable, const char
     close(alive[1]);
     if (pid > 0) {
         setpgid(pid, pid);
-        pipes_get(alive[0], &none, sizeof none, &cli_interrupted);
-        if (cli_interrupted)
+        pipes_get(alive[0], &none, sizeof none, &stop_signal);
+        if (stop_signal)
             kill(-pid, SIGTERM);
     }
     close(alive[0]);

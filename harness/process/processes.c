@@ -1,6 +1,8 @@
 /* processes.c - see processes.h. Order: who takes part, N of each, a round that is thrown away to warm the page cache, rounds, differences.
  *
  * A process that fails (exit code, signal) takes its kernel out of the table, with the reason; the rest goes on. */
+#include "harness/base/stop.h"
+#include "harness/cli/cli.h"
 #include "harness/process/processes.h"
 
 #include <errno.h>
@@ -221,7 +223,7 @@ static bool one_round(Making *make, size_t round, size_t place)
     size_t order[PAIRED_MAX_ARMS];
     paired_order(make->run->options->seed, round, arms, order);
     for (size_t i = 0; i < arms; i++)
-        if (make->commands[order[i]] && (cli_interrupted || !one_process(make, order[i], place)))
+        if (make->commands[order[i]] && (stop_signal || !one_process(make, order[i], place)))
             return false;
     return true;
 }
@@ -238,13 +240,13 @@ static bool all_rounds(Making *make)
         fewest++;
     const size_t most = run->options->max_rounds;
     if (!one_round(make, 0, 0)) /* warm: the next one overwrites it */
-        return cli_interrupted != 0;
+        return stop_signal != 0;
     if (!read_report(path, &calls, &each, run->chosen, sizeof run->chosen))
         run->chosen[0] = '\0';
     const double begin = now();
     while (run->rounds < most && run->timed > 0) {
         if (!one_round(make, run->rounds + 1, run->rounds))
-            return cli_interrupted != 0; /* that round does not count */
+            return stop_signal != 0; /* that round does not count */
         run->rounds++;
         run->elapsed = now() - begin;
         render_progress(run->rounds, most, what);
@@ -380,7 +382,7 @@ bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, con
         return false;
     }
     char path[100];
-    for (size_t i = 0; i < count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < count && !stop_signal; i++) {
         char what[SHAPE_NAME + 80];
         snprintf(what, sizeof what, "%s: verifying %s", run->name, kernels[i]->name);
         render_progress(i, count, what);
@@ -391,7 +393,7 @@ bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, con
     snprintf(make.tune, sizeof make.tune, "ATTNZOO_TUNE_FILE=%s", path);
     run->alpha /= (double)(run->timed > 1 ? run->timed : 1);
     snprintf(error, error_size, "out of memory");
-    const bool done = run->timed == 0 || cli_interrupted || (make_commands(&make) && all_rounds(&make));
+    const bool done = run->timed == 0 || stop_signal || (make_commands(&make) && all_rounds(&make));
     render_progress_end();
     if (done && run->rounds > 0)
         compare(run);

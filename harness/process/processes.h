@@ -14,6 +14,7 @@
 
 #include "harness/base/render.h"
 #include "harness/bench/case.h"
+#include "harness/cli/cli.h"
 #include "harness/records/records.h"
 
 /* One kernel's processes. Times in seconds; intervals at level `alpha` of the case. */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/base/exit.h"
+#include "harness/base/json.h"
 #include "harness/base/known.h"
 #include "harness/bench/show.h"
 #include "harness/process/processes.h"
@@ -150,14 +152,14 @@ int process_code(const ProcessCase *run)
 
 static json_t *interval_json(StatsInterval x)
 {
-    return json_pack("{s:o, s:o, s:o, s:i}", "med", records_real(x.median), "lo", records_real(x.lo), "hi", records_real(x.hi), "n", (int)x.n);
+    return json_pack("{s:o, s:o, s:o, s:i}", "med", json_number_or_null(x.median), "lo", json_number_or_null(x.lo), "hi", json_number_or_null(x.hi), "n", (int)x.n);
 }
 
 static json_t *samples_json(const double *seconds, size_t rounds)
 {
     json_t *list = json_array();
     for (size_t r = 0; r < rounds; r++)
-        json_array_append_new(list, records_real(seconds[r]));
+        json_array_append_new(list, json_number_or_null(seconds[r]));
     return list;
 }
 
@@ -172,7 +174,7 @@ static json_t *kernel_json(const ProcessCase *run, const ProcessKernel *k, const
     json_object_set_new(object, "inside", interval_json(k->own));
     json_object_set_new(object, "agreement", interval_json(k->agreement));
     json_t *vs = json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", run->kernels[run->baseline].kernel->name, "ratio",
-                           records_real(k->vs.median), "lo", records_real(k->vs.lo), "hi", records_real(k->vs.hi), "conf", 1 - run->alpha,
+                           json_number_or_null(k->vs.median), "lo", json_number_or_null(k->vs.lo), "hi", json_number_or_null(k->vs.hi), "conf", 1 - run->alpha,
                            "n", (int)k->vs.n, "method", "paired-log-sign");
     json_object_set_new(object, "vs", vs);
     json_object_set_new(object, "wall", json_pack("{s:o, s:o, s:o}", "none", samples_json(k->none, n), "one", samples_json(k->one, n), "many",

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "dispatch/registry.h"
-#include "harness/cmd/bench_options.h"
+#include "harness/bench/suites.h"
 #include "harness/tune/file.h"
 #include "harness/tune/measure.h"
 

@@ -1,4 +1,5 @@
 /* export.c - see results_export.h. */
+#include "harness/base/json.h"
 #include "harness/base/render.h"
 #include "harness/records/export.h"
 #include "harness/records/records.h"
@@ -63,8 +64,8 @@ void export_hyperfine(const Points *points, FILE *to)
                 json_object_set_new(parameters, results_key_names[key], json_string(p->key[key]));
         moments(times, &mean, &deviation, &most);
         json_array_append_new(results, json_pack("{s:s, s:f, s:o, s:f, s:n, s:n, s:o, s:f, s:o, s:o}", "command", command, "mean", mean,
-                                                 "stddev", records_real(deviation), "median", p->median, "user", "system", "min",
-                                                 records_real(results_number(p->bench, "min")), "max", most, "times", times, "parameters",
+                                                 "stddev", json_number_or_null(deviation), "median", p->median, "user", "system", "min",
+                                                 json_number_or_null(results_number(p->bench, "min")), "max", most, "times", times, "parameters",
                                                  parameters));
     }
     json_t *whole = json_pack("{s:o}", "results", results);

@@ -1,4 +1,5 @@
 /* load.c - see results_load.h. */
+#include "harness/base/exit.h"
 #include "harness/base/render.h"
 #include "harness/records/load.h"
 
@@ -27,9 +28,9 @@ static void note_again(const char *name, size_t added, size_t again)
         render_note("%s: %zu of its %zu records were met before and count once", name, again, added + again);
 }
 
-int results_load(const Cli *cli, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded)
+int results_load(const char *folder, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded)
 {
-    char *fallback[] = {(char *)(cli->results ? cli->results : "results")}, **names = from < argc ? argv + from : fallback;
+    char *fallback[] = {(char *)(folder ? folder : "results")}, **names = from < argc ? argv + from : fallback;
     char error[RESULTS_ERROR];
     *loaded = (Loaded){.operands = from < argc ? (size_t)(argc - from) : 1};
     loaded->labels = calloc(loaded->operands, sizeof *loaded->labels);

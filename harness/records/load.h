@@ -2,7 +2,6 @@
 #ifndef HARNESS_RECORDS_LOAD_H
 #define HARNESS_RECORDS_LOAD_H
 
-#include "harness/cli/cli.h"
 #include "harness/records/points.h"
 
 typedef struct Loaded {
@@ -15,7 +14,7 @@ typedef struct Loaded {
 /* Read argv[from..argc), print the reader's notes, make the points and filter them. EXIT_OK; else a code after printing why: EXIT_USAGE for
  * what cannot be read, EXIT_NOTHING where no record is left. keep_going: leave out a file that is refused, with a note. results_unload is
  * needed in any case. */
-int results_load(const Cli *cli, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded);
+int results_load(const char *folder, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded);
 void results_unload(Loaded *loaded);
 
 /* The rows of --filter and --keep-going, for the option tables of all three. */

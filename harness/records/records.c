@@ -1,5 +1,7 @@
 /* records.c - whole lines only: one write() a line on a file opened for appending; a line that the disk did not take whole is cut
  * off again. */
+#include "harness/base/build.h"
+#include "harness/base/stop.h"
 #include "harness/records/records.h"
 
 #include <errno.h>
@@ -13,7 +15,7 @@
 #include <unistd.h>
 
 #include "harness/base/whole.h"
-#include "harness/cli/cli.h"
+#include "harness/base/exit.h"
 #include "harness/machine/machine.h"
 
 enum { RUN_LENGTH = 26, TYPES = 16 };
@@ -29,11 +31,6 @@ struct Records {
     char path[1024];
     struct { char type[16]; size_t count; } types[TYPES];
 };
-
-json_t *records_real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 /* A ULID: 48 bits of milliseconds, 80 random bits, in Crockford's base 32; sorts by time. */
 static void make_run(char *run)
@@ -163,8 +160,8 @@ bool records_close(Records *r, int exit_code, char *error, size_t error_size)
         json_t *counts = json_object();
         for (size_t i = 0; i < TYPES && r->types[i].count > 0; i++)
             json_object_set_new(counts, r->types[i].type, json_integer((json_int_t)r->types[i].count));
-        const int code = cli_exit_code(exit_code);
-        const char *signal = cli_exit_signal(code);
+        const int code = stop_exit_code(exit_code);
+        const char *signal = stop_exit_name(code);
         json_t *end = json_pack("{s:o, s:i}", "counts", counts, "exit", code);
         if (signal)
             json_object_set_new(end, "signal", json_string(signal));

@@ -21,6 +21,5 @@ bool records_write(Records *records, const char *type, json_t *object);
 /* Write the `end` record with counts and exit code, flush, close. false if anything failed to reach the disk; error[] says what. */
 bool records_close(Records *records, int exit_code, char *error, size_t error_size);
 
-json_t *records_real(double value); /* a number, or null if not finite */
 
 #endif

@@ -1,5 +1,6 @@
 /* instructions.c - counts instructions (insn.h). The child prepares the case, calls the kernel once unseen, then makes two regions: an empty one
  * and one with a call. The difference of the two is the call, whatever the marks themselves cost. */
+#include "harness/base/stop.h"
 #include "harness/regress/instructions.h"
 
 #include <errno.h>
@@ -22,7 +23,6 @@
 
 #include "harness/base/exit.h"
 #include "harness/base/pipes.h"
-#include "harness/cli/cli.h"
 #include "harness/regress/rival.h"
 
 #define GATE_SHARE 1.02
@@ -158,7 +158,7 @@ int insn_child(void)
     static RivalCase on;
     static Rival rival;
     static char error[1400];
-    cli_ignore_stops(); /* the parent decides */
+    stop_ignore(); /* the parent decides */
     alarm(CHILD_SECONDS);
     if (!pipes_get(STDIN_FILENO, &order, sizeof order, NULL)) {
         fprintf(stderr, "--count is how regress starts itself; it is of no use by hand\n");

@@ -1,4 +1,6 @@
 /* launch.c - parent and child of launch.h. */
+#include "harness/base/random.h"
+#include "harness/machine/chain.h"
 #include "harness/regress/launch.h"
 
 #include <alloca.h>
@@ -17,7 +19,7 @@
 #include "harness/base/pipes.h"
 #include "harness/base/render.h"
 #include "harness/base/self.h"
-#include "harness/cli/cli.h"
+#include "harness/base/exit.h"
 #include "harness/machine/topology.h"
 #include "harness/regress/rival.h"
 
@@ -55,7 +57,7 @@ static void run_arm(void *context, size_t iterations)
         rival_call(&arm->rival);
         if (arm->chain) {
             in_order();
-            paired_multiply(arm->chain);
+            chain_multiply(arm->chain);
             in_order();
         }
     }
@@ -77,7 +79,7 @@ static double units_in_call(const PairedConfig *config, const PairedArm *base)
         const double start = config->clock.now(config->clock.context);
         base->run(base->context, base->iterations);
         const double middle = config->clock.now(config->clock.context);
-        paired_multiply(units * CHAIN_UNIT);
+        chain_multiply(units * CHAIN_UNIT);
         const double end = config->clock.now(config->clock.context);
         const double call = (middle - start) / (double)base->iterations, unit = (end - middle) / (double)units;
         ratio[i] = i > 0 && unit > 0 ? call / unit : NAN; /* the first only finds the length */

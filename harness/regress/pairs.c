@@ -7,6 +7,7 @@
 #include "harness/base/render.h"
 #include "harness/ops/linear/shape.h"
 #include "harness/regress/regress.h"
+#include "harness/suite/words.h"
 
 /* Cases of the instruction gate: some thousands of instructions each for the vector kernels, whole and partial tiles, one and more rows. */
 static const char *const tiny[] = {
@@ -210,7 +211,7 @@ static int list_pairs(Regress *r, const Cli *cli)
     bool room = true, say = true;
     if (!check_names(r))
         return EXIT_USAGE;
-    if (!linear_shapes_split(&attention, &products, NULL, r->options->shapes, error, sizeof error)) {
+    if (!words_split(&attention, &products, NULL, r->options->shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
     }

@@ -104,8 +104,8 @@ int regress_code(const Regress *regress);
 void regress_close(Regress *regress);
 
 /* Shown and written. A failed write to `to` shows in ferror(to); false: error[] says what else failed. */
-struct CliOutput;
-void regress_print(const Regress *regress, const Cli *cli, const struct CliOutput *out);
+struct Output;
+void regress_print(const Regress *regress, const Cli *cli, const struct Output *out);
 void regress_write_markdown(const Regress *regress, FILE *to);
 void regress_write_junit(const Regress *regress, FILE *to);
 bool regress_write_records(const Regress *regress, FILE *to, int code, char *error, size_t error_size);

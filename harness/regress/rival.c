@@ -1,4 +1,5 @@
 /* rival.c - operands at drawn offsets, plans and packed weights of packs' kernels, one call. */
+#include "harness/base/random.h"
 #include "harness/regress/rival.h"
 
 #include <stdio.h>
@@ -10,9 +11,9 @@ enum { LINES = 64, LINE = 64 }; /* an arena may be moved by so many lines, a pag
 
 /* Move an arena to new pages, `offsets`-th line of them; its contents come along, canaries do not. The distance is what pointers into it
  * have to be moved by. */
-static bool move(struct DataArena *arena, uint64_t offsets, uint64_t which, ptrdiff_t *distance)
+static bool move(Arena *arena, uint64_t offsets, uint64_t which, ptrdiff_t *distance)
 {
-    struct DataArena fresh = {0};
+    Arena fresh = {0};
     *distance = 0;
     if (offsets == 0 || !arena->base)
         return true;
@@ -36,7 +37,7 @@ static bool move_tensors(Data *data, uint64_t offsets)
     const void *bias = t->bias;
     enum { INPUTS = sizeof inputs / sizeof *inputs, WRITABLE = sizeof writable / sizeof *writable };
     for (size_t a = DATA_Q; a <= DATA_V_PAST; a++) {
-        struct DataArena *arena = &data->arena[a];
+        Arena *arena = &data->arena[a];
         const char *low = arena->at, *high = low + arena->bytes;
         ptrdiff_t by;
         if (arena->bytes == 0)
@@ -68,7 +69,7 @@ static bool open_product(RivalCase *on, const char *word, uint64_t seed, uint64_
                           .fence = FENCE_NONE, .threads = on->threads};
     ptrdiff_t by;
     bool ok = linear_data_make(&on->product, &c);
-    struct DataArena *const arenas[] = {&on->product.x, &on->product.w, &on->product.bias, &on->product.y};
+    Arena *const arenas[] = {&on->product.x, &on->product.w, &on->product.bias, &on->product.y};
     for (size_t i = 0; ok && i < sizeof arenas / sizeof *arenas; i++)
         ok = move(arenas[i], offsets, i, &by);
     if (!ok)
@@ -102,7 +103,7 @@ void rival_case_close(RivalCase *on)
     memset(on, 0, sizeof *on);
 }
 
-static bool map_moved(struct DataArena *arena, size_t bytes, uint64_t offsets, uint64_t which)
+static bool map_moved(Arena *arena, size_t bytes, uint64_t offsets, uint64_t which)
 {
     ptrdiff_t by;
     return fence_map(arena, bytes, FENCE_NONE, 0) && move(arena, offsets, which, &by);

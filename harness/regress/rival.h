@@ -14,7 +14,7 @@ typedef struct RivalCase {
     bool linear;
     Data data;            /* attention                                                      */
     LinearData product;   /* a matrix product                                               */
-    struct DataArena workspace; /* of attention, as large as the largest rival wants        */
+    Arena workspace; /* of attention, as large as the largest rival wants        */
     size_t threads;
 } RivalCase;
 
@@ -24,7 +24,7 @@ typedef struct Rival {
     RivalCase *on;
     AttnPlan *plan;            /* attention                  */
     size_t workspace;          /* bytes that it wants        */
-    struct DataArena weights;  /* a product's packed weights */
+    Arena weights;  /* a product's packed weights */
     AttnStatus status;         /* of the last call           */
 } Rival;
 

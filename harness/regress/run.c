@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/random.h"
 #include "harness/base/render.h"
+#include "harness/base/stop.h"
 #include "harness/ops/linear/case.h"
 #include "harness/ops/linear/shape.h"
 #include "harness/regress/regress.h"
@@ -43,13 +45,13 @@ static void progress(size_t done, size_t total, const char *doing, const LaunchP
 
 static void verify_all(Regress *r)
 {
-    for (size_t i = 0; i < r->pair_count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < r->pair_count && !stop_signal; i++) {
         RegressPair *p = &r->pairs[i];
         if (p->verify.status == VERIFY_FAIL) /* there is nothing to verify */
             continue;
         progress(i, r->pair_count, "verifying", &p->pair);
         const VerifyResult result = verify(r, &p->pair);
-        if (cli_interrupted && result.status != VERIFY_PASS) /* its child was stopped */
+        if (stop_signal && result.status != VERIFY_PASS) /* its child was stopped */
             return;
         p->verify = result;
         if (p->verify.status != VERIFY_PASS)
@@ -68,7 +70,7 @@ static void count_all(Regress *r)
         return;
     }
     r->method = insn_choose(o->counter, o->base, &r->counts[0].pair, o->seed, r->no_insn, sizeof r->no_insn);
-    for (size_t i = 0; i < r->count_count && r->method != INSN_NONE && !cli_interrupted; i++) {
+    for (size_t i = 0; i < r->count_count && r->method != INSN_NONE && !stop_signal; i++) {
         RegressCount *c = &r->counts[i];
         progress(i, r->count_count, "counting instructions of", &c->pair);
         c->counted = insn_count(r->method, o->base, &c->pair, o->seed, &c->base, c->why, sizeof c->why) &&
@@ -131,7 +133,7 @@ static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
                  .launches = launches, .doing = again ? "measuring again" : "measuring"};
     char error[1400] = "out of memory for a launch";
     bool ok = pass.which && pass.pairs;
-    for (pass.launch = 0; ok && pass.launch < launches && !cli_interrupted; pass.launch++) {
+    for (pass.launch = 0; ok && pass.launch < launches && !stop_signal; pass.launch++) {
         pass.count = 0;
         for (size_t i = 0; i < r->pair_count; i++)
             if (wanted(&r->pairs[i], again)) {
@@ -140,12 +142,12 @@ static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
             }
         order.pairs = pass.count;
         order.launch = random_bits(o->seed, first_launch + pass.launch) | 1;
-        ok = launch_run(&order, pass.pairs, take, &pass, &cli_interrupted, error, sizeof error);
+        ok = launch_run(&order, pass.pairs, take, &pass, &stop_signal, error, sizeof error);
     }
     free(pass.which);
     free(pass.pairs);
     render_progress_end();
-    if (cli_interrupted && (!ok || pass.launch < launches))
+    if (stop_signal && (!ok || pass.launch < launches))
         return EXIT_INTERRUPTED;
     if (!ok)
         render_error("a launch failed: %s", error);
@@ -285,10 +287,10 @@ int regress_run(Regress *r, const Cli *cli)
         return EXIT_NOTHING;
     }
     verify_all(r);
-    if (o->insn && !cli_interrupted)
+    if (o->insn && !stop_signal)
         count_all(r);
     render_progress_end();
-    if (cli_interrupted)
+    if (stop_signal)
         return part_of(r, false);
     if (!o->time) {
         say_changed(r);

@@ -185,7 +185,7 @@ static RenderTable *make_table(const Regress *r, bool all)
     return table;
 }
 
-void regress_print(const Regress *r, const Cli *cli, const CliOutput *out)
+void regress_print(const Regress *r, const Cli *cli, const Output *out)
 {
     char text[1200];
     const bool plain = strcmp(out->format, "table") == 0, words = plain && !out->path;

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/json.h"
 #include "harness/machine/machine.h"
+#include "harness/measure/peaks.h"
 #include "harness/records/records.h"
 #include "harness/regress/regress.h"
 
@@ -111,15 +113,15 @@ void regress_write_junit(const Regress *r, FILE *to)
 
 static json_t *finding_json(const JudgeFinding *f)
 {
-    return json_pack("{s:o, s:o, s:o, s:i}", "ratio", records_real(f->ratio.median), "lo", records_real(f->ratio.lo), "hi",
-                     records_real(f->ratio.hi), "n", (int)f->ratio.n);
+    return json_pack("{s:o, s:o, s:o, s:i}", "ratio", json_number_or_null(f->ratio.median), "lo", json_number_or_null(f->ratio.lo), "hi",
+                     json_number_or_null(f->ratio.hi), "n", (int)f->ratio.n);
 }
 
 static json_t *pair_json(const Regress *r, const RegressPair *p)
 {
     json_t *object = finding_json(&p->found), *launches = json_array();
     for (size_t l = 0; l < p->head.launches; l++)
-        json_array_append_new(launches, records_real(p->head.launch[l]));
+        json_array_append_new(launches, json_number_or_null(p->head.launch[l]));
     json_t *took = p->dispatch ? json_pack("{s:s, s:s}", "base", p->pair.kernel, "head", p->pair.head_kernel) : json_null();
     json_t *rest = json_pack("{s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "shape",
                              p->pair.shape, "kernel", regress_name(p), "taken", regress_taken(r, p), "gates", p->gates, "took", took,
@@ -127,7 +129,7 @@ static json_t *pair_json(const Regress *r, const RegressPair *p)
                              "verdict", p->measured ? verdict_name(p->verdict) : p->crashed || p->verify.status == VERIFY_CRASH ? "crash"
                              : p->verify.status == VERIFY_FAIL ? "wrong" : "inconclusive",
                              "first", p->measured ? json_string(verdict_name(p->first)) : json_null(), "again", p->again,
-                             "launches", launches, "min_effect", records_real(p->min_effect), "holm_p", records_real(p->adjusted),
+                             "launches", launches, "min_effect", json_number_or_null(p->min_effect), "holm_p", json_number_or_null(p->adjusted),
                              "aa", finding_json(&p->same), "planted", finding_json(&p->more), "trials", (int)p->trials, "flagged",
                              (int)p->flagged, "why", p->why[0] ? json_string(p->why) : json_null(),
                              "waiver", p->waiver ? json_string(p->waiver->reason) : json_null());
@@ -158,7 +160,8 @@ bool regress_write_records(const Regress *r, FILE *to, int code, char *error, si
     Records *records = records_open(NULL, machine.key, to, error, error_size);
     if (!records)
         return false;
-    json_t *host = machine_json(&machine, NULL);
+    json_t *host = machine_json(&machine);
+    peaks_record(NULL, host);
     json_object_set_new(host, "packs", json_pack("{s:o, s:o}", "base", pack_json(&r->base), "head", pack_json(&r->head)));
     records_write(records, "host", host);
     for (size_t i = 0; i < r->pair_count; i++)

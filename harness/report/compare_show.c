@@ -1,5 +1,6 @@
 /* compare_show.c - see compare_show.h. For people a cell is one short text; for programs each cell is a row with its interval, its evidence
  * and its run. */
+#include "harness/base/json.h"
 #include "harness/base/known.h"
 #include "harness/base/outputs.h"
 #include "harness/records/records.h"
@@ -132,8 +133,8 @@ static json_t *cell_json(const CompareTable *t, size_t r, size_t c, const Compar
     const CompareCell *cell = &t->cells[r * t->columns + c];
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:s, s:s, s:s}", "table", t->title, "row", t->row[r],
                      "column", t->column[c], "metric", compare_metric_names[options->metric], "unit", compare_metric_units[options->metric],
-                     "value", records_real(cell->value.median), "lo", records_real(cell->value.lo), "hi", records_real(cell->value.hi), "n",
-                     (int)cell->value.n, "evidence", compare_evidence_names[cell->evidence], "time", records_real(cell->point->median),
+                     "value", json_number_or_null(cell->value.median), "lo", json_number_or_null(cell->value.lo), "hi", json_number_or_null(cell->value.hi), "n",
+                     (int)cell->value.n, "evidence", compare_evidence_names[cell->evidence], "time", json_number_or_null(cell->point->median),
                      "run", cell->point->run->id, "baseline", cell->base ? t->column[t->base] : "", "baseline_run",
                      cell->base ? cell->base->run->id : "");
 }
@@ -156,7 +157,7 @@ static json_t *means(const Compare *compare)
         for (size_t c = 0; c < compare->tables[i].columns; c++)
             if (compare->tables[i].mean_rows[c])
                 json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:i}", "table", compare->tables[i].title, "column",
-                                                      compare->tables[i].column[c], "geomean", records_real(compare->tables[i].mean[c]),
+                                                      compare->tables[i].column[c], "geomean", json_number_or_null(compare->tables[i].mean[c]),
                                                       "rows", (int)compare->tables[i].mean_rows[c]));
     return list;
 }
@@ -220,7 +221,7 @@ typedef struct Shown {
     const CompareOptions *options;
 } Shown;
 
-static int write_output(void *context, const CliOutput *out)
+static int write_output(void *context, const Output *out)
 {
     const Shown *shown = context;
     const bool md = strcmp(out->format, "md") == 0;
@@ -236,7 +237,7 @@ int compare_show(const Cli *cli, const Compare *compare, const CompareOptions *o
     Shown shown = {compare, options};
     size_t i;
     const json_t *note;
-    const int code = outputs_write(cli, write_output, &shown);
+    const int code = outputs_write(cli->outputs, write_output, &shown);
     json_array_foreach(compare->notes, i, note)
         render_note("%s", json_string_value(note));
     return code;

@@ -141,7 +141,7 @@ int compare_winners(const Cli *cli, const Points *points, const CompareOptions *
             }
             render_cell(table, STYLE_DIM, "%s", !w.second ? "alone" : w.next == KNOWN_SLOWER ? "faster" : known_word(w.next));
         }
-    const int code = outputs_table(cli, table);
+    const int code = outputs_table(cli->outputs, table);
     render_table_free(table);
     layout_free(&l);
     return code;
@@ -251,7 +251,7 @@ int compare_portability(const Cli *cli, const Points *points, const CompareOptio
     if (losses) {
         add_losses(table, losses, l.machines, "mean loss of the others", false);
         add_losses(table, losses, l.machines, "worst loss of the others", true);
-        code = outputs_table(cli, table);
+        code = outputs_table(cli->outputs, table);
     }
     free(losses);
     render_table_free(table);

@@ -1,4 +1,5 @@
 /* model.c - see report_model.h. */
+#include "harness/base/json.h"
 #include "harness/base/known.h"
 #include "harness/records/records.h"
 #include "harness/regress/instructions.h"
@@ -159,7 +160,7 @@ static void judge_tables(json_t *micro)
     json_array_foreach(micro, i, row) {
         const bool cost = json_object_get(costs, results_text(row, "title")) != NULL, compared = *results_text(row, "compare") != '\0';
         const double each = results_number(row, "med") / (cost ? compared ? 1 : NAN : results_number(row, "work"));
-        json_object_set_new(row, "each", records_real(each));
+        json_object_set_new(row, "each", json_number_or_null(each));
     }
     json_decref(latest);
     json_decref(costs);

@@ -2,7 +2,7 @@
 #ifndef HARNESS_REPORT_MODEL_H
 #define HARNESS_REPORT_MODEL_H
 
-#include "harness/cli/cli.h"
+#include "harness/base/exit.h"
 #include "harness/records/load.h"
 
 /* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], varied: [...], micro: [...], regress: [...],

@@ -6,6 +6,8 @@
 
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
+#include "harness/base/build.h"
+#include "harness/base/json.h"
 #include "harness/bench/show.h"
 #include "harness/conform/npy.h"
 #include "harness/measure/paired.h"
@@ -50,7 +52,7 @@ static json_t *case_json(const Server *s)
 {
     const AttnProblem *p = &s->operands.problem;
     const Shape *shape = &s->operands.shape;
-    const RoofWork work = roof_work(shape);
+    const RoofWork work = shape_work(shape);
     json_t *answer = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "shape", s->operands.name, "name",
                                shape->name[0] ? json_string(shape->name) : json_null(), "batch", (json_int_t)p->batch, "q_heads",
                                (json_int_t)p->q_heads, "kv_heads", (json_int_t)p->kv_heads, "q_len", (json_int_t)p->q_len, "k_len",
@@ -131,7 +133,7 @@ json_t *serve_open(Server *s, char *argument)
         return serve_refuse(s, "open takes a shape and, if not what dispatch chooses, a kernel; for example: "
                                "open bert-base/encoder@128 flash_f32");
     serve_close(s);
-    if (!operands_from_shape(&s->operands, s->cli, argument, DIST_NORMAL, s->error, sizeof s->error)) {
+    if (!operands_from_shape(&s->operands, s->cli->seed, argument, DIST_NORMAL, s->error, sizeof s->error)) {
         operands_free(&s->operands);
         return NULL;
     }
@@ -202,7 +204,7 @@ json_t *serve_peak(Server *s, char *argument)
         return NULL;
     Peak *peak = &s->peaks[which];
     if (!s->has_peak[which]) {
-        const PeakLevel level = peaks_level_of(&s->machine.topology, s->threads, roof_work(&s->operands.shape).bytes);
+        const PeakLevel level = peaks_level_of(&s->machine.topology, s->threads, shape_work(&s->operands.shape).bytes);
         const PeakIsa *best = peaks_isa_best(s->machine.cpu->features & s->cli->settings.allowed);
         s->has_peak[which] = which == 0 ? peak_make(peak, PEAK_FMA, best, 0, s->threads, &s->machine.topology)
                                         : peak_make(peak, PEAK_READ, best, level, s->threads, &s->machine.topology);
@@ -280,6 +282,6 @@ json_t *serve_judge(Server *s, char *argument)
     VerifyResult r = {0};
     agree_judge(&s->agree, s->kernel->accuracy.exp_ulp, &s->operands.tensors, &r);
     return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "status", r.status == VERIFY_PASS ? "pass" : "fail", "ref", "double",
-                     "rows", (int)r.rows, "eta", records_real(r.eta), "z", records_real(r.z), "max_abs", records_real(r.max_abs), "max_ulp",
-                     records_real(r.max_ulp), "rel_l2_row", records_real(r.rel_l2), "why", r.why[0] ? json_string(r.why) : json_null());
+                     "rows", (int)r.rows, "eta", json_number_or_null(r.eta), "z", json_number_or_null(r.z), "max_abs", json_number_or_null(r.max_abs), "max_ulp",
+                     json_number_or_null(r.max_ulp), "rel_l2_row", json_number_or_null(r.rel_l2), "why", r.why[0] ? json_string(r.why) : json_null());
 }

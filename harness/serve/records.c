@@ -4,8 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/build.h"
+#include "harness/base/exit.h"
+#include "harness/base/json.h"
 #include "harness/base/known.h"
+#include "harness/base/stop.h"
 #include "harness/bench/json.h"
+#include "harness/measure/peaks.h"
 #include "harness/serve/serve.h"
 
 enum { MOST_SAMPLES = 65536 };
@@ -51,8 +56,8 @@ json_t *serve_summary(Server *s, char *argument)
     double *x = list ? numbers(s, "summary's argument", list, &count) : NULL;
     if (x) {
         const StatsSummary r = stats_summary(x, count, x + count);
-        answer = json_pack("{s:i, s:o, s:o, s:o, s:o}", "n", (int)r.n, "med", records_real(r.median), "min", records_real(r.min), "mad",
-                           records_real(r.mad), "p90", records_real(r.p90));
+        answer = json_pack("{s:i, s:o, s:o, s:o, s:o}", "n", (int)r.n, "med", json_number_or_null(r.median), "min", json_number_or_null(r.min), "mad",
+                           json_number_or_null(r.mad), "p90", json_number_or_null(r.p90));
     }
     free(x);
     json_decref(list);
@@ -130,11 +135,12 @@ json_t *serve_host(Server *s, char *argument)
     }
     Peaks peaks;
     const uint64_t features = s->machine.cpu->features & s->cli->settings.allowed;
-    if (!peaks_measure(&peaks, features, s->threads, &s->machine.topology, 1.0, &cli_interrupted)) {
+    if (!peaks_measure(&peaks, features, s->threads, &s->machine.topology, 1.0, &stop_signal)) {
         json_decref(extra);
         return serve_refuse(s, "out of memory to measure the machine's peaks");
     }
-    json_t *host = machine_json(&s->machine, &peaks);
+    json_t *host = machine_json(&s->machine);
+    peaks_record(&peaks, host);
     if (!leaves_alone(s, "host", extra, host)) {
         json_decref(extra);
         json_decref(host);

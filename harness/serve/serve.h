@@ -1,9 +1,10 @@
-/* serve.h - what the parts of `attnzoo serve` share: the state of a worker and its verbs (cmd_serve.c has the protocol). */
+/* serve.h - what the parts of `attnzoo serve` share: the state of a worker and its verbs (cmd/serve.c has the protocol). */
 #ifndef HARNESS_SERVE_SERVE_H
 #define HARNESS_SERVE_SERVE_H
 
 #include <jansson.h>
 
+#include "harness/cli/cli.h"
 #include "harness/conform/operands.h"
 #include "harness/machine/machine.h"
 #include "harness/ops/sdpa/agree.h"
@@ -29,7 +30,7 @@ typedef struct Server {
 } Server;
 
 /* Verbs: argument is what follows the verb's space, "" if nothing does, and may be written to. The answer, or NULL with the sentence in
- * server->error. serve_case.c: */
+ * server->error. case.c: */
 json_t *serve_kernels(Server *s, char *argument);
 json_t *serve_shapes(Server *s, char *argument);
 json_t *serve_open(Server *s, char *argument);
@@ -39,14 +40,14 @@ json_t *serve_write(Server *s, char *argument);
 json_t *serve_judge(Server *s, char *argument);
 void serve_close(Server *s); /* nothing is open from now on */
 
-/* serve_records.c: */
+/* records.c: */
 json_t *serve_summary(Server *s, char *argument);
 json_t *serve_ratio(Server *s, char *argument);
 json_t *serve_host(Server *s, char *argument);
 json_t *serve_keep(Server *s, char *argument);
 json_t *serve_end(Server *s, char *argument);
 
-/* Set the sentence; returns NULL for a verb to return. */
+/* server.c. Set the sentence; returns NULL for a verb to return. */
 json_t *serve_refuse(Server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A count in [low, 1e9], the whole of `text`; false after refusing. */

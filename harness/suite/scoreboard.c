@@ -1,4 +1,6 @@
 /* scoreboard.c - counts, FAIL lines, tables, records of verify. */
+#include "harness/base/json.h"
+#include "harness/base/stop.h"
 #include "harness/suite/scoreboard.h"
 
 #include <stdio.h>
@@ -28,9 +30,9 @@ static size_t total(const size_t *three)
 static void write_record(Scoreboard *board, const Score *s, const char *name, const VerifyResult *r)
 {
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}", "case", name, "kernel", s->kernel->name, "status",
-                          verify_status_name(r->status), "judge", verify_judge_name(r->judge), "eta", records_real(r->eta), "z",
-                          records_real(r->z),
-                          "max_abs", records_real(r->max_abs), "max_ulp", records_real(r->max_ulp), "rel_l2_row", records_real(r->rel_l2),
+                          verify_status_name(r->status), "judge", verify_judge_name(r->judge), "eta", json_number_or_null(r->eta), "z",
+                          json_number_or_null(r->z),
+                          "max_abs", json_number_or_null(r->max_abs), "max_ulp", json_number_or_null(r->max_ulp), "rel_l2_row", json_number_or_null(r->rel_l2),
                           "rows", (json_int_t)r->rows, "why", r->why, "repro", r->repro);
     if (!o || !records_write(board->records, "verify", o))
         board->broken = true;
@@ -123,7 +125,7 @@ static void unfinished_cell(RenderTable *t, const Score *s)
     else if (judged == 0)
         render_cell(t, STYLE_DIM, "not reached");
     else
-        render_cell(t, STYLE_WARN, "%s after %zu of %zu cases", cli_interrupted ? "interrupted" : "stopped", judged, total(s->due));
+        render_cell(t, STYLE_WARN, "%s after %zu of %zu cases", stop_signal ? "interrupted" : "stopped", judged, total(s->due));
 }
 
 static void fraction(RenderTable *t, size_t passed, size_t ran)
@@ -181,7 +183,7 @@ static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
 }
 
 /* jsonl has the records instead, which its file gets as they come. */
-static int write_table(void *context, const CliOutput *out)
+static int write_table(void *context, const Output *out)
 {
     if (strcmp(out->format, "jsonl") != 0)
         render_table_as(context, out->format, out->file);
@@ -212,7 +214,7 @@ int scoreboard_finish(const Scoreboard *board)
         crashed += s->caught[JUDGE_CRASH];
         unable += s->unable;
     }
-    const int code = outputs_write(board->cli, write_table, t);
+    const int code = outputs_write(board->cli->outputs, write_table, t);
     render_table_free(t);
     fprintf(board->notes, "%zu passed, %zu failed, %zu skipped", passed, failed, skipped);
     if (open)
@@ -259,7 +261,7 @@ int scoreboard_finish_mutants(const Scoreboard *board)
         wrong += !right && !(cut && s->unable);
         unable += cut && s->unable;
     }
-    const int code = outputs_write(board->cli, write_table, t);
+    const int code = outputs_write(board->cli->outputs, write_table, t);
     render_table_free(t);
     fprintf(board->notes, "%zu of %zu mutants killed, control %s", killed, board->count - controls, failing ? "FAILS" : open ? "not known" : "passes");
     if (open)

@@ -1,5 +1,6 @@
 /* suite.c - the suites. Sizes sit on, before and behind every tile edge that a kernel here has (4 to 64 rows or keys); options are drawn
  * at random, from a seed that each case's name contains. */
+#include "harness/base/random.h"
 #include "harness/suite/suite.h"
 
 #include <inttypes.h>

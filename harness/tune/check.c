@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "harness/base/outputs.h"
+#include "harness/base/random.h"
+#include "harness/base/stop.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/tune/measure.h"
 #include "harness/tune/show.h"
@@ -74,7 +76,7 @@ static int check_marked(const Cli *cli, const AttnTune *tune, const bool *marked
     Topology topology;
     int code = EXIT_OK;
     topology_read(&topology);
-    for (size_t i = 0; i < tune->count && !cli_interrupted; i++) {
+    for (size_t i = 0; i < tune->count && !stop_signal; i++) {
         const AttnTuneEntry *entry = &tune->entries[i];
         Shape shape;
         const Shape *shapes[] = {&shape};
@@ -97,7 +99,7 @@ static int check_marked(const Cli *cli, const AttnTune *tune, const bool *marked
             code = codes[verdict];
         add_row(table, entry, bucket.name, &result, verdict);
     }
-    return cli_interrupted ? EXIT_INTERRUPTED : code;
+    return stop_signal ? EXIT_INTERRUPTED : code;
 }
 
 int tune_check(const Cli *cli, const char *path, double share)
@@ -119,7 +121,7 @@ int tune_check(const Cli *cli, const char *path, double share)
         RenderTable *table = render_table_of(columns, sizeof columns / sizeof *columns);
         draw(marked, tune->count, wanted < tune->count ? wanted : tune->count, cli->seed);
         code = check_marked(cli, tune, marked, table);
-        const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(cli, table);
+        const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(cli->outputs, table);
         code = printed == EXIT_OK ? code : printed;
         render_table_free(table);
     }

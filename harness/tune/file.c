@@ -1,4 +1,5 @@
 /* file.c - see tune_file.h. The words of a line are dispatch/tune_text.c's. */
+#include "harness/base/stop.h"
 #include "harness/tune/file.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 #include "dispatch/options.h"
 #include "harness/base/whole.h"
-#include "harness/cli/cli.h"
+#include "harness/base/exit.h"
 
 _Static_assert(SHAPE_NAME <= ATTN_TUNE_SHAPE + 1, "the reader takes what the writer writes");
 
@@ -193,14 +194,14 @@ static int take_lock(const char *path, char *error, size_t error_size)
     }
     const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     bool locked = false;
-    while (fd >= 0 && !locked && !cli_interrupted) {
+    while (fd >= 0 && !locked && !stop_signal) {
         locked = flock(fd, LOCK_EX) == 0;
         if (!locked && errno != EINTR)
             break;
     }
     if (locked)
         return fd;
-    snprintf(error, error_size, "tune file: cannot lock %s: %s", name, cli_interrupted ? "interrupted" : strerror(errno));
+    snprintf(error, error_size, "tune file: cannot lock %s: %s", name, stop_signal ? "interrupted" : strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;

@@ -1,4 +1,5 @@
 /* measure.c - see tune_measure.h. */
+#include "harness/base/stop.h"
 #include "harness/tune/measure.h"
 
 #include <math.h>
@@ -133,7 +134,7 @@ static bool run_cases(Cases *cases, const TuneBucket *bucket, const AttnKernel *
 {
     const uint64_t seed = options->seed;
     for (size_t pass = 0; pass < plans[rigor].passes; pass++)
-        for (size_t s = 0; s < bucket->count && !cli_interrupted; s++) {
+        for (size_t s = 0; s < bucket->count && !stop_signal; s++) {
             BenchCase *bench = &cases->at[cases->count++];
             options->seed = seed + pass;
             if (!bench_case_run(bench, bucket->shapes[s], kernels, count, options, settings, topology, error, error_size))
@@ -237,7 +238,7 @@ static bool measure(const TuneBucket *bucket, const AttnKernel *const *kernels, 
     const size_t most = plans[rigor].passes * bucket->count;
     bool measured = true;
     result->outcome = TUNE_NOISY;
-    for (int attempt = 0; attempt < ATTEMPTS && measured && result->outcome == TUNE_NOISY && !cli_interrupted; attempt++) {
+    for (int attempt = 0; attempt < ATTEMPTS && measured && result->outcome == TUNE_NOISY && !stop_signal; attempt++) {
         Cases cases = {.at = calloc(most, sizeof *cases.at), .times = calloc(most * count, sizeof *cases.times)};
         options.seed = seed;
         measured = cases.at && cases.times;
@@ -245,7 +246,7 @@ static bool measure(const TuneBucket *bucket, const AttnKernel *const *kernels, 
             snprintf(error, error_size, "%s: out of memory", bucket->name);
         else
             measured = run_cases(&cases, bucket, kernels, count, rigor, &options, settings, topology, error, error_size);
-        if (measured && !cli_interrupted)
+        if (measured && !stop_signal)
             judge(bucket, &cases, kernels, count, rigor, held, result);
         options.budget *= MORE_BUDGET;
         free_cases(&cases);
@@ -272,7 +273,7 @@ bool tune_measure(const TuneBucket *bucket, AttnRigor rigor, const AttnKernel *h
         result->outcome = candidates == 0 ? TUNE_NOBODY : rigor == ATTN_RIGOR_ESTIMATE ? TUNE_ESTIMATED : TUNE_ALONE;
         if (rigor != ATTN_RIGOR_ESTIMATE && count > 1)
             measured = measure(bucket, kernels, count, rigor, held, seed, &bare, topology, result, error, error_size);
-        if (cli_interrupted)
+        if (stop_signal)
             result->outcome = TUNE_STOPPED;
     }
     free(list);

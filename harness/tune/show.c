@@ -53,7 +53,7 @@ int tune_show(const Cli *cli, const char *path)
         render_cell(table, STYLE_PLAIN, "%s", attn_rigor_names[e->rigor]);
         render_cell(table, STYLE_DIM, "%.*s", (int)e->shape_length, e->shape);
     }
-    code = outputs_table(cli, table);
+    code = outputs_table(cli->outputs, table);
     render_table_free(table);
     render_note("%s: %zu entries for machine %s, build %s, %s", path, tune->count, attn_tune_machine(), attn_tune_build(),
                 attn_tune_compiler());

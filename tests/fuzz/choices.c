@@ -1,6 +1,7 @@
 /* choices.c - see choices.h. A choice among at most 256 takes one byte, another two. */
 #include "tests/fuzz/choices.h"
 
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 
 static size_t byte(Choices *c)

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/ways.h"

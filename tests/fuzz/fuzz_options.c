@@ -1,6 +1,7 @@
 /* fuzz_options.c - command lines, the environment and kernel patterns. The first byte chooses the reader, the rest is its input: words
  * separated by newlines. Readers print their sentences, so this one is run with stdout and stderr closed. */
 #include "dispatch/options.h"
+#include "harness/cli/cli.h"
 #include "harness/cmd/bench_options.h"
 #include "harness/cmd/verify_options.h"
 #include "harness/ops/zoo.h"

@@ -3,6 +3,7 @@
 #include "harness/ops/linear/case.h"
 #include "harness/ops/linear/shape.h"
 #include "harness/ops/sdpa/case.h"
+#include "harness/suite/words.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ static void look_at_lists(const char *text)
     Shapes attention = {0};
     LinearShapes products = {0};
     MhaShapes mha = {0};
-    if (linear_shapes_split(&attention, &products, &mha, text, error, sizeof error)) {
+    if (words_split(&attention, &products, &mha, text, error, sizeof error)) {
         for (size_t i = 0; i < attention.count && i < LOOKED_AT; i++)
             look(&attention.at[i]);
         for (size_t i = 0; i < products.count && i < LOOKED_AT; i++) {

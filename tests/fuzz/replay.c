@@ -1,6 +1,7 @@
 /* replay.c - the entry points without a fuzzer: `fuzz_NAME CORPUS`, each file of the corpus as it is, each of its beginnings, and mutations
  * drawn from a fixed seed, so that a failure repeats. stdout and stderr of the parsers go nowhere; a signal's last words say which input
  * it was. Cost: a few thousand calls a file. */
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "tests/fuzz/fuzz.h"
 

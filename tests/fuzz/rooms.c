@@ -64,10 +64,10 @@ ptrdiff_t axes_at(const Axes *axes, size_t b, size_t h, size_t i, size_t j)
 
 Room *rooms_add(Rooms *rooms, Choices *c, const char *name, size_t bytes, int fill)
 {
-    static const DataFence fences[] = {FENCE_AFTER, FENCE_BEFORE, FENCE_NONE};
+    static const Fence fences[] = {FENCE_AFTER, FENCE_BEFORE, FENCE_NONE};
     fuzz_demand(rooms->count < ROOMS_MOST, "there are rooms enough");
     Room *room = &rooms->room[rooms->count++];
-    const DataFence fence = fences[choose(c, 3)];
+    const Fence fence = fences[choose(c, 3)];
     *room = (Room){.name = name, .bytes = bytes, .fill = (unsigned char)fill};
     if (fence == FENCE_NONE) {
         room->at = malloc(bytes);

@@ -10,7 +10,7 @@ enum { ROOMS_MOST = 48 };
 
 typedef struct Room {
     const char *name;
-    struct DataArena arena; /* its base is NULL where the block is on the heap          */
+    Arena arena; /* its base is NULL where the block is on the heap          */
     unsigned char *at;
     size_t bytes;
     unsigned char fill;

@@ -3,6 +3,7 @@
  * Random ONNX Attention nodes with every option mixed, of sizes that cross the kernels' tiles and blocks, and what the definition
  * (docs/semantics.md, part 2) makes of them, computed in double key by key and rounded once. Sharp softmaxes, ragged lengths, rows that see
  * nothing, and NaN in keys and values that no row sees are among them. Nothing of the kernels, of the oracle or of the reader is used. */
+#include "harness/base/random.h"
 #include "harness/conform/npy.h"
 #include "harness/ops/sdpa/data.h"
 

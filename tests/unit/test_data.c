@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "harness/base/fence.h"
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/case.h"
 #include "harness/ops/sdpa/oracle.h"
 
@@ -96,8 +97,8 @@ Test(data, memory_ends_where_it_should)
 {
     for (int fence = FENCE_NONE; fence <= FENCE_BEFORE; fence++)
         for (size_t bytes = 0; bytes < 5000; bytes += 1237) {
-            struct DataArena arena;
-            cr_assert(fence_map(&arena, bytes, (DataFence)fence, 0xa5));
+            Arena arena;
+            cr_assert(fence_map(&arena, bytes, (Fence)fence, 0xa5));
             cr_assert(fence_margins_intact(&arena, 0xa5));
             unsigned char *at = arena.at;
             memset(at, 1, bytes);
@@ -114,7 +115,7 @@ Test(data, memory_ends_where_it_should)
 
 Test(data, reading_behind_the_fence_crashes, .signal = SIGSEGV)
 {
-    struct DataArena arena;
+    Arena arena;
     signal(SIGSEGV, SIG_DFL); /* a sanitizer would turn it into an exit */
     cr_assert(fence_map(&arena, 100, FENCE_AFTER, 0));
     cr_assert_neq(((volatile unsigned char *)arena.at)[100], 1);
@@ -122,7 +123,7 @@ Test(data, reading_behind_the_fence_crashes, .signal = SIGSEGV)
 
 Test(data, reading_before_the_fence_crashes, .signal = SIGSEGV)
 {
-    struct DataArena arena;
+    Arena arena;
     signal(SIGSEGV, SIG_DFL);
     cr_assert(fence_map(&arena, 100, FENCE_BEFORE, 0));
     cr_assert_neq(((volatile unsigned char *)arena.at)[-1], 1);

@@ -9,11 +9,12 @@
 #include "dispatch/problem.h"
 #include "dispatch/registry.h"
 #include "harness/base/fence.h"
+#include "harness/base/random.h"
 #include "harness/ops/mha/draw.h"
 
 /* ---- Memory and chance ----------------------------------------------------------------------------------------------------------- */
 
-static struct DataArena arenas[32];
+static Arena arenas[32];
 static size_t used;
 
 static void release(void)

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 
 enum { B = 2, H = 3, S = 5, DV = 7, PARTS = 3, ROWS = B * H * S };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "dispatch/registry.h"
+#include "harness/base/random.h"
 #include "harness/ops/mha/draw.h"
 
 TestSuite(mha, .fini = reference_release);

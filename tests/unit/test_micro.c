@@ -9,6 +9,7 @@
 
 #include "dispatch/cpu.h"
 #include "dispatch/threads.h"
+#include "harness/base/random.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/micro/micro_isa.h"
 #include "harness/machine/pool.h"

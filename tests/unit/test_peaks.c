@@ -6,6 +6,7 @@
 
 #include "dispatch/cpu.h"
 #include "harness/measure/roof.h"
+#include "harness/ops/sdpa/shape.h"
 
 static bool runs_here(const PeakIsa *isa)
 {
@@ -109,7 +110,7 @@ Test(peaks, every_peak_runs_as_an_arm)
 {
     const Topology t = {.l1d = 32768, .l2 = 262144, .llc = 1048576};
     for (size_t threads = 1; threads <= 2; threads++)
-        for (unsigned level = 0; level < LEVELS; level++) {
+        for (unsigned level = 0; level < PEAK_LEVELS; level++) {
             Peak peak;
             cr_assert(peak_make(&peak, PEAK_READ, peak_isas[0], level, threads, &t));
             cr_assert_eq(peak.units, (double)(peak.step * 4 * threads));
@@ -143,7 +144,7 @@ Test(roof, work_counts_visible_pairs_only)
     Shapes shapes = {NULL, 0};
     char error[300];
     cr_assert(shapes_parse(&shapes, "b2_h4g2_q3_k5_d8v16_causal", error, sizeof error), "%s", error);
-    const RoofWork work = roof_work(&shapes.at[0]);
+    const RoofWork work = shape_work(&shapes.at[0]);
     const double pairs = 2 * 4 * (3 + 4 + 5);
     cr_assert_eq(work.exp, pairs);
     cr_assert_eq(work.flop, 2 * pairs * (8 + 16));

@@ -8,6 +8,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
 #include "dispatch/registry.h"
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "tests/support/stand_in.h"
 

@@ -4,6 +4,7 @@
 #include "dispatch/overlap.h"
 #include "dispatch/problem.h"
 #include "dispatch/structs.h"
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 
 static AttnProblem plain(void)

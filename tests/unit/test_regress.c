@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dispatch/cpu.h"
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/ops/sdpa/verify.h"
 #include "harness/regress/allow.h"

@@ -1,4 +1,5 @@
 /* test_shape.c - names of shapes: round trip, ranges, presets, refusals, strides, counted work. */
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/ops/sdpa/shape.h"
 

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+#include "harness/base/random.h"
 #include "harness/base/stats.h"
 #include "harness/ops/sdpa/data.h"
 

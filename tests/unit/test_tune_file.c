@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dispatch/registry.h"
+#include "harness/base/random.h"
 #include "harness/base/stats.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/tune/file.h"

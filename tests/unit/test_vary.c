@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "dispatch/registry.h"
+#include "harness/base/exit.h"
 #include "harness/bench/vary.h"
 
 Test(vary, lists_are_read_strictly)

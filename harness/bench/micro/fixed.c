@@ -4,6 +4,7 @@
 
 #include "dispatch/plan.h"
 #include "dispatch/problem.h"
+#include "harness/base/random.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/micro/micro_isa.h"
 

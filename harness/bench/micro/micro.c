@@ -1,4 +1,5 @@
-/* micro.c - the engine of `bench --micro`: which ones to run; rows to arms; tables and records. */
+/* micro.c - the engine of `bench --micro`: rows to arms; tables and records. */
+#include "harness/base/stop.h"
 #include "harness/bench/micro/micro.h"
 
 #include <math.h>
@@ -10,81 +11,7 @@
 #include "harness/base/known.h"
 #include "harness/base/outputs.h"
 #include "harness/bench/json.h"
-
-const Micro micros[] = {
-    {"exp", "2^x of each vector header and of SLEEF, L1 to L1", micro_exp},
-    {"tile", "score tiles, keys x vectors of queries, as shares of the multiply-add peak", micro_scores},
-    {"values", "value tiles, query rows x vectors of columns, as shares of the multiply-add peak", micro_values},
-    {"pack", "packing a panel of queries, against the panel's arithmetic over 256 keys", micro_pack},
-    {"blocks", "key blocks of 64 to 1024 and units of 1 to 8 panels, against the kernel as it is", micro_blocks},
-    {"run", "attn_run of 8 queries and 8 keys: what it takes beyond the arithmetic", micro_run},
-    {"plan", "attn_plan_create and attn_plan_destroy, and what follows from them", micro_plan},
-    {"merge", "attn_merge of 2 to 16 parts", micro_merge},
-    {"threads", "a parallel region with nothing to do; the library's threads against a caller's loop", micro_threads},
-};
-const size_t micro_count = sizeof micros / sizeof *micros;
-
-/* ---- Which ones ------------------------------------------------------------------------------------------------------------------ */
-
-/* Is `name` in the list? */
-static bool named(const char *list, const char *name)
-{
-    const size_t length = strlen(name);
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        const size_t word = strcspn(at, ",");
-        if ((word == length && strncmp(at, name, word) == 0) || (word == 3 && strncmp(at, "all", 3) == 0))
-            return true;
-    }
-    return false;
-}
-
-bool micro_check(const char *list)
-{
-    const char *known[sizeof micros / sizeof *micros + 2] = {"all", "list"};
-    for (size_t i = 0; i < micro_count; i++)
-        known[i + 2] = micros[i].name;
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        char word[64];
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(at, ","), at);
-        bool found = strcmp(word, "all") == 0 || (strcmp(word, "list") == 0 && strcmp(list, "list") == 0);
-        for (size_t i = 0; i < micro_count; i++)
-            found |= strcmp(word, micros[i].name) == 0;
-        if (!found) {
-            cli_unknown("micro-benchmark", word, known, micro_count + 2);
-            return false;
-        }
-    }
-    return true;
-}
-
-int micro_list(const Cli *cli)
-{
-    RenderTable *table = render_table(2);
-    render_column(table, 0, "micro", false);
-    render_column(table, 1, "what it measures", false);
-    for (size_t i = 0; i < micro_count; i++) {
-        render_row(table);
-        render_cell(table, STYLE_BOLD, "%s", micros[i].name);
-        render_cell(table, STYLE_PLAIN, "%s", micros[i].help);
-    }
-    const int code = outputs_table(cli, table);
-    render_table_free(table);
-    return code;
-}
-
-static bool doubtful; /* a table's clock could not be believed */
-
-int micro_bench(const char *list, const MicroContext *context)
-{
-    char error[300] = "";
-    doubtful = false;
-    for (size_t i = 0; i < micro_count && !cli_interrupted; i++)
-        if (named(list, micros[i].name) && !micros[i].run(context, error, sizeof error)) {
-            render_error("%s", error);
-            return EXIT_NOTHING;
-        }
-    return cli_interrupted ? EXIT_INTERRUPTED : doubtful ? EXIT_INCONCLUSIVE : EXIT_OK;
-}
+#include "harness/machine/chain.h"
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -203,7 +130,7 @@ static void add_note(RenderTable *table, const MicroTable *t, size_t i, const St
 
 static void show(RenderTable *table, const MicroTable *t, const PairedArm *arms, const PairedRun *run, bool with_name)
 {
-    const double hertz = (double)PAIRED_CHAIN * PAIRED_CHAIN_LATENCY / run->sentinel.median;
+    const double hertz = (double)CHAIN_LENGTH * CHAIN_LATENCY / run->sentinel.median;
     for (size_t i = 0; i < t->count; i++) {
         const MicroRow *row = &t->rows[i];
         const StatsSummary time = paired_summary(run, &arms[row->arm]);
@@ -303,7 +230,7 @@ bool micro_measure(const MicroContext *context, MicroTable *table, char *error, 
     config.max_rounds = context->options->max_rounds;
     config.confidence = context->options->confidence;
     config.seed = context->options->seed;
-    config.stop = &cli_interrupted;
+    config.stop = &stop_signal;
     config.progress = show_progress;
     config.progress_context = table->title;
     for (size_t i = 0; i < table->count; i++) {
@@ -312,7 +239,7 @@ bool micro_measure(const MicroContext *context, MicroTable *table, char *error, 
         table->rows[i].arm = i;
         config.comparisons += has_reference(table, i);
     }
-    if (table->count == 0 || cli_interrupted)
+    if (table->count == 0 || stop_signal)
         return true;
     if (!paired_measure(&config, arms, table->count, &run)) {
         snprintf(error, error_size, "%s: out of memory", table->title);
@@ -322,7 +249,7 @@ bool micro_measure(const MicroContext *context, MicroTable *table, char *error, 
     bool kept = true;
     if (paired_doubt(&run, error, error_size)) {
         render_note("%s: %s", table->title, error);
-        doubtful = true;
+        *context->doubtful = true;
     }
     for (size_t i = 0; i < table->count; i++)
         if (has_reference(table, i))

@@ -6,6 +6,7 @@
 
 #include "harness/base/render.h"
 #include "harness/bench/case.h"
+#include "harness/cli/cli.h"
 #include "harness/records/records.h"
 
 enum { MICRO_ROWS = 64 };
@@ -54,6 +55,7 @@ typedef struct MicroContext {
     Records *records;
     RenderTable *all;                 /* rows go here, unless NULL, and to a table of their own on stdout unless `silent` */
     bool silent;
+    bool *doubtful;                   /* becomes true where the clock of a table could not be believed; set by micro_bench */
 } MicroContext;
 
 typedef struct Micro {

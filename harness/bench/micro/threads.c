@@ -5,6 +5,7 @@
 
 #include "dispatch/plan.h"
 #include "dispatch/threads.h"
+#include "harness/base/stop.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/machine/pool.h"
 #include "harness/machine/topology.h"
@@ -170,7 +171,7 @@ bool micro_threads(const MicroContext *context, char *error, size_t error_size)
     topology_pin(threads, cores, sizeof cores); /* the rest of --micro has one core, on which a second worker would wait for the first */
     topology_pin_workers(threads);
     ok = ok && regions(context, threads, pool, error, error_size);
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes && ok && !cli_interrupted; i++)
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes && ok && !stop_signal; i++)
         ok = runs(context, shapes[i], threads, pool, error, error_size);
     pool_close(pool);
     topology_pin(context->options->threads, cores, sizeof cores);

@@ -1,4 +1,5 @@
 /* case.c - names and suites of matrix products, and their operands. The judgement is in linear_judge.c. */
+#include "harness/base/random.h"
 #include "harness/ops/linear/case.h"
 
 #include <math.h>
@@ -31,9 +32,9 @@ bool linear_case_parse(const char *text, LinearCase *c, char *error, size_t erro
         if (strcmp(fill, fill_names[i]) == 0)
             c->fill = (LinearFill)i;
     int fences = FENCE_NONE;
-    while (fences <= FENCE_BEFORE && strcmp(fence, case_fence_name((DataFence)fences)) != 0)
+    while (fences <= FENCE_BEFORE && strcmp(fence, case_fence_name((Fence)fences)) != 0)
         fences++;
-    c->fence = (DataFence)fences;
+    c->fence = (Fence)fences;
     /* What reads back as it was written is right in every part; signs, blanks and leading zeros are not. */
     const size_t most = (size_t)1 << 20;
     if (c->fill < LINEAR_FILLS && fences <= FENCE_BEFORE && c->rows <= most && c->inputs <= most && c->outputs <= most &&
@@ -95,7 +96,7 @@ static LinearCase draw(uint64_t seed, size_t index)
         .accumulate = more >> 4 & 1,
         .fill = (LinearFill)((more >> 8) % LINEAR_FILLS),
         .seed = more >> 32,
-        .fence = (DataFence)((more >> 16) % 3),
+        .fence = (Fence)((more >> 16) % 3),
         .threads = 1 + (more >> 20) % 4,
     };
     return c;
@@ -132,7 +133,7 @@ static float element(const LinearCase *c, uint64_t seed, uint64_t index)
 }
 
 /* A matrix of `rows` rows, gap elements apart, in an arena where whatever is no element is NaN. */
-static bool make(struct DataArena *arena, const LinearCase *c, unsigned which, size_t rows, size_t width, size_t gap)
+static bool make(Arena *arena, const LinearCase *c, unsigned which, size_t rows, size_t width, size_t gap)
 {
     const size_t row = width + gap, elements = rows ? (rows - 1) * row + width : 0;
     if (!fence_map(arena, elements * sizeof(float), c->fence, 0xff)) /* 0xffffffff is a NaN */
@@ -182,7 +183,7 @@ bool linear_data_make(LinearData *data, const LinearCase *c)
 
 void linear_data_free(LinearData *data)
 {
-    struct DataArena *const arenas[] = {&data->x, &data->w, &data->bias, &data->y, &data->start};
+    Arena *const arenas[] = {&data->x, &data->w, &data->bias, &data->y, &data->start};
     for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++)
         if (arenas[i]->base)
             fence_unmap(arenas[i]);

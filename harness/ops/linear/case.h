@@ -21,7 +21,7 @@ typedef struct LinearCase {
     bool bias, accumulate;
     LinearFill fill;
     uint64_t seed;
-    DataFence fence;
+    Fence fence;
     size_t threads;
 } LinearCase;
 
@@ -37,7 +37,7 @@ LinearCase linear_case_at(bool full, size_t index, uint64_t seed);
 /* Operands of a case. y holds what y += starts from. */
 typedef struct LinearData {
     AttnLinear linear;
-    struct DataArena x, w, bias, y, start; /* start: a copy of y as it was */
+    Arena x, w, bias, y, start; /* start: a copy of y as it was */
 } LinearData;
 bool linear_data_make(LinearData *data, const LinearCase *c);
 void linear_data_free(LinearData *data);

@@ -15,6 +15,7 @@
 
 #include "dispatch/linear.h"
 #include "harness/base/fence.h"
+#include "harness/base/random.h"
 #include "harness/machine/cpu_state.h"
 #include "harness/ops/linear/case.h"
 #include "harness/ops/linear/mutants.h"
@@ -69,7 +70,7 @@ static bool run(const AttnKernel *kernel, const LinearCase *c, LinearData *data,
 }
 
 /* Weights packed into exactly as many bytes as were asked for. */
-static bool pack(const AttnKernel *kernel, const LinearData *data, struct DataArena *packed, VerifyResult *result)
+static bool pack(const AttnKernel *kernel, const LinearData *data, Arena *packed, VerifyResult *result)
 {
     const AttnLinear *l = &data->linear;
     const size_t bytes = attn_linear_bytes(kernel, l->inputs, l->outputs);
@@ -207,10 +208,10 @@ void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResu
         trial_unable(result, "no memory for the operands");
         return;
     }
-    const struct DataArena *const inputs[] = {&data.x, &data.w, &data.bias, &data.start};
+    const Arena *const inputs[] = {&data.x, &data.w, &data.bias, &data.start};
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
         fence_read_only(inputs[i]);
-    struct DataArena packed = {0};
+    Arena packed = {0};
     linear_mutants_arm(kernel);
     const Way plain = {"alone", 1, NULL, NULL};
     if (pack(kernel, &data, &packed, result) && run(kernel, c, &data, packed.at, &plain, result)) {

@@ -1,10 +1,16 @@
-/* shape.c - parse and print the names of matrix products, and tell them from attention shapes. */
+/* shape.c - parse and print the names of matrix products. */
 #include "harness/ops/linear/shape.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char prefix[] = "linear:";
+
+bool linear_shape_is(const char *word)
+{
+    return strncmp(word, prefix, sizeof prefix - 1) == 0;
+}
 
 /* Digits up to `end`, 1 to 2^20. Returns what follows, or NULL. */
 static const char *read_size(const char *text, char end, size_t *size)
@@ -21,7 +27,7 @@ static const char *read_size(const char *text, char end, size_t *size)
 bool linear_shape_parse(LinearShape *shape, const char *word, char *error, size_t error_size)
 {
     LinearShape s;
-    const char *at = strncmp(word, prefix, sizeof prefix - 1) == 0 ? word + sizeof prefix - 1 : NULL;
+    const char *at = linear_shape_is(word) ? word + sizeof prefix - 1 : NULL;
     at = at ? read_size(at, 'x', &s.rows) : NULL;
     at = at ? read_size(at, 'x', &s.inputs) : NULL;
     at = at ? read_size(at, '\0', &s.outputs) : NULL;
@@ -42,46 +48,16 @@ const char *linear_shape_name(const LinearShape *shape, char *buffer, size_t siz
     return buffer;
 }
 
-typedef struct Split {
-    Shapes *attention;
-    LinearShapes *products;
-    MhaShapes *mha;
-} Split;
-
-static bool take(void *context, const char *word, char *error, size_t error_size)
+bool linear_shapes_add(LinearShapes *list, const LinearShape *shape)
 {
-    Split *split = context;
-    LinearShapes *list = split->products;
-    LinearShape shape;
-    MhaShape heads;
-    if (split->mha && mha_shape_is(word)) {
-        if (!mha_shape_parse(&heads, word, error, error_size))
-            return false;
-        if (mha_shapes_add(split->mha, &heads))
-            return true;
-        snprintf(error, error_size, "out of memory for %zu shapes", split->mha->count);
-        return false;
-    }
-    if (strncmp(word, prefix, sizeof prefix - 1) != 0)
-        return shapes_parse(split->attention, word, error, error_size);
-    if (!linear_shape_parse(&shape, word, error, error_size))
-        return false;
     if ((list->count & (list->count - 1)) == 0) { /* grow at 0, 1, 2, 4, 8 … */
         LinearShape *at = realloc(list->at, (list->count ? 2 * list->count : 1) * sizeof *at);
-        if (!at) {
-            snprintf(error, error_size, "out of memory for %zu shapes", list->count);
+        if (!at)
             return false;
-        }
         list->at = at;
     }
-    list->at[list->count++] = shape;
+    list->at[list->count++] = *shape;
     return true;
-}
-
-bool linear_shapes_split(Shapes *attention, LinearShapes *products, MhaShapes *mha, const char *text, char *error, size_t error_size)
-{
-    Split split = {attention, products, mha};
-    return shapes_expand(text, take, &split, error, error_size);
 }
 
 void linear_shapes_free(LinearShapes *list)

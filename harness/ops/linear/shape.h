@@ -3,7 +3,8 @@
 #ifndef HARNESS_OPS_LINEAR_SHAPE_H
 #define HARNESS_OPS_LINEAR_SHAPE_H
 
-#include "harness/ops/mha/shape.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 typedef struct LinearShape {
     size_t rows, inputs, outputs;
@@ -15,13 +16,12 @@ typedef struct LinearShapes {
     size_t count;
 } LinearShapes;
 
+bool linear_shape_is(const char *word); /* does it begin with "linear:"? */
+
 /* One word. */
 bool linear_shape_parse(LinearShape *shape, const char *word, char *error, size_t error_size);
 const char *linear_shape_name(const LinearShape *shape, char *buffer, size_t size);
-
-/* Words of all kinds, mixed as they like: attention to one list, products to another, multi-head attention to the third (NULL: it is
- * refused). false: error[] says why; free all. */
-bool linear_shapes_split(Shapes *attention, LinearShapes *products, MhaShapes *mha, const char *text, char *error, size_t error_size);
+bool linear_shapes_add(LinearShapes *list, const LinearShape *shape); /* false: out of memory */
 void linear_shapes_free(LinearShapes *list);
 
 #endif

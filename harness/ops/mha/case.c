@@ -1,4 +1,5 @@
 /* case.c - see mha_case.h. */
+#include "harness/base/random.h"
 #include "harness/ops/mha/case.h"
 
 #include <float.h>

@@ -1,4 +1,5 @@
 /* draw.c - see mha_draw.h. */
+#include "harness/base/random.h"
 #include "harness/ops/mha/draw.h"
 
 static size_t pick(MhaDraw *draw, size_t n)

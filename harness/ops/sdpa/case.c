@@ -7,7 +7,7 @@
 
 static const char *const fence_names[] = {"none", "after", "before"};
 
-const char *case_fence_name(DataFence fence)
+const char *case_fence_name(Fence fence)
 {
     return fence_names[fence];
 }
@@ -178,7 +178,7 @@ bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size)
         snprintf(error, error_size, "fence is \"%s\"; allowed: none after before", field[3]);
         return false;
     }
-    c->fence = (DataFence)fence;
+    c->fence = (Fence)fence;
     c->threads = field[4][0] == 't' ? strtoul(field[4] + 1, &end, 10) : 0;
     if (c->threads < 1 || c->threads > 1024 || *end) {
         snprintf(error, error_size, "threads is \"%s\"; allowed: t1 to t1024", field[4]);

@@ -19,7 +19,7 @@ typedef struct VerifyCase {
     Shape shape;
     DataDist dist;
     uint64_t seed;
-    DataFence fence;
+    Fence fence;
     size_t threads;
     Twist twist;
 } VerifyCase;
@@ -32,6 +32,6 @@ enum { CASE_NAME = SHAPE_NAME + 140 };
 const char *case_name(const VerifyCase *c, char *buffer, size_t size);
 bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size);
 
-const char *case_fence_name(DataFence fence);
+const char *case_fence_name(Fence fence);
 
 #endif

@@ -3,6 +3,7 @@
  * Inputs lie in arenas whose gaps and margins are NaN, outputs in arenas whose gaps and margins are 0xA5: what a kernel must not read
  * spoils its result, what it must not write shows. Masks and biases hold, row by row, the patterns that break tile logic: rows with nothing
  * visible, with one key, with a hidden beginning or end, and rows with random holes. Cost: one hash and about 10 flop an element. */
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 
 #include <float.h>
@@ -14,6 +15,24 @@
 #include "harness/ops/sdpa/oracle.h"
 
 enum { CANARY_IN = 0xff, CANARY_OUT = 0xa5 }; /* four bytes 0xff are a NaN */
+
+static const char *const dist_names[DIST_COUNT] = {"normal", "peaky", "rampup", "rampdown", "uniform", "large", "denormal", "stairs",
+                                                   "peaky24", "peaky60"};
+
+const char *data_dist_name(DataDist dist)
+{
+    return dist < DIST_COUNT ? dist_names[dist] : "unknown";
+}
+
+bool data_dist_find(const char *name, DataDist *dist)
+{
+    for (int i = 0; i < DIST_COUNT; i++)
+        if (strcmp(name, dist_names[i]) == 0) {
+            *dist = (DataDist)i;
+            return true;
+        }
+    return false;
+}
 
 const char *data_tensor_name(DataTensor tensor)
 {
@@ -303,7 +322,7 @@ static bool is_output(int tensor)
     return tensor >= DATA_FIRST_OUTPUT && tensor <= DATA_LAST_OUTPUT;
 }
 
-static bool make_tensor(Data *data, const Shape *shape, int tensor, DataFence fence, char *error, size_t error_size)
+static bool make_tensor(Data *data, const Shape *shape, int tensor, Fence fence, char *error, size_t error_size)
 {
     const Walk w = walk_of(data, tensor);
     size_t origin;
@@ -353,7 +372,7 @@ static void spoil_hidden(Data *data)
     }
 }
 
-bool data_make(Data *data, const Shape *shape, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
+bool data_make(Data *data, const Shape *shape, const AttnProblem *problem, DataDist dist, uint64_t seed, Fence fence, char *error,
                size_t error_size)
 {
     memset(data, 0, sizeof *data);
@@ -432,7 +451,7 @@ static void mark_row(void *context, void *row, size_t i0, size_t i1, size_t i2)
 
 static bool gaps_intact(const Data *data, int arena)
 {
-    const struct DataArena *a = &data->arena[arena];
+    const Arena *a = &data->arena[arena];
     Walk w = walk_of(data, arena);
     const size_t elements = a->bytes / sizeof(float);
     if (elements == w.n[0] * w.n[1] * w.n[2] * w.n[3])

@@ -4,14 +4,8 @@
 #ifndef HARNESS_OPS_SDPA_DATA_H
 #define HARNESS_OPS_SDPA_DATA_H
 
+#include "harness/base/fence.h"
 #include "harness/ops/sdpa/shape.h"
-
-/* Where an operand's arena ends or begins. */
-typedef enum DataFence {
-    FENCE_NONE,  /* huge-page friendly, pre-faulted: for timing                                       */
-    FENCE_AFTER, /* the last element ends at an unmapped page                                          */
-    FENCE_BEFORE /* the first element begins at an unmapped page                                       */
-} DataFence;
 
 typedef enum DataDist {
     DIST_NORMAL,  /* q, k, v ~ N(0,1)                                     */
@@ -43,28 +37,17 @@ typedef struct Data {
     AttnTensors tensors;  /* pointers into the arenas                                                                  */
     uint64_t seed;
     DataDist dist;
-    struct DataArena {
-        void *base;       /* the mapping                                  */
-        size_t mapped;    /* its bytes                                    */
-        void *at;         /* the block inside: all that a stride reaches  */
-        size_t bytes;     /* its bytes                                    */
-        DataFence fence;
-    } arena[DATA_TENSORS];
+    Arena arena[DATA_TENSORS];
 } Data;
 
 /* Allocate and fill. The shape is the problem's: lengths, offsets and cumulative lengths come from it (shape.h), and whether v is the first
  * dv columns of k (MLA), so that it shares k's arena. Stride gaps and margins are NaN / 0xA5 canaries, and so are k and v of keys that no
  * row may look at. false: error[] says why (usually memory). */
-bool data_make(Data *data, const Shape *shape, const AttnProblem *problem, DataDist dist, uint64_t seed, DataFence fence, char *error,
+bool data_make(Data *data, const Shape *shape, const AttnProblem *problem, DataDist dist, uint64_t seed, Fence fence, char *error,
                size_t error_size);
 void data_lock_inputs(Data *data);           /* fenced inputs: from now on a write to them is a crash */
 bool data_canaries_intact(const Data *data); /* margins and gaps of outputs untouched                  */
 void data_poison_output(Data *data);         /* before a run: outputs to NaN, canaries as new           */
 void data_free(Data *data);
-
-/* Counter-based random numbers (SplitMix64 of seed and index): uniform bits, uniform in [0,1), standard normal. */
-uint64_t random_bits(uint64_t seed, uint64_t index);
-double random_uniform(uint64_t seed, uint64_t index);
-double random_normal(uint64_t seed, uint64_t index);
 
 #endif

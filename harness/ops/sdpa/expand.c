@@ -3,7 +3,7 @@
  * "b1_h8_q{1,64}_k{512..4096*2}_d64 llama3-8b/decode@777" is split into items at blanks and commas outside braces; the braces of an item
  * are expanded from the left, the last one running fastest; each word that results is a shape or, if it holds a '/', a preset or a glob over
  * presets. How many words an item will make is known before any is made, so a range that explodes costs nothing. */
-#include "harness/ops/mha/shape.h"
+#include "harness/ops/sdpa/shape.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ static bool add_word(void *context, const char *word, char *error, size_t error_
     Shape shape;
     if (!strchr(word, '/') && preset_model(word))
         return preset_refuse(word, error, error_size);
-    if (!strchr(word, '/') || mha_shape_is(word)) /* the latter is refused there, for what it is */
+    if (!strchr(word, '/') || strchr(word, ':')) /* another kind of work is refused there, for what it is */
         return shape_parse(&shape, word, error, error_size) && append(list, &shape, error, error_size);
     if (!strpbrk(word, "*?["))
         return preset_parse(&shape, word, error, error_size) && append(list, &shape, error, error_size);

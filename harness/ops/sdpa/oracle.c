@@ -3,6 +3,7 @@
  * Products of two floats are exact in double; sums run pairwise, so the relative error is a few 2^-53, nine digits below what it judges.
  * NaN and infinities go through the same arithmetic as everything else, hence propagate; a score that f32 does not hold is infinite. Needs
  * 112 bytes a key and dv * 24 of scratch. */
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/oracle.h"
 
 #include <float.h>

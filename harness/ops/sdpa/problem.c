@@ -170,3 +170,8 @@ double shape_bytes(const Shape *s)
     const double scores = s->scores ? 4 * (double)s->batch * hq * (double)s->q_len * (double)s->k_len : 0;
     return in_out + cache + all.pairs * hq * ((s->mask ? 1 : 0) + (s->bias ? 4 : 0)) + (s->lse ? 4 * hq * all.rows : 0) + scores;
 }
+
+RoofWork shape_work(const Shape *s)
+{
+    return (RoofWork){.flop = shape_flop(s), .exp = shape_visible_pairs(s), .bytes = shape_bytes(s)};
+}

@@ -55,7 +55,7 @@ static bool keep(Bits *bits, const Data *data)
 {
     memset(bits, 0, sizeof *bits);
     for (size_t n = 0; n < OUTPUTS; n++) {
-        const struct DataArena *arena = &data->arena[DATA_FIRST_OUTPUT + n];
+        const Arena *arena = &data->arena[DATA_FIRST_OUTPUT + n];
         bits->block[n] = malloc(arena->bytes + 1);
         if (!bits->block[n]) {
             drop(bits);
@@ -72,7 +72,7 @@ static bool repeat(const AttnKernel *kernel, const Bits *bits, Data *data, const
     if (!trial_run(kernel, data, trial, result))
         return false;
     for (size_t n = 0; n < OUTPUTS; n++) {
-        const struct DataArena *arena = &data->arena[DATA_FIRST_OUTPUT + n];
+        const Arena *arena = &data->arena[DATA_FIRST_OUTPUT + n];
         const unsigned char *now = arena->at, *then = bits->block[n];
         for (size_t byte = 0; byte < arena->bytes; byte++)
             if (now[byte] != then[byte])
@@ -87,7 +87,7 @@ static bool repeat_elsewhere(const Session *session, const AttnKernel *kernel, c
     const Trial plain = {.threads = 1, .dirt = 0xff};
     for (int fence = FENCE_NONE; fence <= FENCE_BEFORE; fence++) {
         VerifyCase c = session->c;
-        c.fence = (DataFence)fence;
+        c.fence = (Fence)fence;
         Data data;
         char how[60];
         if (c.fence == session->c.fence)

@@ -19,6 +19,7 @@
 #define HARNESS_OPS_SDPA_SHAPE_H
 
 #include "attnzoo.h"
+#include "harness/measure/roof.h"
 
 typedef enum ShapeLayout { SHAPE_BHLD, SHAPE_BLHD, SHAPE_PACKED } ShapeLayout;
 
@@ -94,6 +95,7 @@ double shape_visible_pairs(const Shape *shape);
 double shape_flop(const Shape *shape);  /* 2 * pairs * (d + dv): the multiply-adds of a dot product, whatever the score function */
 double shape_bytes(const Shape *shape); /* compulsory: q, o, lse, scores once; keys that some row sees once per KV head; mask and bias of
                                            visible pairs */
+RoofWork shape_work(const Shape *shape); /* one exponential for each visible pair; the rest as above */
 
 /* Presets for `attnzoo list presets`. */
 typedef struct Preset {

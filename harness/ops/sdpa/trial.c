@@ -173,7 +173,7 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     if (planned != ATTN_OK)
         return trial_refused(result, planned);
     const size_t size = attn_plan_workspace(plan), units = attn_plan_units(plan);
-    struct DataArena workspace = {0};
+    Arena workspace = {0};
     stand_in.kernel = kernel;
     stand_in.units = trial->backwards ? calloc(units + 1, sizeof *stand_in.units) : NULL;
     stand_in.noted = 0;

@@ -42,7 +42,7 @@ static void add_repro(VerifyResult *result, const AttnKernel *kernel, const Veri
     snprintf(result->repro, sizeof result->repro, "attnzoo verify --repro v1:%s:%s", kernel->name, case_name(c, name, sizeof name));
 }
 
-VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads)
+VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, Fence fence, size_t threads)
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
     VerifyResult result;
@@ -62,7 +62,7 @@ static void judge_pair(const void *what, VerifyResult *result)
     judge(pair->kernel, pair->c, result);
 }
 
-VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence,
+VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, Fence fence,
                                   size_t threads)
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};

@@ -46,10 +46,10 @@ typedef struct VerifyResult {
 
 /* Run `kernel` on the case in this process and judge it against the double-precision oracle by eta and z, NaN and infinity rules included,
  * canaries, machine state. threads >= 1. */
-VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence, size_t threads);
+VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, Fence fence, size_t threads);
 
 /* The same in a child process, so that a crash is a result (VERIFY_CRASH). */
-VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, DataFence fence,
+VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, Fence fence,
                                   size_t threads);
 
 #endif

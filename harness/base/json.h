@@ -1,0 +1,9 @@
+/* json.h - what Jansson leaves to its users. */
+#ifndef HARNESS_BASE_JSON_H
+#define HARNESS_BASE_JSON_H
+
+#include <jansson.h>
+
+json_t *json_number_or_null(double value); /* a number, or null if not finite */
+
+#endif

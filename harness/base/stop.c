@@ -1,0 +1,64 @@
+/* stop.c - see stop.h. */
+#include "harness/base/exit.h"
+#include "harness/base/stop.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <time.h>
+
+volatile sig_atomic_t stop_signal, stop_pipe_closed;
+
+/* What asks for an end. SIGPIPE is a reader of stdout that had enough: the run ends in order, with its records, instead of being killed. */
+static const struct { int number; const char *name; } stops[] = {
+    {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGPIPE, "SIGPIPE"}};
+enum { STOPS = sizeof stops / sizeof *stops };
+
+/* The first signal asks, the second kills. `timeout` sends one to the program and then one to its group, and so does a terminal that goes
+ * away: what comes within half a second is the same request. */
+static void interrupt(int number)
+{
+    static struct timespec asked;
+    const int reason = errno;
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    stop_pipe_closed = stop_pipe_closed || number == SIGPIPE;
+    if (!stop_signal) {
+        asked = now;
+        stop_signal = number;
+    } else if (number != SIGPIPE && (double)(now.tv_sec - asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - asked.tv_nsec) > 0.5) {
+        signal(number, SIG_DFL);
+        raise(number); /* arrives when this returns */
+    }
+    errno = reason;
+}
+
+void stop_ignore(void)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (stops[i].number != SIGPIPE)
+            signal(stops[i].number, SIG_IGN);
+}
+
+int stop_exit_code(int code)
+{
+    return code == EXIT_INTERRUPTED && stop_signal ? 128 + (int)stop_signal : code;
+}
+
+const char *stop_exit_name(int code)
+{
+    for (size_t i = 0; i < STOPS; i++)
+        if (code == 128 + stops[i].number)
+            return stops[i].name;
+    return NULL;
+}
+
+void stop_catch(void)
+{
+    /* No SA_RESTART, so that a blocking read ends too. */
+    struct sigaction action = {.sa_handler = interrupt}, before;
+    for (size_t i = 0; i < STOPS; i++)
+        sigaddset(&action.sa_mask, stops[i].number);
+    for (size_t i = 0; i < STOPS; i++)
+        if (sigaction(stops[i].number, NULL, &before) != 0 || stops[i].number != SIGHUP || before.sa_handler != SIG_IGN)
+            sigaction(stops[i].number, &action, NULL);
+}
