@@ -1,4 +1,4 @@
-"""peers.py PROGRAM SOURCE - the driver of harness/peers with peers that are no libraries: what it says, what it keeps, what it survives."""
+"""peers.py PROGRAM SOURCE - the driver of harness/serve/peers with peers that are no libraries: what it says, what it keeps, what it survives."""
 import glob
 import json
 import os
@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 program, source = sys.argv[1:3]
-driver = os.path.join(source, "harness", "peers", "peers.py")
+driver = os.path.join(source, "harness", "serve", "peers", "peers.py")
 failures = []
 checks = 0
 

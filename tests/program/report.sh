@@ -231,7 +231,7 @@ done
 # A kernel looks the same in both rooflines, also where one of them lacks the kernel before it.
 python3=python3
 "$python3" -c 'import matplotlib' 2>/dev/null || python3=/usr/bin/python3
-"$python3" - "$source/harness/report" 2>err <<'END' || fail 'rooflines: a kernel changes its marker from one to the other'
+"$python3" - "$source/harness/report/page" 2>err <<'END' || fail 'rooflines: a kernel changes its marker from one to the other'
 import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
