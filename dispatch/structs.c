@@ -18,87 +18,65 @@ IS_32_BITS(AttnRope);
 IS_32_BITS(AttnNorm);
 IS_32_BITS(AttnMhaWeightsOut);
 
-/* ---- Members --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Structs --------------------------------------------------------------------------------------------------------------------- */
 
-/* Each struct's members in their order. A member that is appended to a struct of the header is appended here; tests/unit/test_structs.c sees
- * a gap. */
-#define PROBLEM(F)                                                                                                                         \
-    F(size) F(batch) F(q_heads) F(kv_heads) F(q_len) F(k_len) F(d) F(dv) F(q) F(k) F(v) F(o) F(lse) F(scale) F(mask) F(bias)               \
-    F(score) F(causal) F(align) F(offset) F(window) F(window_left) F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths)              \
-    F(varlen) F(past_len) F(k_past) F(v_past) F(scores) F(scores_stage) F(made)
-#define TENSORS(F)                                                                                                                         \
-    F(size) F(q) F(k) F(v) F(o) F(lse) F(mask) F(bias) F(w) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks) F(cu_q) F(cu_k) F(k_past)    \
-    F(v_past) F(scores) F(made)
-#define OPTIONS(F) F(size) F(kernel) F(max_isa) F(disable) F(threads) F(parallel_for) F(parallel_context) F(tune) F(made)
-#define CPU_INFO(F) F(size) F(arch) F(vendor) F(brand) F(features) F(hypervisor)
-#define KERNEL_INFO(F) F(size) F(name) F(summary) F(needs) F(runnable)
-#define MERGE(F) F(size) F(parts) F(batch) F(heads) F(rows) F(dv) F(o_part) F(lse_part) F(o) F(lse) F(made)
-#define MHA_CONFIG(F)                                                                                                                      \
-    F(size) F(embed) F(q_heads) F(kv_heads) F(d) F(dv) F(kdim) F(vdim) F(sources) F(output) F(zero_attn) F(rope) F(rope_dims)              \
-    F(rope_base) F(residual) F(norm) F(norm_eps) F(made)
-#define MHA_WEIGHTS(F)                                                                                                                     \
-    F(size) F(wq) F(wk) F(wv) F(wo) F(bq) F(bk) F(bv) F(bo) F(bias_k) F(bias_v) F(norm_weight) F(norm_bias) F(made)
-#define MHA_SHAPE(F)                                                                                                                       \
-    F(size) F(batch) F(q_len) F(k_len) F(xq) F(xk) F(xv) F(y) F(scale) F(causal) F(align) F(offset) F(window) F(window_left)               \
-    F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths) F(mask) F(bias) F(key_mask) F(key_mask_batch) F(weights)                    \
-    F(weights_batch) F(weights_head) F(weights_row) F(positions) F(q_position) F(k_position) F(capacity) F(k_cache) F(v_cache) F(made)
-#define MHA_TENSORS(F)                                                                                                                     \
-    F(size) F(xq) F(xk) F(xv) F(y) F(weights) F(key_mask) F(mask) F(bias) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks)                \
-    F(q_positions) F(k_positions) F(k_cache) F(v_cache) F(past) F(made)
-
-#define FIELD(member) {offsetof(TYPE, member), ATTN_STRUCT_UP_TO(TYPE, member)},
-#define COUNT(fields) (sizeof(fields) / sizeof *(fields))
+/* One row per struct of ATTN_STRUCTS: what a sentence calls it, who makes it, the last member of its first release (MADE: has the mark
+ * `made`), and its members in their order. A member that is appended to a struct of the header is appended here; tests/unit/test_structs.c
+ * sees a gap. */
+#define F(member) {offsetof(TYPE, member), ATTN_STRUCT_UP_TO(TYPE, member)},
+#define MADE(last) ATTN_STRUCT_UP_TO(TYPE, last), sizeof(TYPE), _Alignof(TYPE), offsetof(TYPE, made)
+#define INFO(last) ATTN_STRUCT_UP_TO(TYPE, last), sizeof(TYPE), _Alignof(TYPE), 0
+#define STRUCT(id, name, maker, sizes, ...)                                                                                                \
+    static const AttnField id##_fields[] = {__VA_ARGS__};                                                                                  \
+    const AttnStruct attn_struct_##id = {name, maker, sizes, id##_fields, sizeof id##_fields / sizeof *id##_fields};
 
 #define TYPE AttnProblem
-static const AttnField problem_fields[] = {PROBLEM(FIELD)};
+STRUCT(problem, "problem", "attn_problem()", MADE(bias),
+       F(size) F(batch) F(q_heads) F(kv_heads) F(q_len) F(k_len) F(d) F(dv) F(q) F(k) F(v) F(o) F(lse) F(scale) F(mask) F(bias) F(score)
+       F(causal) F(align) F(offset) F(window) F(window_left) F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths) F(varlen)
+       F(past_len) F(k_past) F(v_past) F(scores) F(scores_stage) F(made))
 #undef TYPE
 #define TYPE AttnTensors
-static const AttnField tensors_fields[] = {TENSORS(FIELD)};
+STRUCT(tensors, "tensors", "attn_tensors()", MADE(bias),
+       F(size) F(q) F(k) F(v) F(o) F(lse) F(mask) F(bias) F(w) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks) F(cu_q) F(cu_k) F(k_past)
+       F(v_past) F(scores) F(made))
 #undef TYPE
 #define TYPE AttnOptions
-static const AttnField options_fields[] = {OPTIONS(FIELD)};
+STRUCT(options, "options", "attn_options()", MADE(parallel_context),
+       F(size) F(kernel) F(max_isa) F(disable) F(threads) F(parallel_for) F(parallel_context) F(tune) F(made))
 #undef TYPE
 #define TYPE AttnCpuInfo
-static const AttnField cpu_info_fields[] = {CPU_INFO(FIELD)};
+STRUCT(cpu_info, "info", "sizeof before the call", INFO(hypervisor),
+       F(size) F(arch) F(vendor) F(brand) F(features) F(hypervisor))
 #undef TYPE
 #define TYPE AttnKernelInfo
-static const AttnField kernel_info_fields[] = {KERNEL_INFO(FIELD)};
+STRUCT(kernel_info, "info", "sizeof before the call", INFO(runnable),
+       F(size) F(name) F(summary) F(needs) F(runnable))
 #undef TYPE
 #define TYPE AttnMerge
-static const AttnField merge_fields[] = {MERGE(FIELD)};
+STRUCT(merge, "merge", "attn_merge_of()", MADE(lse),
+       F(size) F(parts) F(batch) F(heads) F(rows) F(dv) F(o_part) F(lse_part) F(o) F(lse) F(made))
 #undef TYPE
 #define TYPE AttnMhaConfig
-static const AttnField mha_config_fields[] = {MHA_CONFIG(FIELD)};
+STRUCT(mha_config, "config", "attn_mha_config()", MADE(norm_eps),
+       F(size) F(embed) F(q_heads) F(kv_heads) F(d) F(dv) F(kdim) F(vdim) F(sources) F(output) F(zero_attn) F(rope) F(rope_dims)
+       F(rope_base) F(residual) F(norm) F(norm_eps) F(made))
 #undef TYPE
 #define TYPE AttnMhaWeights
-static const AttnField mha_weights_fields[] = {MHA_WEIGHTS(FIELD)};
+STRUCT(mha_weights, "weights", "attn_mha_weights()", MADE(norm_bias),
+       F(size) F(wq) F(wk) F(wv) F(wo) F(bq) F(bk) F(bv) F(bo) F(bias_k) F(bias_v) F(norm_weight) F(norm_bias) F(made))
 #undef TYPE
 #define TYPE AttnMhaShape
-static const AttnField mha_shape_fields[] = {MHA_SHAPE(FIELD)};
+STRUCT(mha_shape, "shape", "attn_mha_shape()", MADE(v_cache),
+       F(size) F(batch) F(q_len) F(k_len) F(xq) F(xk) F(xv) F(y) F(scale) F(causal) F(align) F(offset) F(window) F(window_left)
+       F(window_right) F(softcap) F(alibi) F(sinks) F(kv_lengths) F(mask) F(bias) F(key_mask) F(key_mask_batch) F(weights) F(weights_batch)
+       F(weights_head) F(weights_row) F(positions) F(q_position) F(k_position) F(capacity) F(k_cache) F(v_cache) F(made))
 #undef TYPE
 #define TYPE AttnMhaTensors
-static const AttnField mha_tensors_fields[] = {MHA_TENSORS(FIELD)};
+STRUCT(mha_tensors, "tensors", "attn_mha_tensors()", MADE(past),
+       F(size) F(xq) F(xk) F(xv) F(y) F(weights) F(key_mask) F(mask) F(bias) F(offsets) F(kv_lengths) F(alibi_slopes) F(sinks)
+       F(q_positions) F(k_positions) F(k_cache) F(v_cache) F(past) F(made))
 #undef TYPE
-
-#define MADE(type, last) ATTN_STRUCT_UP_TO(type, last), sizeof(type), _Alignof(type), offsetof(type, made)
-#define INFO(type, last) ATTN_STRUCT_UP_TO(type, last), sizeof(type), _Alignof(type), 0
-const AttnStruct attn_struct_problem = {"problem", "attn_problem()", MADE(AttnProblem, bias), problem_fields, COUNT(problem_fields)};
-const AttnStruct attn_struct_tensors = {"tensors", "attn_tensors()", MADE(AttnTensors, bias), tensors_fields, COUNT(tensors_fields)};
-const AttnStruct attn_struct_options = {"options", "attn_options()", MADE(AttnOptions, parallel_context), options_fields,
-                                        COUNT(options_fields)};
-const AttnStruct attn_struct_cpu_info = {"info", "sizeof before the call", INFO(AttnCpuInfo, hypervisor), cpu_info_fields,
-                                         COUNT(cpu_info_fields)};
-const AttnStruct attn_struct_kernel_info = {"info", "sizeof before the call", INFO(AttnKernelInfo, runnable), kernel_info_fields,
-                                            COUNT(kernel_info_fields)};
-const AttnStruct attn_struct_merge = {"merge", "attn_merge_of()", MADE(AttnMerge, lse), merge_fields, COUNT(merge_fields)};
-const AttnStruct attn_struct_mha_config = {"config", "attn_mha_config()", MADE(AttnMhaConfig, norm_eps), mha_config_fields,
-                                           COUNT(mha_config_fields)};
-const AttnStruct attn_struct_mha_weights = {"weights", "attn_mha_weights()", MADE(AttnMhaWeights, norm_bias), mha_weights_fields,
-                                            COUNT(mha_weights_fields)};
-const AttnStruct attn_struct_mha_shape = {"shape", "attn_mha_shape()", MADE(AttnMhaShape, v_cache), mha_shape_fields,
-                                          COUNT(mha_shape_fields)};
-const AttnStruct attn_struct_mha_tensors = {"tensors", "attn_mha_tensors()", MADE(AttnMhaTensors, past), mha_tensors_fields,
-                                            COUNT(mha_tensors_fields)};
 
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------------------- */
 

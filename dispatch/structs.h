@@ -22,8 +22,12 @@ typedef struct AttnStruct {
     size_t count;
 } AttnStruct;
 
-extern const AttnStruct attn_struct_problem, attn_struct_tensors, attn_struct_options, attn_struct_cpu_info, attn_struct_kernel_info,
-    attn_struct_merge, attn_struct_mha_config, attn_struct_mha_weights, attn_struct_mha_shape, attn_struct_mha_tensors;
+/* All public structs with a size, by the names of their descriptions: attn_struct_problem and so on. */
+#define ATTN_STRUCTS(X)                                                                                                                    \
+    X(problem) X(tensors) X(options) X(cpu_info) X(kernel_info) X(merge) X(mha_config) X(mha_weights) X(mha_shape) X(mha_tensors)
+#define X(id) extern const AttnStruct attn_struct_##id;
+ATTN_STRUCTS(X)
+#undef X
 
 /* Copy a caller's struct into `to` (kind->known bytes), members that an older caller lacks zero. The struct begins with its size_t `size`.
  * Refused: NULL; a size that no header ever gave it, which is one that does not end with a member (or with the padding behind it); a struct

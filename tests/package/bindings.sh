@@ -22,9 +22,9 @@ AttnStatus attn_fail(AttnStatus status, const char *format, ...)
 
 int main(void)
 {
-    const AttnStruct *const kinds[] = {
-        &attn_struct_problem, &attn_struct_tensors,    &attn_struct_options,     &attn_struct_cpu_info,  &attn_struct_kernel_info,
-        &attn_struct_merge,   &attn_struct_mha_config, &attn_struct_mha_weights, &attn_struct_mha_shape, &attn_struct_mha_tensors};
+#define X(id) &attn_struct_##id,
+    const AttnStruct *const kinds[] = {ATTN_STRUCTS(X)};
+#undef X
     enum { SHORT } probe = SHORT;
     fprintf(stderr, "enums without a large member: %zu bytes\n", sizeof probe);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -3,9 +3,9 @@
 
 #include "dispatch/structs.h"
 
-static const AttnStruct *const kinds[] = {
-    &attn_struct_problem, &attn_struct_tensors,    &attn_struct_options,     &attn_struct_cpu_info,  &attn_struct_kernel_info,
-    &attn_struct_merge,   &attn_struct_mha_config, &attn_struct_mha_weights, &attn_struct_mha_shape, &attn_struct_mha_tensors};
+#define X(id) &attn_struct_##id,
+static const AttnStruct *const kinds[] = {ATTN_STRUCTS(X)};
+#undef X
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* No member is missing from a list: what lies between two of them is padding, less than a word, and only padding follows the last. */
