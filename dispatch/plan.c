@@ -195,7 +195,8 @@ static AttnStatus choose_and_bind(const AttnProblem *p, const AttnSettings *sett
     if (settings->verbose_dispatch)
         print_verdicts(p, settings, chosen);
     if (chosen == attn_registry_count) {
-        const AttnVerdict verdict = attn_choose_judge(settings->kernel ? settings->kernel : attn_registry[0], p, attn_cpu_this(), settings);
+        const AttnKernel *asked = settings->kernel ? settings->kernel : attn_registry_baseline();
+        const AttnVerdict verdict = attn_choose_judge(asked, p, attn_cpu_this(), settings);
         if (settings->kernel)
             return attn_fail(ATTN_ERROR_UNSUPPORTED, "%s is %s, which cannot run this problem here: %s", settings->kernel_from,
                              settings->kernel->name, verdict.why);

@@ -1,7 +1,6 @@
 /* registry.c - expands the list that meson generated from kernels/meson.build into the table of descriptors. */
 #include "dispatch/registry.h"
 
-
 #include "dispatch/cpu.h"
 #include "dispatch/fork.h"
 
@@ -22,6 +21,11 @@ const AttnKernel *attn_registry_find(const char *name)
         if (strcmp(attn_registry[i]->name, name) == 0)
             return attn_registry[i];
     return NULL;
+}
+
+const AttnKernel *attn_registry_baseline(void)
+{
+    return attn_registry_find(ATTN_BASELINE);
 }
 
 static char needs[sizeof attn_registry / sizeof *attn_registry][96];

@@ -196,7 +196,7 @@ static size_t find_baseline(const BenchCase *bench)
         if (bench->kernels[i].timed) {
             first = i;
             if (bench->options->baseline ? bench->kernels[i].kernel == bench->options->baseline
-                                         : strcmp(bench->kernels[i].kernel->name, "naive_f32") == 0)
+                                         : strcmp(bench->kernels[i].kernel->name, ATTN_BASELINE) == 0)
                 return i;
         }
     return first;

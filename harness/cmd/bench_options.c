@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dispatch/registry.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/suites.h"
 #include "harness/ops/zoo.h"
@@ -26,7 +27,7 @@ static const CliOption options[] = {
     {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
     {'s', "shapes", "SHAPES", "shapes, presets, products or multi-head attention: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},
     {SUITE, "suite", "NAME", "a set of shapes: {}"},
-    {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: naive_f32)"},
+    {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: " ATTN_BASELINE ")"},
     {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
     {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us; --scaling 5ms, hyperfine 300ms)"},
     {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},

@@ -1,4 +1,5 @@
 /* compare.c - attnzoo compare: records side by side. */
+#include "dispatch/registry.h"
 #include "harness/base/render.h"
 #include "harness/cmd/commands.h"
 #include "harness/records/load.h"
@@ -24,7 +25,7 @@ static const CliOption options[] = {
     {KEY_COL, "col", "KEYS", "what makes a column; default kernel, or file where several are given; in their order"},
     {KEY_TABLE, "table", "KEYS", "what makes a table; default op,machine, less what --row and --col have"},
     {KEY_METRIC, "metric", "NAME", "{}; default: speedup, or change where no column is a kernel"},
-    {KEY_BASELINE, "baseline", "COL", "column that speed-ups and changes are over; default naive_f32, else the first"},
+    {KEY_BASELINE, "baseline", "COL", "column that speed-ups and changes are over; default " ATTN_BASELINE ", else the first"},
     RESULTS_OPTION_FILTER,
     RESULTS_OPTION_KEEP_GOING,
     {KEY_WINNERS, "winners", NULL, "the fastest kernel of each shape and machine"},

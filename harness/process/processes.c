@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/registry.h"
 #include "harness/process/hyperfine.h"
 
 #define PROBE_SECONDS 0.05 /* a mean over so long is good enough to choose N from */
@@ -281,7 +282,7 @@ static size_t find_baseline(const ProcessCase *run)
         if (!run->kernels[i].why[0]) {
             const AttnKernel *kernel = run->kernels[i].kernel;
             first = i;
-            if (run->options->baseline ? kernel == run->options->baseline : strcmp(kernel->name, "naive_f32") == 0)
+            if (run->options->baseline ? kernel == run->options->baseline : strcmp(kernel->name, ATTN_BASELINE) == 0)
                 return i;
         }
     return first;

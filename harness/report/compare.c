@@ -2,6 +2,8 @@
  * averaged over runs: times of different minutes have no common mean. Cost: rows times columns times points of a table, all small. */
 #include "harness/report/compare.h"
 
+#include "dispatch/registry.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -260,7 +262,7 @@ static void evaluate(CompareCell *cell, CompareMetric metric, double alpha)
 
 static bool find_base(CompareTable *t, const CompareOptions *options)
 {
-    const char *wanted = options->baseline ? options->baseline : "naive_f32";
+    const char *wanted = options->baseline ? options->baseline : ATTN_BASELINE;
     for (t->base = 0; t->base < t->columns; t->base++)
         if (strcmp(t->column[t->base], wanted) == 0)
             return true;

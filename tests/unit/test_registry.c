@@ -66,6 +66,19 @@ Test(registry, portable_kernels_take_every_option)
     cr_expect_eq(taken, ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE);
 }
 
+/* Where no kernel can run a problem, the sentence is the baseline's reason; bench counts speed-ups from it. So it takes every option and
+ * any shape, on any CPU. */
+Test(registry, the_baseline_takes_every_option)
+{
+    const AttnKernel *baseline = attn_registry_baseline();
+    cr_assert_not_null(baseline);
+    cr_expect_str_eq(baseline->name, ATTN_BASELINE);
+    cr_expect_eq(baseline->isa, 0);
+    cr_expect_null(baseline->linear);
+    cr_expect_null(baseline->fits, "any shape");
+    cr_expect_eq(baseline->features, ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE);
+}
+
 Test(registry, scratch_is_monotonic_in_keys_and_never_absurd)
 {
     for (size_t i = 0; i < attn_registry_count; i++) {

@@ -4,6 +4,7 @@
 
 #include "dispatch/plan.h"
 #include "dispatch/problem.h"
+#include "dispatch/registry.h"
 #include "harness/base/random.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/micro/micro_isa.h"
@@ -211,7 +212,7 @@ bool micro_plan(const MicroContext *context, char *error, size_t error_size)
             attn_problem_want_lse(&arm[i].problem);
         }
         if (kinds[i].forced)
-            arm[i].options.kernel = "naive_f32";
+            arm[i].options.kernel = ATTN_BASELINE;
         AttnPlan *plan;
         ok = attn_plan_create(&arm[i].problem, &arm[i].options, &plan) == ATTN_OK || failed("plan", error, error_size);
         if (!ok)
