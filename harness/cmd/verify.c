@@ -54,7 +54,7 @@ static void work_case(Loop *loop, size_t job, const AttnKernel *kernel, VerifyRe
     if (loop->open)
         session_judge(&loop->session, kernel, result);
     else
-        trial_unable(result, "%s", loop->session.error);
+        verdict_unable(result, "%s", loop->session.error);
 }
 
 static void work(void *context, size_t item, void *result)
@@ -90,7 +90,7 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
     if (answer)
         r = *(const VerifyResult *)answer;
     else
-        trial_crash(&r, crash);
+        verdict_crash(&r, crash);
     const AttnKernel *kernel = loop->board->scores[number].kernel;
     if (job->mha) /* a pair is named by its linear kernel */
         kernel = mha_pair_of(kernel)->linear;

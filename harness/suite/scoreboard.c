@@ -105,7 +105,7 @@ void scoreboard_demand_all(Scoreboard *board)
             if (s->due[kind] == 0 || s->ran[kind] > 0)
                 continue;
             VerifyResult r = {0};
-            trial_fail(&r, JUDGE_ERROR, "none of %zu was tried: %.150s", s->due[kind], s->why);
+            verdict_fail(&r, JUDGE_ERROR, "none of %zu was tried: %.150s", s->due[kind], s->why);
             snprintf(r.repro, sizeof r.repro, "attnzoo verify -k %s", s->kernel->name);
             s->caught[JUDGE_ERROR]++;
             print_failure(board, s, names[kind], &r);

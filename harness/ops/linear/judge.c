@@ -62,10 +62,10 @@ static bool run(const AttnKernel *kernel, const LinearCase *c, LinearData *data,
     char why[160];
     if (state_changed(&before, &after, why, sizeof why)) {
         state_restore(before.control); /* the next kernel in this process starts clean */
-        return trial_fail(result, JUDGE_STATE, "%s", why);
+        return verdict_fail(result, JUDGE_STATE, "%s", why);
     }
     if (!fence_margins_intact(&data->y, FILL) || !gaps_intact(data))
-        return trial_fail(result, JUDGE_CANARY, "wrote outside the elements of y: a canary in a gap or margin is gone");
+        return verdict_fail(result, JUDGE_CANARY, "wrote outside the elements of y: a canary in a gap or margin is gone");
     return true;
 }
 
@@ -77,18 +77,18 @@ static bool pack(const AttnKernel *kernel, const LinearData *data, Arena *packed
     const size_t beyond_one = l->outputs > 1 ? data->w.bytes / sizeof(float) - l->inputs : 0;
     const ptrdiff_t w_row = (ptrdiff_t)(l->outputs > 1 ? beyond_one / (l->outputs - 1) : l->inputs);
     if (bytes == 0 || bytes % 64 != 0)
-        return trial_fail(result, JUDGE_ERROR, "packed weights of %zu bytes; allowed: a multiple of 64 above 0", bytes);
+        return verdict_fail(result, JUDGE_ERROR, "packed weights of %zu bytes; allowed: a multiple of 64 above 0", bytes);
     if (!fence_map(packed, bytes, FENCE_AFTER, FILL))
-        return trial_unable(result, "no memory for packed weights of %zu bytes", bytes);
+        return verdict_unable(result, "no memory for packed weights of %zu bytes", bytes);
     state_clear_upper();
     const MachineState before = state_read();
     attn_linear_pack(kernel, l->inputs, l->outputs, data->w.at, w_row, packed->at);
     const MachineState after = state_read();
     char why[160];
     if (state_changed(&before, &after, why, sizeof why))
-        return trial_fail(result, JUDGE_STATE, "packing: %s", why);
+        return verdict_fail(result, JUDGE_STATE, "packing: %s", why);
     if (!fence_margins_intact(packed, FILL))
-        return trial_fail(result, JUDGE_CANARY, "packing wrote before the beginning of its %zu bytes", bytes);
+        return verdict_fail(result, JUDGE_CANARY, "packing wrote before the beginning of its %zu bytes", bytes);
     fence_read_only(packed);
     return true;
 }
@@ -156,7 +156,7 @@ static void agree(const AttnAccuracy *accuracy, const LinearCase *c, const Linea
             const float got = ((const float *)data->y.at)[(ptrdiff_t)r * l->y_row + (ptrdiff_t)o];
             const VerifyJudge judge = judge_element(c, &e, got, result);
             if (judge != JUDGE_NONE && result->judge == JUDGE_NONE)
-                trial_fail(result, judge, "y row %zu output %zu ref=%.9g got=%.9g |diff|=%.3g bound=%.3g", r, o, e.y, (double)got,
+                verdict_fail(result, judge, "y row %zu output %zu ref=%.9g got=%.9g |diff|=%.3g bound=%.3g", r, o, e.y, (double)got,
                            fabs((double)got - e.y), e.bound);
             if (isfinite(e.y) && isfinite(got)) {
                 wrong += ((double)got - e.y) * ((double)got - e.y);
@@ -185,7 +185,7 @@ static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *da
     };
     unsigned char *first = malloc(data->y.bytes + 1);
     if (!first) {
-        trial_unable(result, "no memory for a copy of the output");
+        verdict_unable(result, "no memory for a copy of the output");
         return;
     }
     memcpy(first, data->y.at, data->y.bytes);
@@ -193,7 +193,7 @@ static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *da
         if (!run(kernel, c, data, packed, &ways[n], result))
             break;
         if (memcmp(first, data->y.at, data->y.bytes) != 0) {
-            trial_fail(result, JUDGE_BITWISE, "%s: y has other bits than in the first run", ways[n].how);
+            verdict_fail(result, JUDGE_BITWISE, "%s: y has other bits than in the first run", ways[n].how);
             break;
         }
     }
@@ -205,7 +205,7 @@ void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResu
     memset(result, 0, sizeof *result);
     LinearData data;
     if (!linear_data_make(&data, c)) {
-        trial_unable(result, "no memory for the operands");
+        verdict_unable(result, "no memory for the operands");
         return;
     }
     const Arena *const inputs[] = {&data.x, &data.w, &data.bias, &data.start};
@@ -237,7 +237,7 @@ static void judge_pair(const void *what, VerifyResult *result)
 VerifyResult linear_case_judge_isolated(const AttnKernel *kernel, const LinearCase *c)
 {
     char name[LINEAR_NAME];
-    VerifyResult result = trial_alone(judge_pair, &(Pair){kernel, c}, CHILD_TIMEOUT);
+    VerifyResult result = verdict_alone(judge_pair, &(Pair){kernel, c}, CHILD_TIMEOUT);
     snprintf(result.repro, sizeof result.repro, "attnzoo verify --repro v1:%s:%s", kernel->name, linear_case_name(c, name, sizeof name));
     return result;
 }

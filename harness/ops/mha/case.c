@@ -140,7 +140,7 @@ void mha_case_agree(const MhaCase *x, const Reference *r, VerifyResult *result)
             const float size = fmaxf((float)fabs(want.v), FLT_MIN);
             const VerifyJudge judge = !isfinite(got) ? JUDGE_NONFINITE : eta > 1.0 ? JUDGE_BOUND : z > 12.0 ? JUDGE_MODEL : JUDGE_NONE;
             if (judge != JUDGE_NONE && result->judge == JUDGE_NONE)
-                trial_fail(result, judge, "y batch %zu row %zu column %zu ref=%.9g got=%.9g |diff|=%.3g bound=%.3g sigma=%.3g", b, i, c,
+                verdict_fail(result, judge, "y batch %zu row %zu column %zu ref=%.9g got=%.9g |diff|=%.3g bound=%.3g sigma=%.3g", b, i, c,
                            want.v, (double)got, away, want.e, sqrt(want.s));
             if (judge == JUDGE_NONFINITE)
                 continue;
@@ -163,19 +163,19 @@ static void judge(const MhaPair *pair, const MhaCase *x, const Reference *r, siz
     memset(result, 0, sizeof *result);
     const AttnStatus planned = mha_case_plan(pair, x, threads, &mha, &plan);
     if (planned != ATTN_OK) {
-        trial_refused(result, planned);
+        verdict_refused(result, planned);
         return;
     }
     const size_t bytes = attn_mha_plan_workspace(plan), width = x->s.batch * (size_t)x->s.y.batch;
     void *workspace = aligned_alloc(64, bytes);
     memset(x->t.y, 0xff, width * sizeof(float)); /* NaN: what is not written, or read before it is, shows */
     if (!workspace) {
-        trial_unable(result, "no memory for a workspace of %zu bytes", bytes);
+        verdict_unable(result, "no memory for a workspace of %zu bytes", bytes);
     } else {
         memset(workspace, 0xff, bytes);
         const AttnStatus status = attn_mha_run(plan, &x->t, workspace, bytes);
         if (status != ATTN_OK)
-            trial_refused(result, status);
+            verdict_refused(result, status);
         else
             mha_case_agree(x, r, result);
     }
@@ -191,7 +191,7 @@ void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *resu
     if (r.y)
         judge(pair, &x, &r, 1 + seed % 3, result);
     else
-        trial_unable(result, "no memory for the reference");
+        verdict_unable(result, "no memory for the reference");
     reference_release();
 }
 
@@ -210,5 +210,5 @@ static void judge_alone(const void *what, VerifyResult *result)
 
 VerifyResult mha_case_judge_isolated(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads)
 {
-    return trial_alone(judge_alone, &(Alone){pair, x, r, threads}, CHILD_TIMEOUT);
+    return verdict_alone(judge_alone, &(Alone){pair, x, r, threads}, CHILD_TIMEOUT);
 }

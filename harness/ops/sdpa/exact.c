@@ -223,13 +223,13 @@ static bool check_permuted_row(const AttnKernel *kernel, const Data *data, const
         const float due = target == SIZE_MAX ? 0.0f : permuted_v(b, g, class_of(codes, b, g, target), c);
         const float slack = exact || due == 0.0f ? 0.0f : fabsf(due) * 0x1p-23f;
         if (!(fabsf(o[c] - due) <= slack))
-            return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", entry->b,
+            return verdict_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", entry->b,
                               h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
     }
     for (size_t j = 0; j < p->k_len && p->scores.dtype != ATTN_NONE && codes->bits; j++) {
         const float weight = data->tensors.scores[oracle_score_at(&p->scores, entry->b, h, i, j)];
         if (weight != (j == target ? 1.0f : 0.0f))
-            return trial_fail(result, JUDGE_EXACT, "weight batch %zu head %zu row %zu key %zu is %.9g, must be %d", entry->b, h, i, j,
+            return verdict_fail(result, JUDGE_EXACT, "weight batch %zu head %zu row %zu key %zu is %.9g, must be %d", entry->b, h, i, j,
                               (double)weight, j == target);
     }
     return true;
@@ -274,7 +274,7 @@ static bool check_counted_row(const Data *data, const OracleEntry *entry, size_t
     const float *o = oracle_o_row(p, &data->tensors, entry, h, i);
     for (size_t c = 0; c < p->dv; c++)
         if (!(fabs((double)o[c] * (double)n - (double)due[c]) < 0.01) || (n == 0 && o[c] != 0.0f))
-            return trial_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f keys j mod %zu = %zu, must be %zu of %zu",
+            return verdict_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f keys j mod %zu = %zu, must be %zu of %zu",
                               entry->b, h, i, (double)o[c] * (double)n, modulus(p), c, due[c], n);
     return true;
 }
@@ -283,7 +283,7 @@ static bool check_count(const Data *data, VerifyResult *result)
 {
     const AttnProblem *p = &data->problem;
     size_t *due = calloc(modulus(p), sizeof *due);
-    bool ok = due || trial_unable(result, "no memory for %zu counts", modulus(p));
+    bool ok = due || verdict_unable(result, "no memory for %zu counts", modulus(p));
     for (size_t b = 0; b < p->batch; b++) {
         const OracleEntry entry = oracle_entry(p, &data->tensors, b);
         for (size_t h = 0; h < p->q_heads; h++)
@@ -317,7 +317,7 @@ static bool check_agree(const AttnKernel *kernel, const Data *data, VerifyResult
 {
     Agree agree;
     if (!agree_expect(&agree, &data->problem, &data->tensors, &kernel->accuracy, 1, INFINITY, false))
-        return trial_unable(result, "no memory for the oracle");
+        return verdict_unable(result, "no memory for the oracle");
     agree_judge(&agree, kernel->accuracy.exp_ulp, &data->tensors, result);
     agree_free(&agree);
     return result->judge == JUDGE_NONE;
@@ -349,7 +349,7 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
     Data data;
     char error[200];
     if (!case_data(&data, &c, error, sizeof error)) {
-        trial_unable(result, "%s", error);
+        verdict_unable(result, "%s", error);
         return;
     }
     const Codes codes = choose_codes(&data.problem);

@@ -76,7 +76,7 @@ static bool repeat(const AttnKernel *kernel, const Bits *bits, Data *data, const
         const unsigned char *now = arena->at, *then = bits->block[n];
         for (size_t byte = 0; byte < arena->bytes; byte++)
             if (now[byte] != then[byte])
-                return trial_fail(result, JUDGE_BITWISE, "%s: float %zu of %s's block has other bits than in the first run", how,
+                return verdict_fail(result, JUDGE_BITWISE, "%s: float %zu of %s's block has other bits than in the first run", how,
                                   byte / sizeof(float), data_tensor_name((DataTensor)(DATA_FIRST_OUTPUT + n)));
     }
     return true;
@@ -93,7 +93,7 @@ static bool repeat_elsewhere(const Session *session, const AttnKernel *kernel, c
         if (c.fence == session->c.fence)
             continue;
         if (!case_data(&data, &c, result->why, sizeof result->why))
-            return trial_unable(result, "no memory for operands at another alignment");
+            return verdict_unable(result, "no memory for operands at another alignment");
         snprintf(how, sizeof how, "other alignment (fence %s)", case_fence_name(c.fence));
         const bool same = repeat(kernel, bits, &data, &plain, how, result);
         data_free(&data);
@@ -141,7 +141,7 @@ static bool judge_bits(Session *session, const AttnKernel *kernel, VerifyResult 
 {
     Bits bits;
     if (!keep(&bits, &session->data))
-        return trial_unable(result, "no memory for a copy of the output");
+        return verdict_unable(result, "no memory for a copy of the output");
     bool same;
     if (session->options.bitwise)
         same = repeat_all_ways(session, kernel, &bits, result);
@@ -165,7 +165,7 @@ void session_judge(Session *session, const AttnKernel *kernel, VerifyResult *res
     if (!trial_run(kernel, &session->data, &trial, result))
         return;
     if (!expect(session, &kernel->accuracy)) {
-        trial_unable(result, "no memory for the oracle");
+        verdict_unable(result, "no memory for the oracle");
         return;
     }
     agree_judge(&session->agree, kernel->accuracy.exp_ulp, &session->data.tensors, result);

@@ -716,7 +716,7 @@ void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
     Data data;
     char error[200];
     if (!case_data(&data, &c, error, sizeof error)) {
-        trial_unable(result, "%s", error);
+        verdict_unable(result, "%s", error);
         return;
     }
     rule->poke(&data);
@@ -728,12 +728,12 @@ void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
             agree_judge(&agree, kernel->accuracy.exp_ulp, &data.tensors, result);
             agree_free(&agree);
         } else
-            trial_unable(result, "no memory for the oracle");
+            verdict_unable(result, "no memory for the oracle");
     }
     if (result->status == VERIFY_FAIL && result->judge != JUDGE_ERROR && result->judge != JUDGE_STATE && result->judge != JUDGE_CANARY) {
         char disagreement[sizeof result->why];
         memcpy(disagreement, result->why, sizeof disagreement);
-        trial_fail(result, JUDGE_SPECIAL, "%s: %.150s", rule->must, disagreement);
+        verdict_fail(result, JUDGE_SPECIAL, "%s: %.150s", rule->must, disagreement);
     }
     data_free(&data);
 }

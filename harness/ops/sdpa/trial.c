@@ -2,7 +2,6 @@
 #include "harness/ops/sdpa/trial.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,79 +9,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
 #include "harness/base/fence.h"
-#include "harness/base/isolate.h"
 #include "harness/machine/cpu_state.h"
-
-bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(result->why, sizeof result->why, format, arguments);
-    va_end(arguments);
-    result->status = VERIFY_FAIL;
-    result->judge = judge;
-    return false;
-}
-
-bool trial_unable(VerifyResult *result, const char *format, ...)
-{
-    char sentence[sizeof result->why - 16];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    snprintf(result->why, sizeof result->why, "not run: %s", sentence);
-    result->status = VERIFY_UNABLE;
-    result->judge = JUDGE_NONE;
-    return false;
-}
-
-bool trial_refused(VerifyResult *result, AttnStatus status)
-{
-    return status == ATTN_ERROR_MEMORY ? trial_unable(result, "%s", attn_last_error())
-                                       : trial_fail(result, JUDGE_ERROR, "%s", attn_last_error());
-}
-
-void trial_crash(VerifyResult *result, const char *sentence)
-{
-    trial_fail(result, JUDGE_CRASH, "%s", sentence);
-    result->status = VERIFY_CRASH;
-}
-
-typedef struct Alone {
-    void (*judge)(const void *what, VerifyResult *result);
-    const void *what;
-    VerifyResult result;
-} Alone;
-
-static void judge_alone(void *context, size_t item, void *result)
-{
-    const Alone *alone = context;
-    (void)item;
-    alone->judge(alone->what, result);
-}
-
-static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
-{
-    Alone *alone = context;
-    (void)item;
-    if (result)
-        alone->result = *(const VerifyResult *)result;
-    else
-        trial_crash(&alone->result, crash);
-    return true;
-}
-
-VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout)
-{
-    Alone alone = {judge, what, {0}};
-    const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = timeout,
-                            .context = &alone, .work = judge_alone, .done = collect_alone};
-    const char *error;
-    if (!isolate_run(&job, &error))
-        trial_unable(&alone.result, "%s", error ? error : "stopped");
-    return alone.result;
-}
 
 bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size)
 {
@@ -171,7 +98,7 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     const AttnStatus planned =
         attn_plan_create_with(trial->backwards ? &noter : kernel, &data->problem, trial->threads, trial->loop, NULL, &plan);
     if (planned != ATTN_OK)
-        return trial_refused(result, planned);
+        return verdict_refused(result, planned);
     const size_t size = attn_plan_workspace(plan), units = attn_plan_units(plan);
     Arena workspace = {0};
     stand_in.kernel = kernel;
@@ -181,7 +108,7 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     if ((trial->backwards && !stand_in.units) || !fence_map(&workspace, size, FENCE_AFTER, trial->dirt)) {
         free(stand_in.units);
         attn_plan_destroy(plan);
-        return trial_unable(result, "no memory for a workspace of %zu bytes", size);
+        return verdict_unable(result, "no memory for a workspace of %zu bytes", size);
     }
     data_poison_output(data);
     MachineState before, after;
@@ -191,13 +118,13 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
     free(stand_in.units);
     attn_plan_destroy(plan);
     if (status != ATTN_OK)
-        return trial_refused(result, status);
+        return verdict_refused(result, status);
     char why[160];
     if (state_changed(&before, &after, why, sizeof why))
-        return trial_fail(result, JUDGE_STATE, "%s", why);
+        return verdict_fail(result, JUDGE_STATE, "%s", why);
     if (!margins)
-        return trial_fail(result, JUDGE_CANARY, "wrote before the beginning of its workspace of %zu bytes", size);
+        return verdict_fail(result, JUDGE_CANARY, "wrote before the beginning of its workspace of %zu bytes", size);
     if (!data_canaries_intact(data))
-        return trial_fail(result, JUDGE_CANARY, "wrote outside the elements of o or lse: a canary in a gap or margin is gone");
+        return verdict_fail(result, JUDGE_CANARY, "wrote outside the elements of o or lse: a canary in a gap or margin is gone");
     return true;
 }

@@ -24,19 +24,4 @@ bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why,
 void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
-/* result->status = VERIFY_FAIL, with judge and a formatted sentence; returns false. */
-bool trial_fail(VerifyResult *result, VerifyJudge judge, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* result->status = VERIFY_UNABLE, with "not run: " and the sentence; returns false. trial_refused: that, if the library had no memory, else
- * a failure, in its words. */
-bool trial_unable(VerifyResult *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool trial_refused(VerifyResult *result, AttnStatus status);
-
-/* The same for a case whose child ended as `sentence` says: VERIFY_CRASH, found by JUDGE_CRASH. */
-void trial_crash(VerifyResult *result, const char *sentence);
-
-/* Judge one case in a child process: there `judge` fills the result, `what` is the case for it. A crash is a result, and so is an end after
- * `timeout` seconds. */
-VerifyResult trial_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout);
-
 #endif

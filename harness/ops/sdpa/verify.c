@@ -9,20 +9,6 @@
 
 enum { ISOLATED_TIMEOUT = 900 }; /* seconds; the slowest kernel on the largest shape of bench takes minutes */
 
-const char *verify_judge_name(VerifyJudge judge)
-{
-    static const char *const names[JUDGE_COUNT] = {"none",    "eta",   "z",       "nonfinite", "canary", "state",
-                                                   "bitwise", "exact", "special", "crash",     "error"};
-    return judge < JUDGE_COUNT ? names[judge] : "unknown";
-}
-
-const char *verify_status_name(VerifyStatus status)
-{
-    static const char *const names[] = {[VERIFY_PASS] = "pass", [VERIFY_FAIL] = "fail", [VERIFY_SKIP] = "skip", [VERIFY_CRASH] = "crash",
-                                        [VERIFY_UNABLE] = "skip"};
-    return names[status];
-}
-
 static const SessionOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
 
 static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *result)
@@ -33,7 +19,7 @@ static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *r
         session_judge(&session, kernel, result);
         session_close(&session);
     } else
-        trial_unable(result, "%s", session.error);
+        verdict_unable(result, "%s", session.error);
 }
 
 static void add_repro(VerifyResult *result, const AttnKernel *kernel, const VerifyCase *c)
@@ -66,7 +52,7 @@ VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, 
                                   size_t threads)
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
-    VerifyResult result = trial_alone(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
+    VerifyResult result = verdict_alone(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
     add_repro(&result, kernel, &c);
     return result;
 }
