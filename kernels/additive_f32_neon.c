@@ -1,28 +1,9 @@
 /* additive_f32_neon.c - streaming-softmax attention with additive scores with Advanced SIMD.
  *
- * score = scale * w . tanh(q + k) (Bahdanau, Cho, Bengio 2014). The tanh costs far more than everything else, so tiles are small.
- * Algorithm and scratch: algo/attend.h; tanh: algo/tanh.h; vectors: isa/neon.h. */
+ * Algorithm, cost and scratch: algo/additive.h, algo/attend.h; vectors: isa/neon.h. */
 #include "kernels/isa/neon.h"
 
-#define SCORE_TILE ADDITIVE_TILE
-#define TILE_KEYS(nq) 2
-#include "kernels/algo/attend.h"
-
-static double cost(const AttnProblem *p)
-{
-    return attend_cost(p, 0.2, 1.0);
-}
-
-const AttnKernel ATTN_KERNEL_ID = {
-    .name = ATTN_KERNEL_STRING,
-    .summary = "additive (Bahdanau) scores, streaming softmax, Advanced SIMD",
-    .isa = VF_NEEDS,
-    .dtypes = ATTN_F32_TENSORS,
-    .features = ATTN_HAS_OPTIONS | ATTN_HAS_ADDITIVE,
-    .accuracy = ATTEND_ACCURACY,
-    .panel = LANES,
-    .unit_panels = UNIT_PANELS,
-    .scratch = attend_scratch,
-    .cost = cost,
-    .run = attend,
-};
+#define SUMMARY "additive (Bahdanau) scores, streaming softmax, Advanced SIMD"
+#define MULTIPLY_ADDS 0.2
+#define CYCLES_PER_EXP 1.0
+#include "kernels/algo/additive.h"

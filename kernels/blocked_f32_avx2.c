@@ -1,28 +1,9 @@
 /* blocked_f32_avx2.c - blocked attention with AVX2 and FMA, whole rows of scores in memory.
  *
- * The design before streaming softmax: exact maximum known before the first exponential, at the price of k_len scores a row.
- * Algorithm, cost and scratch: algo/attend.h; vectors: isa/avx2.h. */
+ * Algorithm, cost and scratch: algo/blocked.h, algo/attend.h; vectors: isa/avx2.h. */
 #include "kernels/isa/avx2.h"
 
-#define KEY_BLOCK 0
-#define SWIFT 0
-#include "kernels/algo/attend.h"
-
-static double cost(const AttnProblem *p)
-{
-    return attend_cost(p, 11.0, 1.2);
-}
-
-const AttnKernel ATTN_KERNEL_ID = {
-    .name = ATTN_KERNEL_STRING,
-    .summary = "whole score rows of a panel, then softmax, then values, AVX2",
-    .isa = VF_NEEDS,
-    .dtypes = ATTN_F32_TENSORS,
-    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
-    .accuracy = ATTEND_ACCURACY,
-    .panel = LANES,
-    .unit_panels = UNIT_PANELS,
-    .scratch = attend_scratch,
-    .cost = cost,
-    .run = attend,
-};
+#define SUMMARY "whole score rows of a panel, then softmax, then values, AVX2"
+#define MULTIPLY_ADDS 11.0
+#define CYCLES_PER_EXP 1.2
+#include "kernels/algo/blocked.h"

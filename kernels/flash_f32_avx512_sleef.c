@@ -6,28 +6,10 @@
 
 #include "kernels/isa/avx512.h"
 
-#define EXP2_CONSTANTS(k) int k = 0 /* none */
-#define EXP2(x, k) ((void)(k), Sleef_exp2f16_u10avx512f(x))
-#define EXP_ULP 1.0 /* as SLEEF states */
-#define EXP2_IS_CALL 1
+#define SLEEF_EXP2 Sleef_exp2f16_u10avx512f
+#include "kernels/algo/sleef.h"
+
+#define SUMMARY "streaming softmax, queries in lanes, AVX-512, SLEEF's exp2"
+#define MULTIPLY_ADDS 21.0
+#define CYCLES_PER_EXP 1.1
 #include "kernels/algo/attend.h"
-
-static double cost(const AttnProblem *p)
-{
-    return attend_cost(p, 21.0, 1.1);
-}
-
-const AttnKernel ATTN_KERNEL_ID = {
-    .name = ATTN_KERNEL_STRING,
-    .summary = "streaming softmax, queries in lanes, AVX-512, SLEEF's exp2",
-    .isa = VF_NEEDS,
-    .dtypes = ATTN_F32_TENSORS,
-    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
-    .accuracy = ATTEND_ACCURACY,
-    .panel = LANES,
-    .unit_panels = UNIT_PANELS,
-    .splits = true,
-    .scratch = attend_scratch,
-    .cost = cost,
-    .run = attend,
-};

@@ -3,24 +3,8 @@
  * Runs on every ARMv8-A CPU.
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/neon.h. */
 #include "kernels/isa/neon.h"
+
+#define SUMMARY "streaming softmax, queries in lanes, NEON"
+#define MULTIPLY_ADDS 6.5
+#define CYCLES_PER_EXP 2.0
 #include "kernels/algo/attend.h"
-
-static double cost(const AttnProblem *p)
-{
-    return attend_cost(p, 6.5, 2.0);
-}
-
-const AttnKernel ATTN_KERNEL_ID = {
-    .name = ATTN_KERNEL_STRING,
-    .summary = "streaming softmax, queries in lanes, NEON",
-    .isa = VF_NEEDS,
-    .dtypes = ATTN_F32_TENSORS,
-    .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
-    .accuracy = ATTEND_ACCURACY,
-    .panel = LANES,
-    .unit_panels = UNIT_PANELS,
-    .splits = true,
-    .scratch = attend_scratch,
-    .cost = cost,
-    .run = attend,
-};

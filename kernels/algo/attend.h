@@ -5,7 +5,12 @@
  * q is multiplied by scale * log2(e) when it is packed; only with a bias they stay in natural units, since a bias near -FLT_MAX leaves
  * the range when multiplied, and are multiplied after m was taken off). Per block score.h makes weights of scores, then o += P V.
  *
- * A variant file includes the vector header, defines what shall differ from the defaults below and in score.h, and includes this.
+ * A variant file includes the vector header and defines what it is, then includes this, which ends with its descriptor:
+ *   SUMMARY         one line for `attnzoo list`
+ *   MULTIPLY_ADDS   that full panels do in a cycle, and
+ *   CYCLES_PER_EXP  that an exponential takes besides: for the estimate of cost
+ * and what differs from the defaults below and in score.h.
+ *
  * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
  * block of scores. Rows with |v| times the number of key blocks above FLT_MAX / 2^20 may have to be done again (plain.h). Error:
  * kernels/README.md section 4. */
@@ -23,12 +28,18 @@
 #ifndef KEY_BLOCK
 #define KEY_BLOCK 256
 #endif
+/* Score functions that the tiles compute; does the kernel take parts of the keys? */
+#ifndef SCORES
+#define SCORES (ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN)
+#endif
+#ifndef SPLITS
+#define SPLITS true
+#endif
 enum {
     UNIT_PANELS = 8,
     FAR = 1 << 18 /* numbers of K and V that an L2 of 1 MiB does not hold */
 };
 
-#define ATTEND_ACCURACY {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT}
 static size_t key_block(const AttnProblem *p)
 {
     const size_t most = KEY_BLOCK ? KEY_BLOCK : p->k_len, len = p->k_len < most ? p->k_len : most;
@@ -278,7 +289,7 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 /* Estimated cycles: the multiply-adds, in rows rounded up to vectors, over what full panels reach in a cycle; panels of one or two vectors
  * reach less of it (Zen 5, AVX-512: 60 and 75 % of the peak where three reach 90); the exponentials; and what a unit and a row cost
  * besides. Few rows: no faster than keys and values come from memory. */
-static double attend_cost(const AttnProblem *p, double multiply_adds_per_cycle, double cycles_per_exp)
+static double attend_cost(const AttnProblem *p)
 {
     const bool stacked = p->q_len < LANES;
     const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
@@ -287,9 +298,24 @@ static double attend_cost(const AttnProblem *p, double multiply_adds_per_cycle, 
     const double columns = (double)p->d + ceil((double)p->dv / VL) * VL;
     const double share = vectors < 1.5 * panels ? 0.66 : vectors < 2.5 * panels ? 0.83 : 1.0;
     const double keys = heads * (double)p->k_len * visible_share(p, LANES), scores = keys * vectors * VL;
-    const double work = scores * columns / (multiply_adds_per_cycle * share) + scores * cycles_per_exp;
+    const double work = scores * columns / (MULTIPLY_ADDS * share) + scores * CYCLES_PER_EXP;
     const double read = stacked ? keys * (double)(p->d + p->dv) * sizeof(float) / READ_PER_CYCLE : 0.0;
     return overlapped(work, read) + heads * (300.0 + 35.0 * rows);
 }
+
+const AttnKernel ATTN_KERNEL_ID = {
+    .name = ATTN_KERNEL_STRING,
+    .summary = SUMMARY,
+    .isa = VF_NEEDS,
+    .dtypes = ATTN_F32_TENSORS,
+    .features = ATTN_HAS_OPTIONS | SCORES,
+    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT},
+    .panel = LANES,
+    .unit_panels = UNIT_PANELS,
+    .splits = SPLITS,
+    .scratch = attend_scratch,
+    .cost = attend_cost,
+    .run = attend,
+};
 
 #endif

@@ -26,7 +26,8 @@
  *
  * Blocks that an option touches go row by row through lanes into the score stage (mask.h) and back: that costs VL lanes a key, whatever
  * the number of rows, and is still small beside reading the key.
- * Measured: docs/bars.md.
+ * A variant file includes the vector header, defines SUMMARY (one line for `attnzoo list`) and MULTIPLY_ADDS (that it does in a cycle, for
+ * the estimate of cost), and includes this, which ends with its descriptor. Measured: docs/bars.md.
  * Cost per key: d + dv numbers read; rows * (d + dv) multiply-adds in vectors of VL, rows rounded up to a power of two in the scores.
  * Scratch: for each tile q and o; a block of scores; a tile of keys. Error: kernels/README.md section 4, chains of a block. */
 #ifndef ATTN_ALGO_DECODE_H
@@ -44,15 +45,15 @@
 enum {
     TK = 2 * MR,                 /* keys in a score tile                                                              */
     LINE = 16,                   /* floats in a cache line                                                            */
-    ROWS_MOST = 64,              /* rows of a unit                                                                    */
+    DECODE_PANEL = 32,           /* rows of a panel: shorter heads are stacked                                        */
+    UNIT_PANELS = 2,
+    ROWS_MOST = UNIT_PANELS * DECODE_PANEL, /* of a unit                                                              */
     PIECE_BYTES = 12288,         /* of keys or values: how far ahead they are fetched, and what P V takes at a time   */
     LONG_PIECE_BYTES = 16384,    /* the same from 3 rows on, where a key has 512 bytes at most                        */
     BLOCK_PIECES = 64,           /* pieces of keys before their values follow, at most                                */
     SCORE_FLOATS = 16384,        /* room for a block's scores: they stay in L2                                        */
     TALL = PQ * NV >= 16 ? 8 : 4 /* rows of a value tile; two vectors of columns each                                 */
 };
-
-#define DECODE_ACCURACY {ATTN_F32_ROUNDING, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true}
 
 /* The shape of a tile of `height` rows: their vectors, W, keys whose scores are summed side by side, and sums each of them is split into.
  *
@@ -643,7 +644,7 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
 
 /* Estimated cycles: whichever takes longer, reading keys and values or the multiply-adds, where the scores' rows are rounded up to a power
  * of two; and what a unit and a row cost besides. */
-static double decode_cost(const AttnProblem *p, double multiply_adds_per_cycle)
+static double decode_cost(const AttnProblem *p)
 {
     const bool stacked = p->q_len < DECODE_PANEL;
     const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
@@ -652,9 +653,24 @@ static double decode_cost(const AttnProblem *p, double multiply_adds_per_cycle)
     while (height < rows && height < VL)
         height *= 2.0;
     const double padded = ceil(rows / height) * height, keys = heads * (double)p->k_len * visible_share(p, stacked ? 1 : ROWS_MOST);
-    const double work = keys * (padded * (double)p->d + rows * (double)p->dv) / multiply_adds_per_cycle;
+    const double work = keys * (padded * (double)p->d + rows * (double)p->dv) / MULTIPLY_ADDS;
     const double read = keys * ceil(rows / ROWS_MOST) * (double)(p->d + p->dv) * sizeof(float) / READ_PER_CYCLE;
     return overlapped(work, read) + heads * (1200.0 + 100.0 * rows);
 }
+
+const AttnKernel ATTN_KERNEL_ID = {
+    .name = ATTN_KERNEL_STRING,
+    .summary = SUMMARY,
+    .isa = VF_NEEDS,
+    .dtypes = ATTN_F32_TENSORS,
+    .features = (ATTN_HAS_OPTIONS & ~ATTN_HAS_SCORES) | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
+    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true},
+    .panel = DECODE_PANEL,
+    .unit_panels = UNIT_PANELS,
+    .splits = true,
+    .scratch = decode_scratch,
+    .cost = decode_cost,
+    .run = decode,
+};
 
 #endif

@@ -6,11 +6,16 @@
  * and panel stays in L1 between slices. A slice's sum starts at 0, the first one's at the bias, and joins y at its end, so rounding errors
  * grow with SLICE plus the number of slices. Tails of rows go by tiles of 4, 2, 1.
  *
+ * A variant file includes the vector header, defines SUMMARY (one line for `attnzoo list`) and includes this, which ends with its descriptor.
  * Cost: one multiply-add a weight and row; packing is one pass over W. Slices of 64 to 256 and blocks of 64 to 256 rows are equally fast at
  * 512x1024x1024, within 1 %. */
 #ifndef ATTN_ALGO_LINEAR_H
 #define ATTN_ALGO_LINEAR_H
 
+#include "kernels/fpenv.h"
+#include "kernels/kernel.h"
+
+#include "kernels/algo/exp.h"
 #include "kernels/algo/tile.h"
 #include "kernels/algo/pack.h"
 
@@ -114,5 +119,18 @@ static void linear_run(const AttnLinear *l, AttnLinearSpan span, const float *x,
     }
     attn_fp_leave(fp);
 }
+
+static const AttnLinearKernel linear = {.packed = linear_packed, .pack = linear_pack, .run = linear_run};
+
+const AttnKernel ATTN_KERNEL_ID = {
+    .name = ATTN_KERNEL_STRING,
+    .summary = SUMMARY,
+    .isa = VF_NEEDS,
+    .dtypes = ATTN_F32_TENSORS,
+    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 0.0, .exp_exact_at_0 = true},
+    .panel = OUTPUTS,
+    .unit_panels = 1,
+    .linear = &linear,
+};
 
 #endif

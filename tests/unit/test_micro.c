@@ -148,7 +148,7 @@ Test(micro, blocks_of_every_length_agree)
         for (size_t b = 0; usable(i) && b < sizeof blocks / sizeof *blocks; b++) {
             micro_kernels[i]->set_block(blocks[b]);
             for (int whole = 0; whole < 2; whole++) {
-                AttnKernel kernel = micro_kernels[i]->kernel;
+                AttnKernel kernel = *micro_kernels[i]->kernel;
                 kernel.unit_panels = whole ? micro_kernels[i]->unit_panels : 1;
                 const VerifyResult r = verify_case(&kernel, &shape, DIST_STAIRS, 5, FENCE_AFTER, 1);
                 cr_expect_eq(r.status, VERIFY_PASS, "%s, blocks of %zu, %zu panels: %s", kernel.name, blocks[b], kernel.unit_panels, r.why);

@@ -4,6 +4,11 @@
 
 static size_t keys_in_block = 256; /* read when a plan is made and at each run */
 #define KEY_BLOCK keys_in_block
+#define SPLITS false
+#define ATTN_KERNEL_NAME ATTN_CAT(micro_flash_f32_, ISA)
+#define SUMMARY "the tile kernel with blocks as a variable"
+#define MULTIPLY_ADDS 1.0
+#define CYCLES_PER_EXP 1.0
 #include "kernels/algo/attend.h"
 
 #include "harness/bench/micro/micro_isa.h"
@@ -11,11 +16,6 @@ static size_t keys_in_block = 256; /* read when a plan is made and at each run *
 static void set_block(size_t keys)
 {
     keys_in_block = keys;
-}
-
-static double cost(const AttnProblem *p)
-{
-    return attend_cost(p, 1.0, 1.0);
 }
 
 extern const MicroKernel ATTN_CAT(micro_kernel_, ISA);
@@ -27,19 +27,5 @@ const MicroKernel ATTN_CAT(micro_kernel_, ISA) = {
     .nv = NV,
     .unit_panels = UNIT_PANELS,
     .set_block = set_block,
-    .kernel = {
-        .name = "micro_flash_f32_" ATTN_STR(ISA),
-        .summary = "the tile kernel with blocks as a variable",
-#ifdef VF_NEEDS
-        .isa = VF_NEEDS,
-#endif
-        .dtypes = ATTN_F32_TENSORS,
-        .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT,
-        .accuracy = ATTEND_ACCURACY,
-        .panel = LANES,
-        .unit_panels = UNIT_PANELS,
-        .scratch = attend_scratch,
-        .cost = cost,
-        .run = attend,
-    },
+    .kernel = &ATTN_KERNEL_ID,
 };

@@ -37,7 +37,7 @@ typedef struct MicroKernel {
     int mr, nq, pq, nv;      /* the tiles that kernels of this header have                          */
     size_t unit_panels;      /* the most that a descriptor may say                                  */
     void (*set_block)(size_t keys); /* for plans made and run from now on, in all threads           */
-    AttnKernel kernel;       /* unit_panels may be lowered in a copy                                */
+    const AttnKernel *kernel; /* unit_panels may be lowered in a copy                               */
 } MicroKernel;
 
 extern const MicroIsa *const micro_isas[]; /* in the order of peak_isas, as many */

@@ -316,7 +316,7 @@ static bool blocks_of(const MicroContext *context, size_t i, const char *shape, 
     bool ok = true;
     for (size_t k = 0; k < TRIED && ok; k++) {
         arm[k].of = of;
-        arm[k].kernel = of->kernel;
+        arm[k].kernel = *of->kernel;
         arm[k].block = tried[k].keys;
         arm[k].kernel.unit_panels = tried[k].panels < of->unit_panels ? tried[k].panels : of->unit_panels;
         ok = ready_blocks(&arm[k], k == 0 ? own : &arm[k].kernel, &c, &data, error, error_size);
