@@ -10,37 +10,27 @@
 
 uint32_t attn_problem_needs(const AttnProblem *p)
 {
-    const struct {
-        bool wants;
-        uint32_t need;
-    } table[] = {
-        {p->causal || p->window || p->kv_lengths, ATTN_HAS_BAND},
-        {p->mask.dtype != ATTN_NONE, ATTN_HAS_MASK},
-        {p->bias.dtype != ATTN_NONE, ATTN_HAS_BIAS},
-        {p->lse.dtype != ATTN_NONE, ATTN_HAS_LSE},
-        {p->q_heads != p->kv_heads, ATTN_HAS_GQA},
-        {p->d != p->dv, ATTN_HAS_DV},
-        {p->softcap > 0.0, ATTN_HAS_SOFTCAP},
-        {p->alibi, ATTN_HAS_ALIBI},
-        {p->sinks, ATTN_HAS_SINKS},
-        {p->varlen, ATTN_HAS_VARLEN},
-        {p->past_len > 0, ATTN_HAS_PAST},
-        {p->scores.dtype != ATTN_NONE, ATTN_HAS_SCORES},
-        {p->score == ATTN_SCORE_DOT, ATTN_HAS_DOT},
-        {p->score == ATTN_SCORE_GAUSSIAN, ATTN_HAS_GAUSSIAN},
-        {p->score == ATTN_SCORE_ADDITIVE, ATTN_HAS_ADDITIVE},
-    };
     uint32_t needs = 0;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        needs |= table[i].wants ? table[i].need : 0;
+#define TUNED(word, condition) || (condition)
+#define UNTUNED(condition) || (condition)
+#define OPTION(id, word, sentence, wants) needs |= false wants ? ATTN_HAS_##id : 0;
+#include "kernels/options_list.def"
     return needs;
 }
 
-/* In the order of the bits of ATTN_HAS_*. */
-static const char *const need_names[] = {
-    "causal, window or lengths", "boolean mask", "additive bias", "log-sum-exp output", "grouped heads",
-    "dv != d",                   "soft-cap",     "ALiBi",         "sinks",              "packed batch",
-    "past keys apart",           "scores output", "dot scores",   "Gaussian scores",    "additive scores"};
+const char *attn_option_word(unsigned bit)
+{
+    static const char *const words[ATTN_OPTION_BITS] = {
+#define OPTION(id, word, sentence, wants) word,
+#include "kernels/options_list.def"
+    };
+    return bit < ATTN_OPTION_BITS ? words[bit] : NULL;
+}
+
+static const char *const option_sentences[ATTN_OPTION_BITS] = {
+#define OPTION(id, word, sentence, wants) sentence,
+#include "kernels/options_list.def"
+};
 
 /* false, with the reason in words where they are wanted: forming a sentence costs as much as ten judgements. */
 static bool refuse(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -83,7 +73,7 @@ static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cp
             return refuse(why, size, "does not take %s as %s", types[i].tensor, attn_dtype_name(types[i].has));
     const uint32_t missing = attn_problem_needs(p) & ~k->features;
     if (missing)
-        return refuse(why, size, "does not do %s", need_names[__builtin_ctz(missing)]);
+        return refuse(why, size, "does not do %s", option_sentences[__builtin_ctz(missing)]);
     const char *reason = NULL;
     if (k->fits && !k->fits(p, &reason))
         return refuse(why, size, "%s", reason);

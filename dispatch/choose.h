@@ -29,4 +29,7 @@ const AttnTuneEntry *attn_tune_find(const AttnProblem *problem, const AttnSettin
 /* ATTN_HAS_* that the problem needs. */
 uint32_t attn_problem_needs(const AttnProblem *problem);
 
+/* The word for one of its bits: "band", "mask"; NULL if out of range. */
+const char *attn_option_word(unsigned bit);
+
 #endif

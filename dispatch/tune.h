@@ -20,8 +20,8 @@
  * not part of it. */
 typedef struct AttnTuneKey {
     uint32_t q, k, d, dv, group, threads;
-    uint32_t options; /* one bit a word of tune_text.c: causal, window, mask … */
-    uint32_t dtypes;  /* q, k, v, o, a byte each                               */
+    uint32_t options; /* one bit a TUNED word of kernels/options_list.def    */
+    uint32_t dtypes;  /* q, k, v, o, a byte each                             */
 } AttnTuneKey;
 
 /* How much was measured; from little to much. */

@@ -14,10 +14,15 @@
 
 const char *const attn_rigor_names[ATTN_RIGORS] = {"estimate", "quick", "measure", "patient", "exhaustive"};
 
-/* Bits of AttnTuneKey.options. The log-sum-exp is not among them: it costs a logarithm a row. */
-static const char *const option_words[] = {"causal", "window", "lengths", "mask",   "bias",     "softcap", "alibi",
-                                           "sinks",  "varlen", "past",    "scores", "gaussian", "additive"};
+/* Bits of AttnTuneKey.options. */
+#define OPTION(id, word, sentence, wants) wants
+#define UNTUNED(condition)
+#define TUNED(word, condition) word,
+static const char *const option_words[] = {
+#include "kernels/options_list.def"
+};
 enum { OPTION_WORDS = sizeof option_words / sizeof *option_words };
+_Static_assert(OPTION_WORDS <= 32, "bits of AttnTuneKey.options");
 
 static uint32_t power_below(size_t n)
 {
@@ -26,19 +31,12 @@ static uint32_t power_below(size_t n)
 
 AttnTuneKey attn_tune_key(const AttnProblem *p, size_t workers)
 {
-    const bool has[OPTION_WORDS] = {p->causal,
-                                    p->window,
-                                    p->kv_lengths,
-                                    p->mask.dtype != ATTN_NONE,
-                                    p->bias.dtype != ATTN_NONE,
-                                    p->softcap > 0.0,
-                                    p->alibi,
-                                    p->sinks,
-                                    p->varlen,
-                                    p->past_len > 0,
-                                    p->scores.dtype != ATTN_NONE,
-                                    p->score == ATTN_SCORE_GAUSSIAN,
-                                    p->score == ATTN_SCORE_ADDITIVE};
+#define OPTION(id, word, sentence, wants) wants
+#define UNTUNED(condition)
+#define TUNED(word, condition) (condition),
+    const bool has[OPTION_WORDS] = {
+#include "kernels/options_list.def"
+    };
     AttnTuneKey key = {.q = power_below(p->q_len), .k = power_below(p->k_len), .d = (uint32_t)p->d, .dv = (uint32_t)p->dv,
                        .group = power_below(p->q_heads / p->kv_heads), .threads = (uint32_t)workers};
     for (unsigned i = 0; i < OPTION_WORDS; i++)

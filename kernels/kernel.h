@@ -54,25 +54,19 @@ enum {
 };
 #define ATTN_CPU(id) (UINT64_C(1) << ATTN_CPU_BIT_##id)
 
-/* Options of a problem that a kernel must say it handles; plan validation computes what a problem needs. */
+/* What a problem may ask of a kernel, and a kernel must say that it handles: the bits ATTN_HAS_BAND to ATTN_HAS_ADDITIVE. */
 enum {
-    ATTN_HAS_BAND = 1u << 0,      /* causal frontier, window, lengths: a range of keys for each row */
-    ATTN_HAS_MASK = 1u << 1,      /* boolean mask                                                   */
-    ATTN_HAS_BIAS = 1u << 2,      /* additive bias                                                  */
-    ATTN_HAS_LSE = 1u << 3,       /* log-sum-exp output                                             */
-    ATTN_HAS_GQA = 1u << 4,       /* kv_heads < q_heads                                             */
-    ATTN_HAS_DV = 1u << 5,        /* dv != d                                                        */
-    ATTN_HAS_SOFTCAP = 1u << 6,   /* tanh soft-cap                                                  */
-    ATTN_HAS_ALIBI = 1u << 7,     /* slopes                                                         */
-    ATTN_HAS_SINKS = 1u << 8,     /* sink scores                                                    */
-    ATTN_HAS_VARLEN = 1u << 9,    /* packed sequences                                               */
-    ATTN_HAS_PAST = 1u << 10,     /* keys in two segments                                           */
-    ATTN_HAS_SCORES = 1u << 11,   /* scores or weights as an output                                 */
-    ATTN_HAS_OPTIONS = (1u << 12) - 1,
-    ATTN_HAS_DOT = 1u << 12,      /* the score functions                                            */
-    ATTN_HAS_GAUSSIAN = 1u << 13,
-    ATTN_HAS_ADDITIVE = 1u << 14
+#define OPTION(id, word, sentence, wants) ATTN_OPTION_BIT_##id,
+#include "kernels/options_list.def"
+    ATTN_OPTION_BITS
 };
+enum {
+#define OPTION(id, word, sentence, wants) ATTN_HAS_##id = 1u << ATTN_OPTION_BIT_##id,
+#include "kernels/options_list.def"
+    ATTN_HAS_OPTIONS = ATTN_HAS_DOT - 1 /* all but the score functions, which stand behind them */
+};
+_Static_assert(ATTN_HAS_SCORES < ATTN_HAS_DOT && ATTN_HAS_DOT < ATTN_HAS_GAUSSIAN && ATTN_HAS_GAUSSIAN < ATTN_HAS_ADDITIVE &&
+               ATTN_OPTION_BIT_ADDITIVE + 1 == ATTN_OPTION_BITS, "options, then score functions");
 
 /* Set of dtypes, one bit each. */
 #define ATTN_DTYPE_BIT(dtype) (1u << (dtype))

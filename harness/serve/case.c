@@ -32,19 +32,14 @@ void serve_close(Server *s)
     operands_free(&s->operands);
 }
 
-/* Which options the problem has, in the words of ATTN_HAS_*. */
+/* Which options the problem has, by name; dot scores are what every problem has that names no others. */
 static json_t *needs_json(const AttnProblem *p)
 {
-    static const struct { uint32_t bit; const char *word; } words[] = {
-        {ATTN_HAS_BAND, "band"}, {ATTN_HAS_MASK, "mask"}, {ATTN_HAS_BIAS, "bias"}, {ATTN_HAS_LSE, "lse"}, {ATTN_HAS_GQA, "gqa"},
-        {ATTN_HAS_DV, "dv"}, {ATTN_HAS_SOFTCAP, "softcap"}, {ATTN_HAS_ALIBI, "alibi"}, {ATTN_HAS_SINKS, "sinks"},
-        {ATTN_HAS_VARLEN, "varlen"}, {ATTN_HAS_PAST, "past"}, {ATTN_HAS_SCORES, "scores"}, {ATTN_HAS_GAUSSIAN, "gaussian"},
-        {ATTN_HAS_ADDITIVE, "additive"}};
-    const uint32_t needs = attn_problem_needs(p);
+    const uint32_t needs = attn_problem_needs(p) & ~(uint32_t)ATTN_HAS_DOT;
     json_t *list = json_array();
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (needs & words[i].bit)
-            json_array_append_new(list, json_string(words[i].word));
+    for (unsigned bit = 0; bit < ATTN_OPTION_BITS; bit++)
+        if (needs >> bit & 1)
+            json_array_append_new(list, json_string(attn_option_word(bit)));
     return list;
 }
 

@@ -1,5 +1,6 @@
 /* test_choose.c - the chooser is a pure function: same question, same answer, on CPUs that this machine is not. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dispatch/choose.h"
@@ -89,4 +90,65 @@ Test(choose, settings_forbid_and_force)
     settings.kernel = &fast;
     cr_assert_eq(attn_choose(zoo, 2, &p, &old, &settings, v), 2, "forced and impossible: nothing else steps in");
     cr_assert_eq(attn_choose(zoo, 2, &p, &old, &settings, NULL), 2, "without verdicts the same");
+}
+
+/* One problem per option, in the order of the bits. The words are in answers of serve, the sentences in `list --why`: they stay. */
+static AttnProblem with_option(unsigned bit)
+{
+    AttnProblem p = problem();
+    switch (bit) {
+    case ATTN_OPTION_BIT_BAND: p.causal = true; break;
+    case ATTN_OPTION_BIT_MASK: p.mask.dtype = ATTN_BOOL; break;
+    case ATTN_OPTION_BIT_BIAS: p.bias.dtype = ATTN_F32; break;
+    case ATTN_OPTION_BIT_LSE: p.lse.dtype = ATTN_F32; break;
+    case ATTN_OPTION_BIT_GQA: p.kv_heads = 2; break;
+    case ATTN_OPTION_BIT_DV: p.dv = 9; break;
+    case ATTN_OPTION_BIT_SOFTCAP: p.softcap = 30.0; break;
+    case ATTN_OPTION_BIT_ALIBI: p.alibi = true; break;
+    case ATTN_OPTION_BIT_SINKS: p.sinks = true; break;
+    case ATTN_OPTION_BIT_VARLEN: p.varlen = true; break;
+    case ATTN_OPTION_BIT_PAST: p.past_len = 3; break;
+    case ATTN_OPTION_BIT_SCORES: p.scores.dtype = ATTN_F32; break;
+    case ATTN_OPTION_BIT_GAUSSIAN: p.score = ATTN_SCORE_GAUSSIAN; break;
+    case ATTN_OPTION_BIT_ADDITIVE: p.score = ATTN_SCORE_ADDITIVE; break;
+    default: break; /* dot */
+    }
+    return p;
+}
+
+Test(choose, options_have_their_bits_words_and_sentences)
+{
+    static const char *const known[][2] = {
+        {"band", "causal, window or lengths"}, {"mask", "boolean mask"}, {"bias", "additive bias"}, {"lse", "log-sum-exp output"},
+        {"gqa", "grouped heads"}, {"dv", "dv != d"}, {"softcap", "soft-cap"}, {"alibi", "ALiBi"}, {"sinks", "sinks"},
+        {"varlen", "packed batch"}, {"past", "past keys apart"}, {"scores", "scores output"}, {"dot", "dot scores"},
+        {"gaussian", "Gaussian scores"}, {"additive", "additive scores"}};
+    cr_assert_eq(sizeof known / sizeof *known, ATTN_OPTION_BITS, "a new option is pinned here, too");
+    AttnKernel picky = slow;
+    for (unsigned bit = 0; bit < ATTN_OPTION_BITS; bit++) {
+        const AttnProblem p = with_option(bit);
+        const uint32_t one = 1u << bit, dot = p.score == ATTN_SCORE_DOT ? ATTN_HAS_DOT : 0;
+        char sentence[100];
+        cr_expect_eq(attn_problem_needs(&p), one | dot, "%s: needs 0x%x", known[bit][0], (unsigned)attn_problem_needs(&p));
+        cr_expect_str_eq(attn_option_word(bit), known[bit][0]);
+        picky.features = ~one;
+        snprintf(sentence, sizeof sentence, "does not do %s", known[bit][1]);
+        cr_expect_str_eq(attn_choose_judge(&picky, &p, &modern, NULL).why, sentence);
+        picky.features = one | dot;
+        cr_expect(attn_choose_judge(&picky, &p, &modern, NULL).accepted, "%s", known[bit][0]);
+    }
+    cr_expect_null(attn_option_word(ATTN_OPTION_BITS));
+    cr_expect_eq(ATTN_HAS_BAND, 1);
+    cr_expect_eq(ATTN_HAS_OPTIONS, 0xfff, "all up to the score functions");
+}
+
+/* A band is any of three. */
+Test(choose, causal_window_and_lengths_are_one_option)
+{
+    AttnProblem p = problem();
+    p.window = true;
+    cr_expect_eq(attn_problem_needs(&p), ATTN_HAS_BAND | ATTN_HAS_DOT);
+    p.window = false;
+    p.kv_lengths = true;
+    cr_expect_eq(attn_problem_needs(&p), ATTN_HAS_BAND | ATTN_HAS_DOT);
 }

@@ -81,6 +81,29 @@ Test(tune, a_good_file_is_found_again)
     attn_tune_free(tune);
 }
 
+/* The words of a file and their order: another order would be another file. */
+Test(tune, options_have_their_words_in_order)
+{
+    AttnProblem p = attn_problem(1, 2, 2, 8, 8, 4, 4);
+    char key[ATTN_TUNE_LINE];
+    AttnTuneKey with = attn_tune_key(&p, 1);
+    attn_tune_key_text(&with, key, sizeof key);
+    cr_expect_str_eq(key, "sdpa f32 none q8 k8 d4 v4 g1 t1");
+    p.causal = p.window = p.kv_lengths = p.alibi = p.sinks = p.varlen = true;
+    p.mask.dtype = ATTN_BOOL;
+    p.bias.dtype = p.lse.dtype = p.scores.dtype = ATTN_F32;
+    p.softcap = 30.0;
+    p.past_len = 3;
+    p.score = ATTN_SCORE_GAUSSIAN;
+    with = attn_tune_key(&p, 1);
+    attn_tune_key_text(&with, key, sizeof key);
+    cr_expect_str_eq(key, "sdpa f32 causal+window+lengths+mask+bias+softcap+alibi+sinks+varlen+past+scores+gaussian q8 k8 d4 v4 g1 t1");
+    p.score = ATTN_SCORE_ADDITIVE;
+    with = attn_tune_key(&p, 1);
+    attn_tune_key_text(&with, key, sizeof key);
+    cr_expect_str_eq(key, "sdpa f32 causal+window+lengths+mask+bias+softcap+alibi+sinks+varlen+past+scores+additive q8 k8 d4 v4 g1 t1");
+}
+
 Test(tune, a_file_without_entries_is_good)
 {
     AttnTune *tune = parse(seal(HEAD));
