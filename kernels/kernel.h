@@ -76,7 +76,7 @@ typedef struct AttnDtypes {
 
 #define ATTN_F32_TENSORS {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)}
 
-/* What a kernel promises about rounding; the tolerances of verify follow from it (docs/measuring.md). u is a unit roundoff: 2^-24 is f32. */
+/* What a kernel promises about rounding; the tolerances of verify follow from it (docs/verifying.md). u is a unit roundoff: 2^-24 is f32. */
 typedef struct AttnAccuracy {
     double u_accumulate; /* sums in QK, PV and l                                               */
     double u_score;      /* storage of a score between QK and the exponential                  */

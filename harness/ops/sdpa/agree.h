@@ -1,6 +1,6 @@
 /* agree.h - how far may a correct kernel be from the truth? A bound that it cannot exceed and a model of its typical error.
  *
- * Both follow from what the kernel declares (AttnAccuracy), from the problem and from the data; docs/measuring.md derives them. */
+ * Both follow from what the kernel declares (AttnAccuracy), from the problem and from the data; docs/verifying.md derives them. */
 #ifndef HARNESS_OPS_SDPA_AGREE_H
 #define HARNESS_OPS_SDPA_AGREE_H
 

@@ -1,6 +1,6 @@
 /* shape.h - the one-word names of problems: parse, print, expand ranges, look up model presets.
  *
- * Grammar (docs/measuring.md): [f32:]b1_h32g8_q512_k4096_d128[v64] and then options, in this order, each at most once:
+ * Grammar (docs/reference.md): [f32:]b1_h32g8_q512_k4096_d128[v64] and then options, in this order, each at most once:
  *   _causal | _causal-tl | _causal-off<N> | _causal-offs     frontier: bottom-right, top-left, an offset, one an entry
  *   _br | _off<N> | _offs                                    positions without a frontier; neither: top-left
  *   _win[<L>][r<R>]    window, inclusive: L keys to the left, R to the right; what is left out is unbounded
