@@ -20,7 +20,7 @@ done >"$work/bad"
     # shellcheck disable=SC2086
     printf '%s\0' $pages zoo .ci/run
     find include dispatch kernels harness tests docs/tools \( -name '*.[ch]' -o -name '*.sh' -o -name '*.py' -o -name meson.build \) -print0
-} | xargs -0 grep -noE '(^|[^a-zA-Z0-9_./$}-])(include|dispatch|kernels|harness|tests|docs|python|examples)/[a-zA-Z0-9_./-]*[a-zA-Z0-9_]' >"$work/paths"
+} | xargs -0 grep -noE '(^|[^a-zA-Z0-9_./$}-])(include|dispatch|kernels|harness|tests|docs|python|examples)/[a-zA-Z0-9_./-]*[a-zA-Z0-9_][<*{]?' | grep -v '[<*{]$' >"$work/paths"
 sed 's/^\([^:]*:[0-9]*\):[^a-zA-Z0-9_.\/-]*/\1 /' "$work/paths" | while read -r place path; do
     [ -e "$path" ] || echo "$place: $path is not in this tree"
 done >>"$work/bad"

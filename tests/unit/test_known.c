@@ -1,4 +1,4 @@
-/* What intervals say: the words, their borders, and how an interval is written. */
+/* test_known.c - what intervals say: the words, their borders, and how an interval is written. */
 #include <criterion/criterion.h>
 #include <math.h>
 
