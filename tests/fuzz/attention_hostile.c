@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "tests/fuzz/ways.h"
+#include "tests/fuzz/target.h"
 
 /* Each returns a name if it made the problem wrong, else NULL. */
 static const char *break_problem(AttnProblem *p, Choices *c)
@@ -67,16 +67,6 @@ static const char *break_problem(AttnProblem *p, Choices *c)
     }
 }
 
-static bool refused(AttentionCase *x, AttnStatus status, const char *what)
-{
-    if (status == ATTN_OK)
-        return found("%s was taken", what);
-    if (attn_last_error()[0] == '\0')
-        return found("%s was refused without a sentence", what);
-    const char *changed = rooms_changed(&x->rooms, true);
-    return !changed || found("%s was refused, but %s was written", what, changed);
-}
-
 static bool hostile_problem(AttentionCase *x, Choices *c)
 {
     AttnProblem p = x->p;
@@ -84,7 +74,7 @@ static bool hostile_problem(AttentionCase *x, Choices *c)
     const char *what = break_problem(&p, c);
     if (!what)
         return true;
-    if (!refused(x, attn_problem_check(&p), what) || !refused(x, attn_plan_create(&p, NULL, &plan), what))
+    if (!refused(&x->rooms, attn_problem_check(&p), what) || !refused(&x->rooms, attn_plan_create(&p, NULL, &plan), what))
         return false;
     return plan == NULL || found("%s was refused, but there is a plan", what);
 }
@@ -195,7 +185,7 @@ static bool hostile_tensors(AttentionCase *x, Choices *c)
     const AttnStatus status = what ? attn_run(plan, &t, at, bytes) : ATTN_OK;
     if (put.at)
         *put.at = put.old;
-    const bool right = !what || refused(x, status, what);
+    const bool right = !what || refused(&x->rooms, status, what);
     workspace_free(&workspace);
     attn_plan_destroy(plan);
     return right;
@@ -229,7 +219,7 @@ static bool hostile_options(AttentionCase *x, Choices *c)
         break;
     }
     const AttnStatus status = attn_plan_create(&x->p, &options, &plan);
-    if (!refused(x, status, what))
+    if (!refused(&x->rooms, status, what))
         return false;
     return plan == NULL || found("%s was refused, but there is a plan", what);
 }

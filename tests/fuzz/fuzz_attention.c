@@ -12,11 +12,8 @@
 #include "harness/ops/sdpa/mutants.h"
 #include "tests/fuzz/attention_case.h"
 #include "tests/fuzz/attention_hostile.h"
-#include "tests/fuzz/draw.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/ways.h"
-
-bool target_threads = true;
+#include "tests/fuzz/target.h"
 
 /* ---- Judgement ------------------------------------------------------------------------------------------------------------------- */
 
@@ -50,8 +47,6 @@ static bool judge_all(const AttentionCase *x, const RefOutputs *want, const char
 
 /* ---- Runs ------------------------------------------------------------------------------------------------------------------------ */
 
-static size_t runs;
-
 /* One run of a plan; the outputs stay where they are. */
 static bool run(AttentionCase *x, Choices *c, const AttnPlan *plan, const RefOutputs *want, const Way *way, const char *kernel)
 {
@@ -62,7 +57,7 @@ static bool run(AttentionCase *x, Choices *c, const AttnPlan *plan, const RefOut
     const Control control = control_set(c);
     const AttnStatus status = attn_run(plan, &x->t, workspace.at, workspace.bytes);
     const bool kept = control_restore(&control, why, sizeof why);
-    runs++;
+    target_count_run();
     workspace_free(&workspace);
     if (status != ATTN_OK)
         return found("%s: attn_run of a valid problem: %s: %s", runner, attn_status_string(status), attn_last_error());
@@ -124,16 +119,11 @@ static bool run_all(AttentionCase *x, Choices *c, const RefOutputs *want)
 
 /* ---- Counts ---------------------------------------------------------------------------------------------------------------------- */
 
-static size_t cases, hostile_calls, tried[ATTENTION_OPTIONS];
-
 static void count(const AttentionCase *x)
 {
     const char *name[ATTENTION_OPTIONS];
     bool on[ATTENTION_OPTIONS];
-    const size_t options = attention_options(x, name, on);
-    for (size_t n = 0; n < options; n++)
-        tried[n] += on[n];
-    cases++;
+    target_count_case(attention_options(x, name, on), on);
 }
 
 void target_counts(FILE *to)
@@ -141,11 +131,7 @@ void target_counts(FILE *to)
     const AttentionCase none = {.arrangement = "", .poison = ""};
     const char *name[ATTENTION_OPTIONS];
     bool on[ATTENTION_OPTIONS];
-    const size_t options = attention_options(&none, name, on);
-    fprintf(to, "%zu cases, %zu runs of kernels, %zu calls that must be refused; cases with", cases, runs, hostile_calls);
-    for (size_t n = 0; n < options; n++)
-        fprintf(to, "%s %s %zu", n ? "," : "", name[n], tried[n]);
-    fprintf(to, "\n");
+    target_print_counts(to, "runs of kernels", attention_options(&none, name, on), name);
 }
 
 /* ---- One input ------------------------------------------------------------------------------------------------------------------- */
@@ -168,19 +154,11 @@ bool target_run(const uint8_t *data, size_t size)
     RefOutputs want;
     expect(&x, &c, &want);
     bool right = run_all(&x, &c, &want);
-    for (size_t n = 0; n < 3 && right; n++, hostile_calls++)
+    for (size_t n = 0; n < 3 && right; n++)
         right = attention_hostile(&x, &c);
     ref_release(&want);
     attention_free(&x);
     return right;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    if (!target_run(data, size))
-        fprintf(stderr, "%s\n", fuzz_case);
-    fuzz_demand(fuzz_finding[0] == '\0', fuzz_finding);
-    return 0;
 }
 
 /* ---- Kernels broken on purpose --------------------------------------------------------------------------------------------------- */

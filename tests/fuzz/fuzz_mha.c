@@ -8,14 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/fuzz/draw.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/mha_hostile.h"
 #include "tests/fuzz/mha_input.h"
 #include "tests/fuzz/mha_mistakes.h"
-#include "tests/fuzz/ways.h"
-
-bool target_threads = true;
+#include "tests/fuzz/target.h"
 
 /* ---- Judgement ------------------------------------------------------------------------------------------------------------------- */
 
@@ -86,8 +83,6 @@ static bool judge_all(const MhaInput *x, const RefMha *want, const char *runner)
 
 /* ---- Runs ------------------------------------------------------------------------------------------------------------------------ */
 
-static size_t runs;
-
 static bool run(MhaInput *x, Choices *c, const AttnMhaPlan *plan, const RefMha *want, const Way *way, const char *runner)
 {
     char why[160];
@@ -96,7 +91,7 @@ static bool run(MhaInput *x, Choices *c, const AttnMhaPlan *plan, const RefMha *
     const Control control = control_set(c);
     const AttnStatus status = attn_mha_run(plan, &x->t, workspace.at, workspace.bytes);
     const bool kept = control_restore(&control, why, sizeof why);
-    runs++;
+    target_count_run();
     workspace_free(&workspace);
     if (status != ATTN_OK)
         return found("%s: attn_mha_run of a valid shape: %s: %s", runner, attn_status_string(status), attn_last_error());
@@ -187,16 +182,11 @@ static void unpack(Packed *packed)
 
 /* ---- One input ------------------------------------------------------------------------------------------------------------------- */
 
-static size_t cases, hostile_calls, tried[MHA_OPTIONS];
-
 static void count(const MhaInput *x)
 {
     const char *name[MHA_OPTIONS];
     bool on[MHA_OPTIONS];
-    const size_t options = mha_options(x, name, on);
-    for (size_t n = 0; n < options; n++)
-        tried[n] += on[n];
-    cases++;
+    target_count_case(mha_options(x, name, on), on);
 }
 
 void target_counts(FILE *to)
@@ -204,11 +194,7 @@ void target_counts(FILE *to)
     const MhaInput none = {0};
     const char *name[MHA_OPTIONS];
     bool on[MHA_OPTIONS];
-    const size_t options = mha_options(&none, name, on);
-    fprintf(to, "%zu cases, %zu runs, %zu calls that must be refused; cases with", cases, runs, hostile_calls);
-    for (size_t n = 0; n < options; n++)
-        fprintf(to, "%s %s %zu", n ? "," : "", name[n], tried[n]);
-    fprintf(to, "\n");
+    target_print_counts(to, "runs", mha_options(&none, name, on), name);
 }
 
 static bool run_all(MhaInput *x, Choices *c, const Packed *packed, const RefMha *want)
@@ -220,7 +206,6 @@ static bool run_all(MhaInput *x, Choices *c, const Packed *packed, const RefMha 
         right = run_twice(x, c, packed[n % 2].mha, want, names[n]);
     for (size_t n = 0; right && n < 2; n++)
         right = mha_hostile_run(x, c, packed[0].mha) && mha_hostile_shape(x, c, packed[1].mha);
-    hostile_calls += right ? 4 : 0;
     return right;
 }
 
@@ -248,14 +233,6 @@ bool target_run(const uint8_t *data, size_t size)
     ref_mha_release(&want);
     mha_free(&x);
     return right;
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    if (!target_run(data, size))
-        fprintf(stderr, "%s\n", fuzz_case);
-    fuzz_demand(fuzz_finding[0] == '\0', fuzz_finding);
-    return 0;
 }
 
 /* ---- Mistakes -------------------------------------------------------------------------------------------------------------------- */

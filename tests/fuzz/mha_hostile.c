@@ -3,17 +3,7 @@
 
 #include <string.h>
 
-#include "tests/fuzz/ways.h"
-
-static bool refused(MhaInput *x, AttnStatus status, const char *what)
-{
-    if (status == ATTN_OK)
-        return found("%s was taken", what);
-    if (attn_last_error()[0] == '\0')
-        return found("%s was refused without a sentence", what);
-    const char *changed = rooms_changed(&x->rooms, true);
-    return !changed || found("%s was refused, but %s was written", what, changed);
-}
+#include "tests/fuzz/target.h"
 
 bool mha_hostile_shape(MhaInput *x, Choices *c, const AttnMha *mha)
 {
@@ -63,7 +53,7 @@ bool mha_hostile_shape(MhaInput *x, Choices *c, const AttnMha *mha)
         what = x->c.sources == ATTN_MHA_SELF ? "more queries than keys in self-attention" : NULL;
     }
     const AttnStatus status = what ? attn_mha_plan_create(mha, &s, NULL, &plan) : ATTN_OK;
-    return !what || (refused(x, status, what) && (plan == NULL || found("%s was refused, but there is a plan", what)));
+    return !what || (refused(&x->rooms, status, what) && (plan == NULL || found("%s was refused, but there is a plan", what)));
 }
 
 bool mha_hostile_run(MhaInput *x, Choices *c, const AttnMha *mha)
@@ -129,5 +119,5 @@ bool mha_hostile_run(MhaInput *x, Choices *c, const AttnMha *mha)
         past[0] = kept;
     workspace_free(&workspace);
     attn_mha_plan_destroy(plan);
-    return !what || refused(x, status, what);
+    return !what || refused(&x->rooms, status, what);
 }
