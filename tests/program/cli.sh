@@ -2,37 +2,15 @@
 # cli.sh PROGRAM SOURCE_DIR - the doors of the program: good and bad arguments and files, each with its exit code and a word of its message.
 # Without the folder of conformance cases beside the sources, what needs it says "skipped: ..." and the rest is tested all the same.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") # Meson names it relative to the build
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
 cases=$2/../shared/conformance
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE NO_COLOR
-export ATTNZOO_TUNE_FILE=off
-checks=0
-failures=0
+begin
 
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
-}
-
-# check CODE WORD ARGUMENT...: the program ends with CODE, and WORD (a basic regular expression) is in what it says; "" asks for none.
-check() {
-    code=$1
-    word=$2
-    shift 2
-    checks=$((checks + 1))
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    if [ "$got" -ne "$code" ]; then
-        fail "attnzoo $*: exit code $got, expected $code"
-    elif [ -n "$word" ] && ! cat out err | grep -q -- "$word"; then
-        fail "attnzoo $*: no '$word' in what it says"
-    elif [ "$code" -eq 2 ] && [ -s out ] && [ $# -gt 0 ]; then
-        fail "attnzoo $*: an error, yet something is on stdout"
-    fi
+# An error has nothing on stdout.
+also() {
+    if [ "$got" -eq 2 ] && [ -s out ] && [ $# -gt 0 ]; then fail "attnzoo $*: an error, yet something is on stdout"; fi
 }
 
 # One source for how many hardware threads there are to use: the mask.
@@ -361,5 +339,4 @@ else
     echo 'skipped: no conformance cases beside the sources'
 fi
 
-echo "$checks checks, $failures failed"
-[ "$failures" -eq 0 ]
+finish

@@ -3,26 +3,21 @@
 # back. Each run ends, says what is wrong with the clock, and neither ranks nor prints a number that is none. And what no clock is needed for
 # works.
 set -u
-program=$1 pack=$2 clock=$3
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' "$work/out" "$work/err" >&2
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1") pack=$(absolute "$2") clock=$(absolute "$3")
+begin
+# The first argument says what is wrong with the clock.
+start() {
+    kind=$1
+    shift
+    env "$kind" LD_PRELOAD="$clock" "$program" "$@"
 }
-# check CODES WORD CLOCK ARGUMENT...: one of the codes, separated by commas.
-check() {
-    codes=$1 word=$2 kind=$3
-    shift 3
-    env "$kind" LD_PRELOAD="$clock" "$program" "$@" >"$work/out" 2>"$work/err" </dev/null
-    got=$?
-    case ,$codes, in *,$got,*) ;; *) fail "$kind: $*: exit code $got, expected $codes" ;; esac
-    cat "$work/out" "$work/err" | grep -q -- "$word" || fail "$kind: $*: no '$word' in what it says"
-    ! cat "$work/out" "$work/err" | grep -qi '[^a-z]nan[^a-z]' || fail "$kind: $*: a nan"
+# No number that is none.
+also() {
+    ! cat out err | grep -qi '[^a-z]nan[^a-z]' || fail "$called $*: a nan"
 }
-if ! env CLOCK_STANDS=1 LD_PRELOAD="$clock" "$program" --version >/dev/null 2>"$work/err" || [ -s "$work/err" ]; then
+if ! env CLOCK_STANDS=1 LD_PRELOAD="$clock" "$program" --version >/dev/null 2>err || [ -s err ]; then
     echo 'skipped: nothing can be loaded before the C library here'
     exit 77
 fi
@@ -41,10 +36,10 @@ done
 check 0 'steps of 1.00 ms: trials take 40.0 ms instead of 300 us, each known to 2.5 %' CLOCK_STEP=1000000 bench --no-results -s $shape -k $kernels --rounds 3
 check 4 'or more' CLOCK_STEP=1000000 bench --no-results -s $shape -k $kernels --budget 100ms
 check 3,4 'the clock \(of this system steps back\|stepped back [0-9]* times\)' CLOCK_BACK=1 bench --no-results -s $shape -k $kernels --budget 1s
-! grep -q '★' "$work/out" || fail 'a star by a clock that goes back'
+! grep -q '★' out || fail 'a star by a clock that goes back'
 # What needs no clock.
 check 0 '' CLOCK_STANDS=1 verify -k flash_f32 -s b1_h1_q5_k7_d16
 check 0 ' calls  - per call' CLOCK_STANDS=1 run -k flash_f32 -s b1_h1_q5_k7_d16
 check 0 '' CLOCK_STANDS=1 cpu --audit
 check 2,4 'stands still' CLOCK_STANDS=1 verify -k flash_f32 --suite fuzz=1
-exit $((failures > 0))
+finish

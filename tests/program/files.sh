@@ -2,39 +2,12 @@
 # files.sh PROGRAM - where output goes: several forms in one run, files opened before anything is measured, files that appear whole or not
 # at all, stdout that is closed, full or no longer read.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") # Meson names it relative to the build
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-export ATTNZOO_TUNE_FILE=off
-failures=0
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+begin
 small=b1_h1_q3_k5_d8
 
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
-}
-# check CODE WORD ARGUMENT...: the program ends with CODE, and WORD (a basic regular expression) is in what it says
-check() {
-    code=$1 word=$2
-    shift 2
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    if [ "$got" -ne "$code" ]; then
-        fail "attnzoo $*: exit code $got, expected $code"
-    elif [ -n "$word" ] && ! cat out err | grep -q -- "$word"; then
-        fail "attnzoo $*: no '$word' in what it says"
-    fi
-}
-# has FILE WORD...: each is in the file
-has() {
-    file=$1
-    shift
-    for word in "$@"; do
-        grep -q -- "$word" "$file" 2>err || fail "$file: no '$word' in it"
-    done
-}
 no_parts() {
     [ -z "$(find . -name '*.partial')" ] || { find . -name '*.partial' >out; fail "$1: parts are left"; }
 }
@@ -198,5 +171,4 @@ has "$(find piped -name '*.jsonl')" '"t":"end".*"exit":141,"signal":"SIGPIPE"}$'
 check 0 'interrupted' results piped
 check 0 ' 0 of them partial' results check piped
 
-echo "$failures failed"
-[ "$failures" -eq 0 ]
+finish

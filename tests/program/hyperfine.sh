@@ -4,19 +4,12 @@
 # a process widens the interval, no more. (Seen to fail with
 # the inner figure 20 % off on two cores under load 12, where the interval was +-2 %.)
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-source=$(cd "$2" && pwd)
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+source=$(absolute "$2")
 here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE
-failures=0
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
-}
+begin
 # refused CODE WORD ARGUMENT...
 refused() {
     code=$1 word=$2

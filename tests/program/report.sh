@@ -3,21 +3,15 @@
 # ones that have all there can be: two machines, threads, commits, peers, a partial run, and names that would like to be something else.
 # Screenshots go to PICTURES, for a person to look at.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
 tests=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$2" && pwd)
 pictures=${3-}
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
 # shellcheck source=tests/program/records.sh
 . "$tests/records.sh"
-cd "$work" || exit 1
-failures=0
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' err >&2
-}
+begin
 
 mkdir m1 m2
 both='"avx2","avx512f"'

@@ -3,38 +3,19 @@
 #
 # (tests/program/records.sh makes them.) Machine m1 has AVX-512, m2 has not. On m1 fast512 is twice as fast as fast2, on m2 fast2 wins over other by a fifth. Run 3 is m1 again, everything a tenth slower, at another commit.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-source=$2
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
 # shellcheck source=tests/program/records.sh
 . "$(dirname "$0")/records.sh"
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-unset NO_COLOR
-failures=0
+program=$(absolute "$1")
+source=$(absolute "$2")
+begin
 
 m1="\"avx2\",\"avx512f\""
 run 01M7XAP9T6SYFNA1BKRVSH0631 m1 "$m1" aaaaaaaa 1 naive_f32=200 fast2=20 fast512=10 >one.jsonl
 run 01M7XCCS57CSCH6Z49ECFYP6G2 m2 '"avx2"' aaaaaaaa 1 naive_f32=100 other=30 fast2=25 >two.jsonl
 run 01M7XG3T4P9993XMYB8YRK5043 m1 "$m1" bbbbbbbb 1.1 naive_f32=200 fast2=20 fast512=10 >three.jsonl
 
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
-}
-# check CODE PATTERN ARGUMENT...: exit code, and a basic regular expression in what is said
-check() {
-    code=$1 pattern=$2
-    shift 2
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    if [ "$got" -ne "$code" ]; then
-        fail "attnzoo $*: exit code $got, expected $code"
-    elif [ -n "$pattern" ] && ! cat out err | grep -q -- "$pattern"; then
-        fail "attnzoo $*: no '$pattern' in what it says"
-    fi
-}
 # cell FILE ROW COLUMN: value and evidence, from the CSV of compare
 cell() { awk -F , -v row="$2" -v column="$3" '$2 == row && $3 == column { print $6 + 0, $10 }' "$1"; }
 expect() { [ "$2" = "$3" ] || { : >out; : >err; fail "$1: '$2', expected '$3'"; }; }
@@ -190,5 +171,4 @@ fi
 check 0 ' 0 faults' results check "$source/results"
 check 0 'geomean' compare "$source/results"
 
-echo "$failures failed"
-[ "$failures" -eq 0 ]
+finish

@@ -1,13 +1,10 @@
 #!/bin/sh
 # serve.sh PROGRAM - the protocol of `attnzoo serve`: a line asks, a line of JSON answers, and a bad line changes nothing.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE
-checks=0
-failures=0
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+begin
 
 # talk LINES [OPTION...]: answers in the file out, one a line; the exit code in $code.
 talk() {
@@ -16,12 +13,6 @@ talk() {
     printf '%b' "$lines" >in
     "$program" serve --no-results "$@" <in >out 2>err
     code=$?
-}
-
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
 }
 
 # line N WORD: answer N holds WORD (a basic regular expression).
@@ -239,5 +230,4 @@ checks=$((checks + 2))
 [ $? -eq 2 ] || fail 'serve extra: not exit code 2'
 grep -q "does not know what to do with 'extra'" err || fail 'serve extra: no reason'
 
-echo "$checks checks, $failures failed"
-[ "$failures" -eq 0 ]
+finish

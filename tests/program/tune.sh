@@ -2,34 +2,12 @@
 # tune.sh PROGRAM - attnzoo tune at its doors: what it writes, what a damaged or foreign file does, several at once, Ctrl-C. Times are
 # real, so a machine that is too busy to decide (exit 3) is asked again; everything else must come out as written here.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE XDG_CACHE_HOME
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+begin
+unset XDG_CACHE_HOME
 export ATTNZOO_TUNE_FILE="$work/new/a.tune"
-checks=0
-failures=0
-
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
-}
-
-# check CODE WORD ARGUMENT...: the program ends with CODE (or one of them, 0/3), and WORD is in what it says.
-check() {
-    code=$1
-    word=$2
-    shift 2
-    checks=$((checks + 1))
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    case /$code/ in
-        */$got/*) cat out err | grep -q -- "$word" || fail "attnzoo $*: no '$word' in what it says" ;;
-        *) fail "attnzoo $*: exit code $got, expected $code" ;;
-    esac
-}
 
 # holds WHAT COMMAND...: the command succeeds.
 holds() {
@@ -73,7 +51,7 @@ holds 'an error made a file' [ ! -e new ]
 
 # Nothing is written
 check 0 'estimated, not measured' tune -s $small --rigor estimate --threads 1
-check 0/3 'nothing was written' tune -s $small --rigor quick --threads 1 --dry-run
+check 0,3 'nothing was written' tune -s $small --rigor quick --threads 1 --dry-run
 holds 'a dry run made a file' [ ! -e new ]
 check 0 'no tuning: .*no such file' list -s $small --why
 
@@ -89,7 +67,7 @@ check 0 'chosen: tuned' list -s $small --why --threads 1
 check 0 'note: tune file .*2 entries; asked for 1 thread' list -s $small --why --threads 1
 check 0 '2 buckets were in .* already' tune --rigor quick --threads 1 -s "$small llama3-8b/decode@32"
 holds 'untouched' cmp before.tune new/a.tune
-check 0/3 holds tune --check
+check 0,3 holds tune --check
 check 0 '"by":"tune"' bench --no-results -o jsonl --budget 20ms -s $small --threads 1
 
 # What was asked for wins
