@@ -178,3 +178,48 @@ Test(agree, rows_without_keys_must_be_exactly_zero)
     cr_assert_eq(x.result.status, VERIFY_FAIL);
     tear_down(&x);
 }
+
+/* A reference that lags 19 bits behind the maximum and then rises by more than 126: the factor is 0, and with the sums before it goes a weight
+ * that is 107 bits below the largest, not 126. Its v is large enough to show: o is 0.4 or 0, and both are within what kernels promise. */
+static void set_steps(Data *x)
+{
+    float *q = (float *)(uintptr_t)x->tensors.q, *k = (float *)(uintptr_t)x->tensors.k, *v = (float *)(uintptr_t)x->tensors.v;
+    const AttnProblem *p = &x->problem;
+    memset(q, 0, p->q_len * p->d * sizeof *q);
+    memset(k, 0, p->k_len * p->d * sizeof *k);
+    memset(v, 0, p->k_len * p->dv * sizeof *v);
+    for (size_t i = 0; i < p->q_len; i++)
+        q[i * p->d] = (float)(1.0 / p->scale);
+    k[40 * p->d] = 13.0f;
+    k[300 * p->d] = 87.6f;
+    for (size_t c = 0; c < p->dv; c++)
+        v[40 * p->dv + c] = 1e32f;
+}
+
+Test(agree, what_a_reference_loses_when_it_rises_is_within_the_bound)
+{
+    static const char *const shapes[] = {"b1_h1_q8_k600_d8_lse:normal:3:after:t1", "b1_h1_q1_k600_d8_lse:normal:3:after:t1"};
+    size_t lost = 0;
+    for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
+        Bench x;
+        set_up(&x, shapes[n]);
+        set_steps(&x.data);
+        for (size_t k = 0; k < attn_registry_count; k++) {
+            const AttnKernel *kernel = attn_registry[k];
+            const Trial trial = {.threads = 1, .dirt = 0xff};
+            Agree agree;
+            VerifyResult result = {0};
+            if (!trial_fits(kernel, &x.data.problem, result.why, sizeof result.why) || !(kernel->features & ATTN_HAS_DOT))
+                continue;
+            cr_assert(agree_expect(&agree, &x.data.problem, &x.data.tensors, &kernel->accuracy, 1, INFINITY, false));
+            cr_expect(agree.o[0].ref > 0.3 && agree.o[0].ref < 0.5, "o should be 0.4 and is %g", agree.o[0].ref);
+            cr_assert(trial_run(kernel, &x.data, &trial, &result), "%s: %s", kernel->name, result.why);
+            agree_judge(&agree, kernel->accuracy.exp_ulp, &x.data.tensors, &result);
+            cr_expect_eq(result.status, VERIFY_PASS, "%s on %s: %s", kernel->name, shapes[n], result.why);
+            lost += ((const float *)x.data.tensors.o)[0] == 0.0f;
+            agree_free(&agree);
+        }
+        tear_down(&x);
+    }
+    cr_expect_gt(lost, 0, "no kernel loses it, so this tests nothing");
+}

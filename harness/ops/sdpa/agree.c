@@ -18,10 +18,12 @@
  *     Delta o_c = sum_j p_j Delta s_j (v_jc - o_c)     to first order,
  * and to any order, with E_j = exp(delta_j) - 1, |Delta o_c| <= sum p_j E_j |v_jc - o_c| / sum p_j exp(-delta_j) <= max v_c - min v_c. So
  *     B_c = sum p_j (E_j + mean E) |v_jc - o_c| / (..)  +  (gamma(n) + gamma(n) + 2 r u + 2 c u + u_p + 2 u) sum p_j |v_jc|  +  u_o |o_c|
- *           + FLT_MIN (n (max |v_c| + |o_c| + 2) + r + 3),
+ *           + FLT_MIN e^low (n (max |v_c| + |o_c| + 2) + r + 3),
  * n visible keys, r rescales: at most the number of new maxima in key order. Underflow, because denormals count as zero inside kernels: a
- * weight, a product, a partial sum or an output below FLT_MIN may vanish (last line: l >= 1 as some weight is exp(0)), an element of q or k
- * may, and so may their products: FLT_MIN ((1 + |scale|) (sum |k| + sum |q| + 2 d) + 3) in a score.
+ * weight, a product, a partial sum or an output below FLT_MIN may vanish (last line: l >= 1 as some weight is exp(0)). low is how far the
+ * reference may have been behind when it rose: with a factor below FLT_MIN, what was summed up to then vanishes, weights of up to e^low among
+ * it. That is 20 ln 2 at most, and no more than m less the lowest score, as a part of the keys may begin with any. An element of q or k
+ * below FLT_MIN may vanish too, and so may their products: FLT_MIN ((1 + |scale|) (sum |k| + sum |q| + 2 d) + 3) in a score.
  *
  * The optional scores are off by e0, e1 or delta without what the maximum adds, and by 6 u |s| for the way back from powers of two. Weights
  * come from the same scores computed once more, so w_j lies within exp(+-delta_j) (1 + mean E) (1 + roundings) of the truth.
@@ -54,6 +56,7 @@ static double gamma_of(double n, double u)
 /* What a row knows beside its keys. */
 typedef struct RowError {
     double lag, rise;      /* how far behind the subtracted maximum may be; total rise of the running maximum  */
+    double tiny;           /* FLT_MIN e^low: what may vanish beside a weight of 1                              */
     double reference;      /* largest size of the subtracted maximum, where chains start at it; else 0         */
     double stagnant;       /* share of l in weights too small to change the sum of those before them           */
     double repeated;       /* keys with the score of the key before them, but not the largest                  */
@@ -146,12 +149,14 @@ static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const Ora
     e.lag = e.rise < LAG ? e.rise : LAG;
     if (a->chain_from_m && p->softcap == 0.0) /* a soft-cap acts on scores that have no m in them */
         e.reference = fabs(row->m) > fabs(row->m - e.lag) ? fabs(row->m) : fabs(row->m - e.lag);
-    double sum = 0.0, before = NAN;
+    double sum = 0.0, before = NAN, low = 0.0;
     for (size_t j = 0; j < row->n; j++) {
         const OracleKey *key = &row->keys[j];
         errors[j] = (KeyError){0};
         if (key->s == -INFINITY)
             continue; /* weight 0, exactly */
+        if (row->m - key->s > low)
+            low = row->m - key->s;
         if (key->s > running) {
             running = key->s;
             e.rescales += 1.0;
@@ -177,6 +182,7 @@ static RowError row_error(const AttnProblem *p, const AttnAccuracy *a, const Ora
         e.mean_variance += errors[j].p2_variance;
         e.mean_s += key->p * fmax(fabs(key->s), error.slope * key->size);
     }
+    e.tiny = (double)FLT_MIN * exp(low < LAG ? low : LAG);
     return e;
 }
 
@@ -214,7 +220,7 @@ static AgreeNumber expect_o(const AttnAccuracy *a, const OracleRow *row, const R
     const double third = u * u / 3.0;
     AgreeNumber x;
     x.ref = o;
-    x.lost = (double)FLT_MIN * (n * (largest + fabs(o) + 2.0) + e->rescales + 3.0);
+    x.lost = e->tiny * (n * (largest + fabs(o) + 2.0) + e->rescales + 3.0);
     x.bound = moved + (2.0 * gamma_of(n, u) + 2.0 * e->rescales * u + a->u_prob + 2.0 * u) * abs_v + a->u_out * fabs(o) + x.lost;
     x.bound_exp = 2.0 * u * abs_v;
     x.variance = sums[SUM_MODEL * dv + c] + 4.0 * a->u_score * a->u_score / 3.0 * shared * shared +
@@ -234,7 +240,7 @@ static AgreeNumber expect_lse(const AttnAccuracy *a, const OracleRow *row, const
     const double sizes = 4.0 * log_l + 3.0 * m + 2.0 * fabs(row->lse) + e->rise;
     AgreeNumber x;
     x.ref = row->lse;
-    x.lost = (double)FLT_MIN * (2.0 * n + 4.0);
+    x.lost = e->tiny * (2.0 * n + 4.0);
     x.bound = (e->mean_e < HUGE_ERROR ? log1p(e->mean_e) : e->largest) + gamma_of(n, u) + 2.0 * r * u + u * sizes + x.lost;
     x.bound_exp = (1.0 + r) * u;
     const double third = u * u / 3.0;
@@ -273,7 +279,7 @@ static AgreeNumber expect_weight(const AttnAccuracy *a, const OracleRow *row, co
     const double rounding = gamma_of(n, u) + 2.0 * r * u + 4.0 * u, grown = exp(error->delta) * (1.0 + e->mean_e) * (1.0 + rounding);
     const double apart = fabs(key->s) + e->mean_s;
     AgreeNumber x = {.ref = p};
-    x.lost = (double)FLT_MIN * (n + 4.0);
+    x.lost = e->tiny * (n + 4.0);
     x.bound = (grown < HUGE_ERROR && p * (grown - 1.0) < 1.0 ? p * (grown - 1.0) : 1.0) + x.lost;
     x.bound_exp = 3.0 * u * p;
     x.variance = error->p2_variance + p * p * (e->mean_variance + third * (2.0 * n / 9.0 + 2.0 * r / 3.0 + 4.0 + 4.0 * apart * apart));
