@@ -172,7 +172,6 @@ void ref_attend(const RefNumber *s2, const bool *seen, const RefNumber *const *v
     }
     for (size_t j = 0; j < n; j++)
         known = known && !(seen[j] && !isfinite(s2[j].e) && !(s2[j].v < sums.m - 1000.0 - U * fabs(sums.m)));
-    known = known && !(isnan(sink) && visible > counted && counted == 0.0); /* does a row that sees scores of -inf alone see a key? */
     if (wrong && counted > 0.0) {
         nan_row(s2, seen, n, dv, o, lse, p);
         return;

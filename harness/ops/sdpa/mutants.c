@@ -303,11 +303,13 @@ static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g
 {
     const size_t dv = a->p->dv;
     float m = x->m;
+    bool any = false;
     for (size_t j = 0; j < n; j++) {
         x->s[j] = score(a, seq, h, g, i, j0 + j);
+        any = any || x->s[j] != -INFINITY;
         m = x->s[j] > m || isnan(x->s[j]) ? x->s[j] : m;
     }
-    if (m == -INFINITY)
+    if (m == -INFINITY || (isnan(m) && !any)) /* a sink of NaN makes nothing of a row without keys */
         return;
     const bool same = x->m == m && bug != BUG_SINK_INFINITE; /* an infinite sink too */
     const float history = x->m == -INFINITY ? 0.0f : same ? 1.0f : expf(x->m - m);

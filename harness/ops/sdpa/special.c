@@ -343,6 +343,19 @@ static void sinks_nan(Data *x)
     sinks[1] = NAN;
 }
 
+/* Every score of head 1 is -inf: its rows see keys, of which none has a weight. Those of head 0 are all -inf or all +inf. */
+static void sinks_nan_scores_minus_inf(Data *x)
+{
+    sinks_nan(x);
+    for (size_t b = 0; b < x->problem.batch; b++) {
+        for (size_t i = 0; i < x->problem.q_len; i++)
+            for (size_t c = 0; c < x->problem.d; c++)
+                q_at(x, b, 1, i)[c] = c == 0 ? 1.0f : 0.0f;
+        for (size_t j = 0; j < x->problem.k_len; j++)
+            k_at(x, b, 0, j)[0] = -INFINITY;
+    }
+}
+
 static void sinks_infinite(Data *x)
 {
     set_sinks(x, INFINITY);
@@ -611,6 +624,8 @@ static const Rule rules[] = {
     {"sink-minus-inf", "a sink of -inf is none", OFFSET(-9), SINKS, .poke = sinks_minus_inf},
     {"sink-huge", "a sink of 1e4 takes all weight", SINKS, .poke = sinks_huge},
     {"sink-nan", "NaN as a sink: the rows of that head are NaN", SINKS, .poke = sinks_nan},
+    {"sink-nan-some-dead", "NaN as a sink: o = 0 and lse NaN where no key is seen", OFFSET(-9), SINKS, .poke = sinks_nan},
+    {"sink-nan-dead-scores", "the same where all scores are -inf", SINKS, SCORES(WEIGHTS), .poke = sinks_nan_scores_minus_inf},
     {"sink-not-scaled", "scale 0 leaves the sink alone", SINKS, SCALE(0.0), .poke = nothing},
     {"sink-infinite", "a sink of +inf takes all weight: o = 0, lse = +inf", SINKS, SCORES(WEIGHTS), .poke = sinks_infinite},
     {"sink-infinite-alone", "the same where nothing is visible", OFFSET(-9), SINKS, .poke = sinks_infinite},
