@@ -53,8 +53,8 @@ jq -rs --arg date "$(date -u +%Y-%m-%d)" --arg file "results/${records##*/result
         | "| `\($k)` | " + ($cases | map(.case as $c | $bench | map(select(.kernel == $k and .case == $c)) | first
             | if . then "\(.flops / 1e9 | round) GFLOP/s, \(.peak.frac | percent)" else "-" end) | join(" | ")) + " |"),
       "",
-      "One thread of \($host.cpu.brand) (CPUID family \($host.cpu.family) model \($host.cpu.model)\(if $host.cpu.hyp then ", \($host.cpu.hyp) guest" else "" end)), \($host.build.cc), commit \($host.build.commit), \($date). The per cent are of the peak of",
-      "multiply-adds in registers at the width of the kernel, measured in the same rounds. Records: [\($file)](\($file))."
+      "One thread of \($host.cpu.brand) (CPUID family \($host.cpu.family) model \($host.cpu.model)\(if $host.cpu.hyp then ", \($host.cpu.hyp) guest" else "" end)), \($host.build.cc), commit \($host.build.commit), \($date). Percentages are of the register-only",
+      "FMA peak at the vector width of the kernel, measured in the same rounds.", "Records: [\($file)](\($file))."
 ' "$records" >"$work/table"
 into_readme table "$work/table"
 results/summary.sh
