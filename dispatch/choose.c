@@ -54,7 +54,7 @@ static bool refuse_isa(char *why, size_t size, const char *reason, uint64_t feat
 /* Writes the first clause that rejects, unless why is NULL; true if none does. */
 static bool accepts(const AttnKernel *k, const AttnProblem *p, const AttnCpu *cpu, const AttnSettings *settings, char *why, size_t size)
 {
-    if (k->linear)
+    if (k->kind != ATTN_KIND_ATTENTION)
         return refuse(why, size, "computes a matrix product, not attention");
     if (settings && settings->kernel && settings->kernel != k)
         return refuse(why, size, "%s asks for %s", settings->kernel_from, settings->kernel->name);

@@ -19,7 +19,7 @@
 const AttnKernel *attn_linear_choose(const AttnKernel *const *kernels, size_t count, const AttnCpu *cpu, const AttnSettings *settings)
 {
     const uint64_t usable = cpu->features & settings->allowed;
-    if (settings->kernel && settings->kernel->linear) {
+    if (settings->kernel && settings->kernel->kind == ATTN_KIND_PRODUCT) {
         char names[96];
         const uint64_t missing = settings->kernel->isa & ~usable;
         if (missing == 0)
@@ -30,7 +30,7 @@ const AttnKernel *attn_linear_choose(const AttnKernel *const *kernels, size_t co
     }
     const AttnKernel *best = NULL;
     for (size_t i = 0; i < count; i++)
-        if (kernels[i]->linear && (kernels[i]->isa & ~usable) == 0)
+        if (kernels[i]->kind == ATTN_KIND_PRODUCT && (kernels[i]->isa & ~usable) == 0)
             best = kernels[i];
     return best;
 }
@@ -42,13 +42,13 @@ size_t attn_linear_bytes(const AttnKernel *kernel, size_t inputs, size_t outputs
     if (__builtin_mul_overflow(outputs, inputs, &elements) || __builtin_mul_overflow(inputs, kernel->panel, &bytes) ||
         __builtin_add_overflow(elements, bytes, &elements) || elements > PTRDIFF_MAX / sizeof(float) - 64)
         return 0;
-    bytes = kernel->linear->packed(inputs, outputs);
+    bytes = kernel->product.packed(inputs, outputs);
     return bytes < 64 ? 64 : (bytes + 63) / 64 * 64;
 }
 
 void attn_linear_pack(const AttnKernel *kernel, size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row, void *packed)
 {
-    kernel->linear->pack(inputs, outputs, w, w_row, packed);
+    kernel->product.pack(inputs, outputs, w, w_row, packed);
 }
 
 /* A product on its way, and its division. */
@@ -75,7 +75,7 @@ static void run_unit(void *context, size_t worker, size_t unit)
         .out0 = out,
         .out1 = l->outputs - out < p->unit_outputs ? l->outputs : out + p->unit_outputs,
     };
-    p->kernel->linear->run(l, span, p->x, p->packed, p->bias, p->y);
+    p->kernel->product.run(l, span, p->x, p->packed, p->bias, p->y);
 }
 
 void attn_linear_run(const AttnKernel *kernel, const AttnLinear *linear, const float *x, const void *packed, const float *bias, float *y,

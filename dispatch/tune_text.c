@@ -223,7 +223,7 @@ static bool read_kernel(Line *line, const AttnKernel **kernel)
     memcpy(text, name, length);
     text[length] = '\0';
     *kernel = attn_registry_find(text);
-    return *kernel && !(*kernel)->linear;
+    return *kernel && (*kernel)->kind == ATTN_KIND_ATTENTION;
 }
 
 static bool read_rigor(Line *line, AttnRigor *rigor)

@@ -109,8 +109,7 @@ typedef struct AttnSpan {
                                                        operands early. row0 == row1: nothing                                        */
 } AttnSpan;
 
-/* The other kind of kernel: y = x W^T + b, a matrix product with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear
- * keeps it. One struct serves packing and running. */
+/* A matrix product: y = x W^T + b with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear keeps it. */
 typedef struct AttnLinear {
     size_t rows, inputs, outputs; /* x [rows][inputs], y [rows][outputs]                       */
     ptrdiff_t x_row, y_row;       /* distance between rows, in elements                         */
@@ -122,29 +121,41 @@ typedef struct AttnLinearSpan {
     size_t row0, row1, out0, out1;
 } AttnLinearSpan;
 
-typedef struct AttnLinearKernel {
+/* What a kernel computes. Each kind has its own members below. */
+typedef enum AttnKind {
+    ATTN_KIND_ATTENTION, /* softmax attention: o and lse            */
+    ATTN_KIND_PRODUCT,   /* y = x W^T + b, the projections around it */
+    ATTN_KINDS
+} AttnKind;
+
+typedef struct AttnProduct {
     size_t (*packed)(size_t inputs, size_t outputs);                                             /* bytes of packed weights          */
     void (*pack)(size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row, void *packed);  /* to 64-byte aligned memory        */
     void (*run)(const AttnLinear *, AttnLinearSpan, const float *x, const void *packed, const float *bias, float *y); /* bias may be NULL */
-} AttnLinearKernel;
+} AttnProduct;
 
 typedef struct AttnKernel {
     const char *name;       /* file stem = test name = bench key = ATTNZOO_KERNEL value                            */
     const char *summary;    /* one line for `attnzoo list`                                                         */
+    AttnKind kind;          /* which of the members of the union are there                                         */
     uint64_t isa;           /* feature bits that must all be present, ATTN_CPU(...) | ...                          */
     AttnDtypes dtypes;      /* storage types that it takes                                                         */
-    uint32_t features;      /* ATTN_HAS_* that it handles                                                          */
     AttnAccuracy accuracy;  /* what verify holds it to                                                             */
-    size_t panel;           /* query rows that the kernel works on at a time (>= 1)                                */
-    size_t unit_panels;     /* panels in a full work unit (>= 1): K and V are read once per unit                   */
-    bool splits;            /* takes part of the keys, so that one long sequence can be shared among threads       */
-    bool (*fits)(const AttnProblem *, const char **why_not);        /* NULL = any shape                            */
-    size_t (*scratch)(const AttnProblem *);                         /* bytes per worker, a multiple of 64; may be 0 */
-    double (*cost)(const AttnProblem *);                            /* estimated core cycles of the whole problem   */
-    void (*run)(const AttnArgs *, AttnSpan, void *scratch);         /* scratch is 64-byte aligned                   */
-    const AttnLinearKernel *linear; /* not NULL: a matrix product, and the members from features down to run, panel and
-                                       unit_panels excepted, are unused. panel: outputs that are packed together;
-                                       unit_panels: how many times 128 rows make a unit, 1 as a rule               */
+    size_t panel;           /* attention: query rows that the kernel works on at a time; product: outputs that are
+                               packed together (>= 1)                                                              */
+    size_t unit_panels;     /* attention: panels in a full work unit, K and V are read once per unit; product: how
+                               many times 128 rows make a unit, 1 as a rule (>= 1)                                 */
+    union {
+        struct { /* ATTN_KIND_ATTENTION */
+            uint32_t features;                                      /* ATTN_HAS_* that it handles                                      */
+            bool splits;                                            /* takes part of the keys: threads can share one long sequence     */
+            bool (*fits)(const AttnProblem *, const char **why_not); /* NULL = any shape                                               */
+            size_t (*scratch)(const AttnProblem *);                 /* bytes per worker, a multiple of 64; may be 0                    */
+            double (*cost)(const AttnProblem *);                    /* estimated core cycles of the whole problem                      */
+            void (*run)(const AttnArgs *, AttnSpan, void *scratch); /* scratch is 64-byte aligned                                      */
+        };
+        AttnProduct product; /* ATTN_KIND_PRODUCT */
+    };
 } AttnKernel;
 
 /* The descriptor's symbol: attn_kernel_<name>; meson passes ATTN_KERNEL_NAME for each file. */

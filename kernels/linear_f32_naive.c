@@ -31,15 +31,14 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
     attn_fp_leave(fp);
 }
 
-static const AttnLinearKernel linear = {.packed = packed, .pack = pack, .run = run};
-
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "y = x W^T + b as three loops, plain C",
+    .kind = ATTN_KIND_PRODUCT,
     .isa = 0,
     .dtypes = ATTN_F32_TENSORS,
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = 1,
-    .linear = &linear,
+    .product = {.packed = packed, .pack = pack, .run = run},
 };

@@ -195,6 +195,7 @@ static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "textbook three passes, one row at a time, plain C",
+    .kind = ATTN_KIND_ATTENTION,
     .isa = 0,
     .dtypes = ATTN_F32_TENSORS,
     .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE,

@@ -23,7 +23,7 @@ static AttnStatus call_product(BenchKernel *k)
 /* Verify one kernel; on success it has packed weights. */
 static void prepare(BenchKernel *k, const LinearCase *c, const Operands *operands, const AttnSettings *settings)
 {
-    if (settings->kernel && settings->kernel->linear && settings->kernel != k->kernel) {
+    if (settings->kernel && settings->kernel->kind == ATTN_KIND_PRODUCT && settings->kernel != k->kernel) {
         snprintf(k->why, sizeof k->why, "%s asks for %s", settings->kernel_from, settings->kernel->name);
         return;
     }

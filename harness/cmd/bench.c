@@ -274,10 +274,10 @@ static void add_baseline(const Cli *cli, const AttnKernel *baseline, const AttnK
 static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!kernels[i]->linear)
+        if (kernels[i]->kind != ATTN_KIND_PRODUCT)
             work->kernels[work->attention_kernels++] = kernels[i];
     for (size_t i = 0; i < count; i++)
-        if (kernels[i]->linear)
+        if (kernels[i]->kind == ATTN_KIND_PRODUCT)
             work->kernels[work->attention_kernels + work->product_kernels++] = kernels[i];
     work->pair_count = mha_pairs(kernels, count, work->pairs);
 }

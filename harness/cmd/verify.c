@@ -236,7 +236,7 @@ static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboa
         const uint64_t missing = list[k]->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
         s->kernel = list[k];
         s->runnable = missing == 0;
-        snprintf(s->why, sizeof s->why, "no case here is for it, which computes %s", list[k]->linear ? "a matrix product" : "attention");
+        snprintf(s->why, sizeof s->why, "no case here is for it, which computes %s", list[k]->kind == ATTN_KIND_PRODUCT ? "a matrix product" : "attention");
         if (missing)
             snprintf(s->why, sizeof s->why, "needs %s", attn_cpu_feature_names(missing, names, sizeof names));
     }

@@ -22,7 +22,7 @@ static void describe(void)
         const AttnAccuracy *a = &k->accuracy;
         shown[i] = (AttnPackKernelV1){
             .size = sizeof shown[i],
-            .linear = k->linear != NULL,
+            .linear = k->kind == ATTN_KIND_PRODUCT,
             .name = k->name,
             .needs = attn_registry_needs(i),
             .u_accumulate = a->u_accumulate, .u_score = a->u_score, .u_prob = a->u_prob, .u_out = a->u_out,

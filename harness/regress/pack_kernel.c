@@ -68,8 +68,6 @@ static void product(const AttnLinear *l, AttnLinearSpan span, const float *x, co
     current.pack->v1->product(current.index, &p, 1);
 }
 
-static const AttnLinearKernel linear = {.packed = packed, .pack = pack_weights, .run = product};
-
 const AttnKernel *pack_stand_in(const Pack *pack, size_t index)
 {
     const AttnPackKernelV1 *k = pack->v1->kernel(index);
@@ -81,17 +79,21 @@ const AttnKernel *pack_stand_in(const Pack *pack, size_t index)
     current.kernel = (AttnKernel){
         .name = k->name,
         .summary = "of a pack",
+        .kind = k->linear ? ATTN_KIND_PRODUCT : ATTN_KIND_ATTENTION,
         .dtypes = ATTN_F32_TENSORS,
-        .features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE,
         .accuracy = {.u_accumulate = k->u_accumulate, .u_score = k->u_score, .u_prob = k->u_prob, .u_out = k->u_out, .exp_ulp = k->exp_ulp,
                      .tanh_ulp = k->tanh_ulp, .exp_exact_at_0 = k->exp_exact_at_0 != 0, .chain_from_m = k->chain_from_m != 0},
         .panel = WHOLE,
         .unit_panels = WHOLE,
-        .fits = fits,
-        .scratch = scratch,
-        .cost = cost,
-        .run = run,
-        .linear = k->linear ? &linear : NULL,
     };
+    if (k->linear) {
+        current.kernel.product = (AttnProduct){.packed = packed, .pack = pack_weights, .run = product};
+        return &current.kernel;
+    }
+    current.kernel.features = ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE;
+    current.kernel.fits = fits;
+    current.kernel.scratch = scratch;
+    current.kernel.cost = cost;
+    current.kernel.run = run;
     return &current.kernel;
 }

@@ -80,7 +80,7 @@ json_t *serve_kernels(Server *s, char *argument)
         return serve_refuse(s, "kernels takes no argument");
     json_t *list = json_array();
     for (size_t i = 0; i < zoo_count(); i++)
-        if (!zoo_at(i)->linear)
+        if (zoo_at(i)->kind != ATTN_KIND_PRODUCT)
             json_array_append_new(list, json_string(zoo_at(i)->name));
     return json_pack("{s:o}", "kernels", list);
 }

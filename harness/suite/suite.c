@@ -40,7 +40,7 @@ static bool add_product(Suite *suite, const LinearCase *c)
 bool suite_concerns(const Job *job, const AttnKernel *kernel)
 {
     const bool pair = mha_pair_of(kernel) != NULL;
-    return job->mha || pair ? job->mha == pair : job->product == (kernel->linear != NULL);
+    return job->mha || pair ? job->mha == pair : job->product == (kernel->kind == ATTN_KIND_PRODUCT);
 }
 
 void suite_free(Suite *suite)

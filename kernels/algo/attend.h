@@ -306,6 +306,7 @@ static double attend_cost(const AttnProblem *p)
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = SUMMARY,
+    .kind = ATTN_KIND_ATTENTION,
     .isa = VF_NEEDS,
     .dtypes = ATTN_F32_TENSORS,
     .features = ATTN_HAS_OPTIONS | SCORES,

@@ -661,6 +661,7 @@ static double decode_cost(const AttnProblem *p)
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = SUMMARY,
+    .kind = ATTN_KIND_ATTENTION,
     .isa = VF_NEEDS,
     .dtypes = ATTN_F32_TENSORS,
     .features = (ATTN_HAS_OPTIONS & ~ATTN_HAS_SCORES) | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,

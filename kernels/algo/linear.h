@@ -120,17 +120,16 @@ static void linear_run(const AttnLinear *l, AttnLinearSpan span, const float *x,
     attn_fp_leave(fp);
 }
 
-static const AttnLinearKernel linear = {.packed = linear_packed, .pack = linear_pack, .run = linear_run};
-
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = SUMMARY,
+    .kind = ATTN_KIND_PRODUCT,
     .isa = VF_NEEDS,
     .dtypes = ATTN_F32_TENSORS,
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = OUTPUTS,
     .unit_panels = 1,
-    .linear = &linear,
+    .product = {.packed = linear_packed, .pack = linear_pack, .run = linear_run},
 };
 
 #endif

@@ -50,7 +50,7 @@ static void look_at_entry(const AttnTune *tune, size_t i)
 {
     const AttnTuneEntry *e = &tune->entries[i];
     fuzz_demand(e->kernel && e->over && e->kernel != e->over, "an entry prefers one kernel to another");
-    fuzz_demand(!e->kernel->linear && !e->over->linear, "no entry names a kernel of matrix products");
+    fuzz_demand(e->kernel->kind == ATTN_KIND_ATTENTION && e->over->kind == ATTN_KIND_ATTENTION, "no entry names a kernel of matrix products");
     fuzz_demand(e->lo <= e->ratio && e->ratio <= e->hi, "a ratio lies in its interval");
     fuzz_demand(e->rounds > 0 && (unsigned)e->rigor < ATTN_RIGORS, "a choice was measured");
     fuzz_demand(attn_tune_lookup(tune, &e->key) == e, "a bucket is found again");

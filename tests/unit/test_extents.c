@@ -158,7 +158,7 @@ static Case make_case(size_t batch, size_t q_len, size_t k_len, uint64_t seed)
 static bool run_kernel(const AttnKernel *kernel, const Case *c, const char *label)
 {
     AttnPlan *plan;
-    if (kernel->linear || (kernel->isa & ~attn_cpu_this()->features) != 0)
+    if (kernel->kind != ATTN_KIND_ATTENTION || (kernel->isa & ~attn_cpu_this()->features) != 0)
         return false;
     const AttnStatus made = attn_plan_create_with(kernel, &c->p, 2, NULL, NULL, &plan);
     cr_assert(made == ATTN_OK || made == ATTN_ERROR_UNSUPPORTED, "%s: %s", label, attn_last_error());

@@ -11,7 +11,7 @@
 
 static bool runs_here(const AttnKernel *kernel)
 {
-    return kernel->linear && (kernel->isa & ~attn_cpu_this()->features) == 0;
+    return kernel->kind == ATTN_KIND_PRODUCT && (kernel->isa & ~attn_cpu_this()->features) == 0;
 }
 
 /* ---- Dispatch --------------------------------------------------------------------------------------------------------------------- */
@@ -27,14 +27,14 @@ Test(linear, chooses_the_widest_that_is_there_and_allowed)
 {
     const AttnKernel *last = NULL;
     for (size_t i = 0; i < attn_registry_count; i++)
-        if (attn_registry[i]->linear)
+        if (attn_registry[i]->kind == ATTN_KIND_PRODUCT)
             last = attn_registry[i];
     cr_assert_not_null(last);
     cr_expect_eq(choose(UINT64_MAX, UINT64_MAX, NULL), last);
     cr_expect_str_eq(choose(0, UINT64_MAX, NULL)->name, "linear_f32");
     cr_expect_str_eq(choose(UINT64_MAX, 0, NULL)->name, "linear_f32");
     for (size_t i = 0; i < attn_registry_count; i++)
-        if (attn_registry[i]->linear)
+        if (attn_registry[i]->kind == ATTN_KIND_PRODUCT)
             cr_expect_eq(choose(attn_registry[i]->isa, UINT64_MAX, NULL)->isa, attn_registry[i]->isa, "%s", attn_registry[i]->name);
 }
 
@@ -54,7 +54,7 @@ Test(linear, bytes)
 {
     for (size_t i = 0; i < attn_registry_count; i++) {
         const AttnKernel *k = attn_registry[i];
-        if (!k->linear)
+        if (k->kind != ATTN_KIND_PRODUCT)
             continue;
         const size_t bytes = attn_linear_bytes(k, 17, 31);
         cr_expect_geq(bytes, 17 * 31 * sizeof(float), "%s", k->name);
@@ -117,8 +117,7 @@ static void see(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
 /* Each element in exactly one unit; few rows still make several units, small products make one. */
 Test(linear, units_cover_once)
 {
-    static const AttnLinearKernel seer = {.packed = no_bytes, .run = see};
-    const AttnKernel kernel = {.name = "seer", .panel = 48, .unit_panels = 1, .linear = &seer};
+    const AttnKernel kernel = {.name = "seer", .kind = ATTN_KIND_PRODUCT, .panel = 48, .unit_panels = 1, .product = {.packed = no_bytes, .run = see}};
     static const size_t sizes[][4] = {{1, 4096, 700, 2}, {300, 600, 700, 6}, {5, 5, 5, 1}, {129, 3000, 49, 2}, {1, 0, 1, 1}, {0, 5, 5, 0}};
     for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
         const AttnLinear l = {.rows = sizes[n][0], .inputs = sizes[n][1], .outputs = sizes[n][2]};

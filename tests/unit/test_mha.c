@@ -374,7 +374,7 @@ Test(mha, every_linear_kernel_projects)
     for (size_t i = 0; i < attn_registry_count; i++) {
         AttnKernelInfo info = {.size = sizeof info};
         attn_kernel_query(i, &info);
-        if (!attn_registry[i]->linear || !info.runnable)
+        if (attn_registry[i]->kind != ATTN_KIND_PRODUCT || !info.runnable)
             continue;
         MhaCase x = telling_case(ATTN_ROPE_HALVES);
         const Reference r = reference(&x, RIGHT);

@@ -12,9 +12,9 @@ Test(registry, descriptors_are_complete)
         const AttnKernel *k = attn_registry[i];
         cr_expect(k->name && strlen(k->name) > 0 && strlen(k->name) < 64, "kernel %zu has no name", i);
         cr_expect(k->summary && strlen(k->summary) > 0, "%s: summary", k->name);
-        if (k->linear) {
-            cr_expect(k->linear->packed && k->linear->pack && k->linear->run, "%s: functions", k->name);
-            cr_expect(!k->scratch && !k->cost && !k->run && !k->fits && k->features == 0, "%s: a matrix product does no attention", k->name);
+        cr_expect(k->kind < ATTN_KINDS, "%s: kind", k->name);
+        if (k->kind == ATTN_KIND_PRODUCT) {
+            cr_expect(k->product.packed && k->product.pack && k->product.run, "%s: functions", k->name);
         } else {
             cr_expect(k->scratch && k->cost && k->run, "%s: functions", k->name);
             cr_expect_gt(k->accuracy.exp_ulp, 0, "%s: accuracy", k->name);
@@ -48,9 +48,12 @@ Test(registry, variants_of_an_algorithm_declare_alike)
             if (stem(a->name) != stem(b->name) || strncmp(a->name, b->name, stem(a->name)) != 0)
                 continue;
             pairs++;
+            cr_assert_eq(a->kind, b->kind, "%s and %s compute different things", a->name, b->name);
+            cr_expect_arr_eq(&a->dtypes, &b->dtypes, sizeof a->dtypes, "%s and %s take other storage types", a->name, b->name);
+            if (a->kind != ATTN_KIND_ATTENTION)
+                continue;
             cr_expect_eq(a->features, b->features, "%s takes options 0x%x, %s 0x%x", a->name, (unsigned)a->features, b->name,
                          (unsigned)b->features);
-            cr_expect_arr_eq(&a->dtypes, &b->dtypes, sizeof a->dtypes, "%s and %s take other storage types", a->name, b->name);
             cr_expect_eq(a->splits, b->splits, "only one of %s and %s takes part of the keys", a->name, b->name);
             cr_expect_eq(!a->fits, !b->fits, "only one of %s and %s takes any shape", a->name, b->name);
         }
@@ -62,7 +65,7 @@ Test(registry, portable_kernels_take_every_option)
 {
     uint32_t taken = 0;
     for (size_t i = 0; i < attn_registry_count; i++)
-        taken |= attn_registry[i]->isa == 0 ? attn_registry[i]->features : 0;
+        taken |= attn_registry[i]->isa == 0 && attn_registry[i]->kind == ATTN_KIND_ATTENTION ? attn_registry[i]->features : 0;
     cr_expect_eq(taken, (1u << ATTN_OPTION_BITS) - 1);
 }
 
@@ -74,7 +77,7 @@ Test(registry, the_baseline_takes_every_option)
     cr_assert_not_null(baseline);
     cr_expect_str_eq(baseline->name, ATTN_BASELINE);
     cr_expect_eq(baseline->isa, 0);
-    cr_expect_null(baseline->linear);
+    cr_expect_eq(baseline->kind, ATTN_KIND_ATTENTION);
     cr_expect_null(baseline->fits, "any shape");
     cr_expect_eq(baseline->features, (1u << ATTN_OPTION_BITS) - 1);
 }
@@ -83,7 +86,7 @@ Test(registry, scratch_is_monotonic_in_keys_and_never_absurd)
 {
     for (size_t i = 0; i < attn_registry_count; i++) {
         const AttnKernel *k = attn_registry[i];
-        if (k->linear)
+        if (k->kind != ATTN_KIND_ATTENTION)
             continue;
         AttnProblem few = attn_problem(1, 2, 1, 7, 5, 33, 17), many = attn_problem(1, 2, 1, 7, 5000, 33, 17);
         cr_expect_leq(k->scratch(&few), k->scratch(&many), "%s", k->name);

@@ -367,7 +367,7 @@ Test(tune, what_was_measured_wins_over_the_estimate_and_loses_to_what_is_asked)
     attn_tune_free(tune);
     for (size_t i = 0; i < attn_registry_count; i++) {
         const AttnKernel *k = attn_registry[i];
-        if (k->isa == 0 || k->linear)
+        if (k->isa == 0 || k->kind != ATTN_KIND_ATTENTION)
             continue;
         tune = preferring(k->name, "naive_f32");
         settings.tune = tune;

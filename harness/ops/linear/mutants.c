@@ -108,12 +108,10 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
         attn_fp_leave(fp);
 }
 
-static const AttnLinearKernel linear = {.packed = packed_bytes, .pack = pack, .run = run};
-
 /* clang-format off */
 #define F32 ATTN_DTYPE_BIT(ATTN_F32)
 #define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_exact_at_0 = true}, \
-                              .panel = PANEL, .unit_panels = 1, .linear = &linear},
+                              .kind = ATTN_KIND_PRODUCT, .panel = PANEL, .unit_panels = 1, .product = {packed_bytes, pack, run}},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X
 #define X(id, name, what) &kernels[BUG_##id],

@@ -19,7 +19,7 @@ size_t mha_pairs(const AttnKernel *const *kernels, size_t count, MhaPair *pairs)
     for (size_t i = 0; i < count; i++) {
         char name[64];
         const AttnKernel *linear = kernels[i];
-        if (!linear->linear || zoo_is_yardstick(linear) || strncmp(linear->name, "linear_", 7) != 0)
+        if (linear->kind != ATTN_KIND_PRODUCT || zoo_is_yardstick(linear) || strncmp(linear->name, "linear_", 7) != 0)
             continue;
         snprintf(name, sizeof name, "flash_%s", linear->name + 7);
         const AttnKernel *attention = zoo_find(name);

@@ -39,15 +39,14 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
     attn_fp_leave(fp);
 }
 
-static const AttnLinearKernel linear = {.packed = packed, .pack = pack, .run = run};
-
 const AttnKernel ATTN_KERNEL_ID = {
     .name = ATTN_KERNEL_STRING,
     .summary = "yardstick: y = x W^T + b by the system's BLAS",
+    .kind = ATTN_KIND_PRODUCT,
     .isa = 0,
     .dtypes = {ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32), ATTN_DTYPE_BIT(ATTN_F32)},
     .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = (size_t)1 << 20,
     .unit_panels = (size_t)1 << 20,
-    .linear = &linear,
+    .product = {.packed = packed, .pack = pack, .run = run},
 };
