@@ -8,6 +8,7 @@
  * The rules know nothing of the machine they run on: they see a probe, and each is compiled on every architecture. */
 #include "dispatch/cpu.h"
 #include "dispatch/fork.h"
+#include "dispatch/isa.h"
 #include "dispatch/structs.h"
 
 #include <stdio.h>
@@ -62,30 +63,7 @@ const char *attn_cpu_feature_names(uint64_t features, char *buffer, size_t size)
     return buffer;
 }
 
-/* ---- Levels ---------------------------------------------------------------------------------------------------------------------- */
-
-#define X86_BASELINE ATTN_CPU(SSE2)
-#define X86_SSE4_1 (X86_BASELINE | ATTN_CPU(SSE41))
-#define X86_AVX2 (X86_SSE4_1 | ATTN_CPU(AVX) | ATTN_CPU(AVX2) | ATTN_CPU(FMA) | ATTN_CPU(F16C) | ATTN_CPU(AVX_VNNI))
-#define X86_AVX512                                                                                                                        \
-    (X86_AVX2 | ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL) | ATTN_CPU(AVX512_VNNI) |                \
-     ATTN_CPU(AVX512_BF16) | ATTN_CPU(AVX512_FP16))
-#define X86_AMX (X86_AVX512 | ATTN_CPU(AMX_TILE) | ATTN_CPU(AMX_BF16) | ATTN_CPU(AMX_INT8) | ATTN_CPU(AMX_FP16))
-#define ARM_BASELINE ATTN_CPU(NEON)
-#define ARM_NEON (ARM_BASELINE | ATTN_CPU(ASIMDHP) | ATTN_CPU(ASIMDDP) | ATTN_CPU(BF16) | ATTN_CPU(I8MM))
-#define ARM_SVE (ARM_NEON | ATTN_CPU(SVE) | ATTN_CPU(SVE2))
-#define ARM_SME (ARM_SVE | ATTN_CPU(SME))
-
-const AttnIsaLevel attn_isa_levels[] = {
-#if defined(__x86_64__)
-    {"baseline", X86_BASELINE}, {"sse4_1", X86_SSE4_1}, {"avx2", X86_AVX2}, {"avx512", X86_AVX512}, {"amx", X86_AMX},
-#elif defined(__aarch64__)
-    {"baseline", ARM_BASELINE}, {"neon", ARM_NEON}, {"sve", ARM_SVE}, {"sme", ARM_SME},
-#else
-    {"baseline", 0},
-#endif
-};
-const size_t attn_isa_level_count = sizeof attn_isa_levels / sizeof *attn_isa_levels;
+/* ---- Dependencies ------------------------------------------------------------------------------------------------------------------ */
 
 /* What each feature stands on: code compiled for the one may contain the other. */
 static const uint64_t stands_on[ATTN_CPU_BITS] = {
@@ -201,7 +179,7 @@ void attn_cpu_from_x86(const AttnCpuProbe *probe, AttnCpu *cpu)
     uint32_t leaf0[4], leaf1[4] = {0}, leaf7[4] = {0}, leaf7_1[4] = {0};
     memset(cpu, 0, sizeof *cpu);
     cpu->arch = "x86_64";
-    cpu->features = X86_BASELINE; /* part of the architecture, whatever a hypervisor masks */
+    cpu->features = ATTN_ISA_X86; /* part of the architecture, whatever a hypervisor masks */
 
     /* Leaves beyond the highest are never asked for: Intel CPUs answer them with another leaf's words. */
     probe->cpuid(probe->context, 0, 0, leaf0);
@@ -261,7 +239,7 @@ void attn_cpu_from_arm64(const AttnCpuProbe *probe, AttnCpu *cpu)
     const uint64_t words[2] = {probe->hwcap ? probe->hwcap(probe->context, 1) : 0, probe->hwcap ? probe->hwcap(probe->context, 2) : 0};
     memset(cpu, 0, sizeof *cpu);
     cpu->arch = "aarch64";
-    cpu->features = ARM_BASELINE; /* part of ARMv8-A */
+    cpu->features = ATTN_ISA_ARM64; /* part of ARMv8-A */
     for (size_t i = 0; i < sizeof arm_rule / sizeof *arm_rule; i++)
         if (words[arm_rule[i].which - 1] & arm_rule[i].bit)
             cpu->features |= UINT64_C(1) << arm_rule[i].feature;

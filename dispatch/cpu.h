@@ -45,15 +45,4 @@ uint64_t attn_cpu_consistent(uint64_t features);
 /* Names of all set bits, separated by spaces, in table order; always terminated. Returns buffer. */
 const char *attn_cpu_feature_names(uint64_t features, char *buffer, size_t size);
 
-/* ISA levels for ATTNZOO_MAX_ISA on the architecture compiled for, from low to high: each lists every feature that it may use, those of
- * the levels below included. A level of another architecture is not known here: as a limit it would mean nothing.
- * "baseline" (sse2 / neon), "sse4_1", "avx2" (+fma f16c avx avx_vnni), "avx512" (+avx512*), "amx"; "neon" (+asimdhp asimddp bf16 i8mm),
- * "sve", "sme". */
-typedef struct AttnIsaLevel {
-    const char *name;
-    uint64_t features;
-} AttnIsaLevel;
-extern const AttnIsaLevel attn_isa_levels[];
-extern const size_t attn_isa_level_count;
-
 #endif

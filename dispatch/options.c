@@ -5,6 +5,7 @@
 #include "dispatch/fork.h"
 #include "dispatch/options.h"
 #include "dispatch/cpu.h"
+#include "dispatch/isa.h"
 #include "dispatch/registry.h"
 #include "dispatch/structs.h"
 

@@ -2,6 +2,7 @@
  *
  * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
 #include "dispatch/cpu.h"
+#include "dispatch/isa.h"
 #include "harness/base/outputs.h"
 #include "harness/base/render.h"
 #include "harness/base/stop.h"

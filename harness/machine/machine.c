@@ -12,6 +12,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include "dispatch/isa.h"
 #include "harness/base/whole.h"
 #include "harness/base/json.h"
 #include "harness/base/build.h"
@@ -77,17 +78,6 @@ static void read_thp(char *mode, size_t size)
     snprintf(mode, size, "%.*s", close ? (int)(close - open - 1) : 0, close ? open + 1 : "");
 }
 
-const char *machine_isa_label(uint64_t features)
-{
-    static const struct { uint64_t needs; const char *label; } levels[] = {
-        {ATTN_CPU(AVX512F) | ATTN_CPU(AMX_TILE), "avx512amx"}, {ATTN_CPU(AVX512F), "avx512"}, {ATTN_CPU(AVX2), "avx2"},
-        {ATTN_CPU(SSE41), "sse4_1"}, {ATTN_CPU(SSE2), "sse2"}, {ATTN_CPU(SME), "sme"}, {ATTN_CPU(SVE), "sve"}, {ATTN_CPU(NEON), "neon"}};
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if ((features & levels[i].needs) == levels[i].needs)
-            return levels[i].label;
-    return "c";
-}
-
 /* Vendor as people say it, in lower case and letters that any file system takes. */
 static void short_vendor(const AttnCpu *cpu, char *out, size_t size)
 {
@@ -114,7 +104,7 @@ static void make_key(Machine *machine)
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (const char *c = facts; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 16777619u;
-    snprintf(machine->key, sizeof machine->key, "%s-%s-%zuc-%s-%08x", vendor, machine_isa_label(machine->cpu->features), cores,
+    snprintf(machine->key, sizeof machine->key, "%s-%s-%zuc-%s-%08x", vendor, attn_isa_label(machine->cpu->features), cores,
              machine->hypervisor[0] ? machine->hypervisor : "metal", hash);
 }
 

@@ -21,8 +21,6 @@ typedef struct Machine {
 
 void machine_read(Machine *machine);
 
-/* Bits of `features` under the short label of the highest level: "avx512amx", "avx512", "avx2", "sse2", "sve", "neon". */
-const char *machine_isa_label(uint64_t features);
 
 /* The `host` record (results/README.md) without its peaks, which who measured them adds (peaks_record). */
 json_t *machine_json(const Machine *machine);

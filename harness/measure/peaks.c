@@ -10,17 +10,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dispatch/isa.h"
 #include "dispatch/threads.h"
 #include "harness/base/isolate.h"
 
-#define PEAK(name) extern const PeakIsa peak_##name;
-#include "peak_list.def"
-#undef PEAK
+#define ISA(name) extern const PeakIsa peak_##name;
+#include "isa_list.def"
+#undef ISA
 
 const PeakIsa *const peak_isas[] = {
-#define PEAK(name) &peak_##name,
-#include "peak_list.def"
-#undef PEAK
+#define ISA(name) &peak_##name,
+#include "isa_list.def"
+#undef ISA
 };
 const size_t peak_isa_count = sizeof peak_isas / sizeof *peak_isas;
 
@@ -42,7 +43,7 @@ const PeakIsa *peaks_isa_of(uint64_t kernel_isa)
 {
     const PeakIsa *isa = peak_isas[0];
     for (size_t i = 1; i < peak_isa_count; i++)
-        if (kernel_isa & peak_isas[i]->key)
+        if (kernel_isa & attn_isa_tells(peak_isas[i]->name))
             isa = peak_isas[i];
     return isa;
 }

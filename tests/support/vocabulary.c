@@ -1,19 +1,11 @@
-/* vocabulary.c - each word of a vector header against plain C, lane by lane. Compiled with -DISA=<row> and that row's flags. */
+/* vocabulary.c - each word of a vector header against plain C, lane by lane. Compiled with -DISA=<row>, -DISA_HEADER=<its
+ * vector header> and that row's flags. */
 #include "tests/support/vocabulary.h"
 
 #include "kernels/kernel.h"
 
-#if defined(ISA_avx512)
-#include "kernels/isa/avx512.h"
-#elif defined(ISA_avx2)
-#include "kernels/isa/avx2.h"
-#elif defined(ISA_sse2)
-#include "kernels/isa/sse2.h"
-#elif defined(ISA_neon)
-#include "kernels/isa/neon.h"
-#else
-#include "kernels/isa/scalar.h"
-#endif
+#include ISA_HEADER
+
 #include "kernels/algo/exp.h"
 #include "kernels/algo/tanh.h"
 

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/isa.h"
 
 /* ---- Fake x86 -------------------------------------------------------------------------------------------------------------------- */
 
@@ -419,6 +420,43 @@ Test(cpu, levels_rise)
         if (i > 0)
             cr_expect_eq(attn_isa_levels[i - 1].features & ~attn_isa_levels[i].features, 0, "%s", attn_isa_levels[i].name);
     }
+}
+
+/* Machine keys hold these labels, and records of old runs are found by them. Any architecture's, on any machine. */
+Test(cpu, labels_of_levels_stay)
+{
+    const struct {
+        uint64_t features;
+        const char *label;
+    } known[] = {
+        {0, "c"},
+        {ATTN_CPU(SSE2), "sse2"},
+        {ATTN_CPU(SSE2) | ATTN_CPU(SSE41), "sse4_1"},
+        {ATTN_CPU(SSE2) | ATTN_CPU(SSE41) | ATTN_CPU(AVX), "sse4_1"},
+        {ATTN_CPU(SSE2) | ATTN_CPU(SSE41) | ATTN_CPU(AVX) | ATTN_CPU(AVX2) | ATTN_CPU(FMA) | ATTN_CPU(AVX_VNNI), "avx2"},
+        {ATTN_CPU(SSE41) | ATTN_CPU(AVX2) | ATTN_CPU(AVX512F), "avx512"},
+        {ATTN_CPU(AVX2) | ATTN_CPU(AVX512F) | ATTN_CPU(AMX_TILE), "avx512amx"},
+        {ATTN_CPU(AVX2) | ATTN_CPU(AMX_TILE), "avx2"},
+        {ATTN_CPU(NEON), "neon"},
+        {ATTN_CPU(NEON) | ATTN_CPU(ASIMDHP) | ATTN_CPU(BF16), "neon"},
+        {ATTN_CPU(NEON) | ATTN_CPU(SVE), "sve"},
+        {ATTN_CPU(NEON) | ATTN_CPU(SVE) | ATTN_CPU(SME), "sme"},
+        {ATTN_CPU(NEON) | ATTN_CPU(SME), "sme"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        cr_expect_str_eq(attn_isa_label(known[i].features), known[i].label, "%zu: %s, not %s", i, attn_isa_label(known[i].features),
+                         known[i].label);
+}
+
+Test(cpu, labels_tell_their_level)
+{
+    static const char *const labels[] = {"sse2", "sse4_1", "avx2", "avx512", "avx512amx", "neon", "sve", "sme"};
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        cr_expect_str_eq(attn_isa_label(attn_isa_tells(labels[i])), labels[i]);
+    cr_expect_eq(attn_isa_tells("avx2"), ATTN_CPU(AVX2));
+    cr_expect_eq(attn_isa_tells("portable"), 0);
+    for (size_t i = 0; i < attn_isa_level_count; i++)
+        cr_expect_eq(attn_isa_levels[i].tells & ~attn_isa_levels[i].features, 0, "%s", attn_isa_levels[i].name);
 }
 
 /* ---- This machine ---------------------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/isa.h"
 #include "dispatch/options.h"
 #include "dispatch/registry.h"
 #include "dispatch/structs.h"

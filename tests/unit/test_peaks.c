@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "dispatch/cpu.h"
+#include "dispatch/isa.h"
 #include "harness/measure/roof.h"
 #include "harness/ops/sdpa/shape.h"
 
@@ -88,6 +89,8 @@ Test(peaks, exponentials_are_exponentials)
 Test(peaks, a_kernel_is_held_to_the_mark_of_what_it_needs)
 {
     cr_assert_eq(peaks_isa_of(0), peak_isas[0]);
+    for (size_t i = 1; i < peak_isa_count; i++)
+        cr_assert_neq(attn_isa_tells(peak_isas[i]->name) & peak_isas[i]->needs, 0, "%s is no label of a level", peak_isas[i]->name);
     for (size_t i = 0; i < peak_isa_count; i++)
         cr_assert_eq(peaks_isa_of(peak_isas[i]->needs), peak_isas[i], "%s", peak_isas[i]->name);
     cr_assert_eq(peaks_isa_best(~UINT64_C(0)), peak_isas[peak_isa_count - 1]);

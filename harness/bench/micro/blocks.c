@@ -1,6 +1,6 @@
 /* blocks.c - the skeleton of kernels/algo/attend.h with the length of its key blocks as a variable, to see what blocks and units do.
  * Compiled with -DISA=<row> and that row's flags; the kernel is the row's flash kernel otherwise. */
-#include "harness/bench/micro/isa.h"
+#include ISA_HEADER
 
 static size_t keys_in_block = 256; /* read when a plan is made and at each run */
 #define KEY_BLOCK keys_in_block

@@ -6,7 +6,7 @@
 #define MR MR_OF_KERNELS
 #define PQ PQ_OF_KERNELS
 #define NV NV_OF_KERNELS
-#include "harness/bench/micro/isa.h"
+#include ISA_HEADER
 #undef MR
 #undef PQ
 #undef NV

@@ -2,7 +2,6 @@
 #include "kernels/isa/avx2.h"
 
 #define PEAK_NAME avx2
-#define PEAK_KEY ATTN_CPU(AVX2)
 #define PEAK_NEEDS (ATTN_CPU(AVX2) | ATTN_CPU(FMA))
 #define PEAK_CHAINS 12
 #define PEAK_STEP(x, y, z) vf_fma(x, y, z)

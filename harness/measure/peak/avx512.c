@@ -2,7 +2,6 @@
 #include "kernels/isa/avx512.h"
 
 #define PEAK_NAME avx512
-#define PEAK_KEY ATTN_CPU(AVX512F)
 #define PEAK_NEEDS \
     (ATTN_CPU(AVX512F) | ATTN_CPU(AVX512BW) | ATTN_CPU(AVX512DQ) | ATTN_CPU(AVX512VL) | ATTN_CPU(AVX2) | ATTN_CPU(FMA))
 #define PEAK_CHAINS 24

@@ -1,5 +1,5 @@
 /* body.h - the peak loops in the words of kernels/isa/. The including file has included its vector header and defines
- *   PEAK_NAME, PEAK_KEY, PEAK_NEEDS   see peak.h
+ *   PEAK_NAME, PEAK_NEEDS             see peak.h
  *   PEAK_CHAINS                       independent sums: at least latency (4 to 8) times units (2), and no more than stay in registers
  *   PEAK_STEP(x, y, z)                x * y + z, or x + y * z where the instruction overwrites its addend: any other way costs moves
  *   PEAK_SLEEF_EXP(x)                 SLEEF's exp2 at this width, if it is there
@@ -91,7 +91,6 @@ static void exp_sleef(float *out, const float *in, size_t n)
 extern const PeakIsa ATTN_CAT(peak_, PEAK_NAME);
 const PeakIsa ATTN_CAT(peak_, PEAK_NAME) = {
     .name = ATTN_STR(PEAK_NAME),
-    .key = PEAK_KEY,
     .needs = PEAK_NEEDS,
     .flop = 2.0 * PEAK_STEPS * PEAK_CHAINS * VL,
     .fma = fma_chains,

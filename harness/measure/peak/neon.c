@@ -2,7 +2,6 @@
 #include "kernels/isa/neon.h"
 
 #define PEAK_NAME neon
-#define PEAK_KEY 0
 #define PEAK_NEEDS ATTN_CPU(NEON)
 #define PEAK_CHAINS 16
 #define PEAK_STEP(x, y, z) vf_fma(y, z, x)

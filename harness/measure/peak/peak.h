@@ -13,8 +13,8 @@ typedef struct PeakExp {
 } PeakExp;
 
 typedef struct PeakIsa {
-    const char *name; /* "sse2", "avx2", "avx512", "neon", "portable": the rows of kernels/meson.build      */
-    uint64_t key;     /* a kernel that needs this feature is held to this mark; 0: the baseline, for all    */
+    const char *name; /* "sse2", "avx2", "avx512", "neon", "portable": the rows of kernels/meson.build, and but
+                         for "portable" the label of their level                                        */
     uint64_t needs;   /* what these loops need to run                                                       */
     double flop;      /* of one iteration of fma()                                                          */
     float (*fma)(size_t iterations);
@@ -22,7 +22,7 @@ typedef struct PeakIsa {
     PeakExp exp[PEAK_EXPS];
 } PeakIsa;
 
-extern const PeakIsa *const peak_isas[]; /* ascending, the baseline first: the last whose key a kernel has is its mark */
+extern const PeakIsa *const peak_isas[]; /* ascending, the baseline first: the last whose level (dispatch/isa.h) a kernel needs is its mark */
 extern const size_t peak_isa_count;
 
 #endif

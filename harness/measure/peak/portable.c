@@ -2,7 +2,6 @@
 #include "kernels/isa/scalar.h"
 
 #define PEAK_NAME portable
-#define PEAK_KEY 0
 #define PEAK_NEEDS 0
 #define PEAK_CHAINS 12
 #define PEAK_STEP(x, y, z) vf_fma(x, y, z)

@@ -2,7 +2,6 @@
 #include "kernels/isa/sse2.h"
 
 #define PEAK_NAME sse2
-#define PEAK_KEY 0
 #define PEAK_NEEDS ATTN_CPU(SSE2)
 #define PEAK_CHAINS 12
 #define PEAK_STEP(x, y, z) vf_fma(x, y, z)
