@@ -6,21 +6,22 @@
 
 static void print_help(void)
 {
-    printf("attnzoo %s - interchangeable attention kernels for CPUs: proved, measured, ranked\n"
+    printf("attnzoo %s - interchangeable attention kernels for CPUs: verified, measured, ranked\n"
            "\n"
-           "  attnzoo bench                                   every kernel that runs here, on shapes of real models\n"
+           "  attnzoo bench                                   every kernel that runs here, on shapes of models\n"
            "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512\n"
            "  attnzoo verify --suite full                     is every kernel right?\n"
-           "  attnzoo list --why b1_h32g8_q1_k4096_d128       who would run this shape, and why not the others\n"
-           "  attnzoo help SUBCOMMAND                         more, by example\n"
+           "  attnzoo list --why b1_h32g8_q1_k4096_d128       which kernel runs this shape, and why\n"
+           "  attnzoo help SUBCOMMAND                         examples and options of a subcommand\n"
            "\n"
            "Subcommands\n", attn_version());
     for (size_t i = 0; i < command_count; i++)
-        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+        cli_print_row(10, commands[i].name, commands[i].summary);
     cli_print_global_options();
     printf("\n"
-           "Exit codes: 0 all is well; 1 a kernel disagrees or became slower; 2 bad arguments or files; 3 too noisy to decide; 4 nothing to run;\n"
-           "5 a kernel crashed; stopped by a signal: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP\n");
+           "Exit codes: 0 success; 1 a kernel is wrong or became slower; 2 bad arguments or files; 3 too noisy\n"
+           "to decide; 4 nothing to run; 5 a kernel crashed. Stopped by a signal: 130 Ctrl-C, 143 SIGTERM,\n"
+           "129 SIGHUP\n");
 }
 
 static int run_command(const Cli *cli, int argc, char **argv)

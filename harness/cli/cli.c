@@ -25,19 +25,19 @@ enum { MAX_WORD = 64 };
 enum { KEY_COLOR = 256, KEY_PROGRESS, KEY_RESULTS, KEY_NO_RESULTS, KEY_SEED, KEY_MAX_ISA, KEY_DISABLE, KEY_THREADS, KEY_BUILD, KEY_VERSION };
 
 static const CliOption globals[] = {
-    {'q', "quiet", NULL, "no progress bar, no notes"},
-    {'v', "verbose", NULL, "say more"},
-    {KEY_COLOR, "color", "WHEN", "auto (default; honours NO_COLOR), always, never"},
-    {KEY_PROGRESS, "progress", "WHEN", "auto (default): a bar on stderr if it is a terminal; off"},
-    {'o', "output", "FMT[:FILE]", "table (default), md, csv or jsonl, and what a subcommand has beside these; to FILE. Again for more"},
-    {KEY_RESULTS, "results", "DIR", "where records are appended; default results"},
+    {'q', "quiet", NULL, "print no progress bar and no notes"},
+    {'v', "verbose", NULL, "print more"},
+    {KEY_COLOR, "color", "WHEN", "use colour: auto (honours NO_COLOR), always, never (default: auto)"},
+    {KEY_PROGRESS, "progress", "WHEN", "show progress: auto (a bar on stderr if it is a terminal), off (default: auto)"},
+    {'o', "output", "FMT[:FILE]", "write table, md, csv, jsonl or another format of the subcommand, to FILE; repeat for several (default: table)"},
+    {KEY_RESULTS, "results", "DIR", "append records to this folder (default: results)"},
     {KEY_NO_RESULTS, "no-results", NULL, "keep no records"},
-    {KEY_SEED, "seed", "N", "seed of all random numbers; default 0x5eed"},
-    {KEY_MAX_ISA, "max-isa", "ISA", "use no kernel beyond this level: {}"},
-    {KEY_DISABLE, "disable", "F,F", "CPU features to do without: avx512f,fma"},
-    {KEY_THREADS, "threads", "N", "workers"},
-    {KEY_BUILD, "build-info", NULL, "how this program was built"},
-    {KEY_VERSION, "version", NULL, "its version"},
+    {KEY_SEED, "seed", "N", "seed all random numbers with N (default: 0x5eed)"},
+    {KEY_MAX_ISA, "max-isa", "ISA", "use no kernel beyond this level: {} (default: no limit)"},
+    {KEY_DISABLE, "disable", "F,F", "do without these CPU features, such as avx512f,fma"},
+    {KEY_THREADS, "threads", "N", "use N threads"},
+    {KEY_BUILD, "build-info", NULL, "print how this program was built"},
+    {KEY_VERSION, "version", NULL, "print the version"},
 };
 enum { GLOBALS = sizeof globals / sizeof *globals };
 
@@ -46,8 +46,8 @@ void cli_print_global_options(void)
     printf("\nGlobal options, before or after the subcommand\n");
     for (size_t i = 0; i < GLOBALS; i++)
         cli_print_option(NULL, &globals[i]);
-    printf("  %-30s %s\n", "-h, --help", "this text; after a subcommand, its own");
-    printf("\nA value is given once; a list goes in one value: -k flash_f32,naive_f32\n");
+    cli_print_row(30, "-h, --help", "print this text; after a subcommand, the help of that subcommand");
+    printf("\nGive each option once; a list is one value: -k flash_f32,naive_f32\n");
 }
 
 static bool one_of(const char *what, const char *text, const char *const *known, size_t count, size_t *index)

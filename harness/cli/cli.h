@@ -71,7 +71,10 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
 /* The error for an option that nobody knows; `options` (may be NULL) are those of the subcommand. `word` with its dashes. */
 void cli_unknown_option(const char *word, const CliOption *options, size_t count);
 
-/* One row of a help text of a subcommand; NULL: of the program. */
+/* A row of a help text: `left` in `width` columns, `text` beside it, wrapped at 100 columns. */
+void cli_print_row(int width, const char *left, const char *text);
+
+/* The row of an option of a subcommand; NULL: of the program. */
 void cli_print_option(const char *command, const CliOption *option);
 
 /* The same for a program: "--name", "-k" or nothing, value or nothing, help, with tabs between. Every subcommand answers to --list-options

@@ -49,9 +49,12 @@ bool cli_suite(const CliSuite *suites, size_t count, const char *text, const cha
 
 void cli_suites_print(const CliSuite *suites, size_t count)
 {
+    char text[900];
     printf("\nSuites\n");
-    for (size_t i = 0; i < count; i++)
-        printf("  %-10s %s: %s\n", suites[i].name, suites[i].help, suites[i].shapes);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "%s: %s", suites[i].help, suites[i].shapes);
+        cli_print_row(10, suites[i].name, text);
+    }
 }
 
 /* ---- Numbers --------------------------------------------------------------------------------------------------------------------- */
@@ -151,13 +154,28 @@ static const char *help_of(const char *command, const CliOption *option, char *t
     return text;
 }
 
+void cli_print_row(int width, const char *left, const char *text)
+{
+    enum { COLUMNS = 100 };
+    const int indent = 2 + width + 1;
+    size_t at = (size_t)printf("  %-*s", width, left);
+    for (; *text; text += strspn(text, " ")) {
+        const size_t length = strcspn(text, " ");
+        if (at + 1 + length > COLUMNS)
+            at = (size_t)printf("\n%*s", indent - 1, "") - 1;
+        at += (size_t)printf(" %.*s", (int)length, text);
+        text += length;
+    }
+    putchar('\n');
+}
+
 void cli_print_option(const char *command, const CliOption *option)
 {
     char left[64], text[900];
     const bool letter = option->key < 256;
     snprintf(left, sizeof left, "%c%c%s--%s%s%s", letter ? '-' : ' ', letter ? option->key : ' ', letter ? ", " : "  ", option->name,
              option->value ? " " : "", option->value ? option->value : "");
-    printf("  %-30s %s\n", left, help_of(command, option, text, sizeof text));
+    cli_print_row(30, left, help_of(command, option, text, sizeof text));
 }
 
 void cli_unknown_option(const char *word, const CliOption *options, size_t count)
@@ -225,7 +243,8 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
         printf("\nOptions\n");
         for (size_t i = 0; i < count; i++)
             cli_print_option(argv[0], &options[i]);
-        printf("  %-30s %s\n\nGlobal options: attnzoo --help\n", "-h, --help", "this text");
+        cli_print_row(30, "-h, --help", "print this text");
+        printf("\nGlobal options: attnzoo --help\n");
     } else if (key == ':') {
         render_error("option '%s' needs a value", argv[optind - 1]);
         return '?';

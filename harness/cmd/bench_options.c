@@ -13,30 +13,37 @@
 
 enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
 static const char usage[] =
-    "attnzoo bench [-k KERNELS] [-s SHAPES | --suite NAME] - verify kernels on real shapes, then measure them side by side\n"
+    "attnzoo bench [-k PATTERNS] [-s SHAPES | --suite NAME] - verify, then measure them side by side\n"
     "\n"
-    "  attnzoo bench                                               all that run here, on the default suite\n"
-    "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512         some kernels, one shape of a model\n"
-    "  attnzoo bench -s 'b1_h8_q512_k512_d{64,128}' --target-ci 1% several shapes, until the intervals are narrow\n"
-    "  attnzoo bench -k mine -s gpt2/prefill@512 --baseline flash_f32_avx2      am I faster than that one?\n"
-    "  attnzoo bench -s bert-base/encoder@128 -o csv:times.csv --no-results     a table for another program\n"
-    "  attnzoo bench --driver hyperfine -s llama3-8b/decode@4096   start-up, a tune file, first and further calls: whole processes\n"
+    "  attnzoo bench                                           every kernel that runs here, default suite\n"
+    "  attnzoo bench -k 'flash_*' -s llama3-8b/prefill@512     some kernels, one shape of a model\n"
+    "  attnzoo bench -s 'b1_h8_q512_k512_d{64,128}' --target-ci 1%\n"
+    "                                                          several shapes, until intervals are narrow\n"
+    "  attnzoo bench -k mine -s gpt2/prefill@512 --baseline flash_f32_avx2\n"
+    "                                                          is mine faster than flash_f32_avx2?\n"
+    "  attnzoo bench -s bert-base/encoder@128 -o csv:times.csv --no-results\n"
+    "                                                          a table for another program\n"
+    "  attnzoo bench --driver hyperfine -s llama3-8b/decode@4096\n"
+    "                                                          whole processes: start-up, first call, ...\n"
     "\n"
-    "Records go to --results DIR (default results/), under a folder for this machine.\n";
+    "Records are appended to --results DIR (default: results), in a folder named after this machine.\n";
 static const CliOption options[] = {
-    {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas (default: all that run here)"},
-    {'s', "shapes", "SHAPES", "shapes, presets, products or multi-head attention: b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},
-    {SUITE, "suite", "NAME", "a set of shapes: {}"},
-    {BASELINE, "baseline", "KERNEL", "what speed-up is counted from (default: " ATTN_BASELINE ")"},
-    {BUDGET, "budget", "TIME", "time for the rounds of one case, 10ms to 1h (default: 8s)"},
-    {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us; --scaling 5ms, hyperfine 300ms)"},
-    {ROUNDS, "rounds", "N", "at most so many rounds, 1 to 256 (default: 100)"},
-    {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1%"},
-    {DIST, "dist", "NAMES", "what the operands hold: {} (default: normal); of several: each kernel on all of them, compared with normal"},
-    {SCALING, "scaling", "N,N", "numbers of threads, 1,2: each kernel on all of them, compared with the first"},
-    {MICRO, "micro", "NAMES", "parts of kernels and fixed costs instead of shapes, separated by commas: {}"},
-    {ENERGY, "energy", NULL, "joules of a call too, where the system tells (RAPL): a second more for each kernel"},
-    {DRIVER, "driver", "NAME", "inproc: calls in this process (default); hyperfine: whole processes"},
+    {'k', "kernel", "PATTERNS", "measure these kernels: names or globs, separated by commas (default: all that run here)"},
+    {'s', "shapes", "SHAPES", "measure these shapes: of attention, of a model, a matrix product or multi-head attention, such as "
+     "b1_h8_q512_k512_d64, llama3-8b/decode@4096, linear:512x1024x1024, mha:gpt2/prefill@512"},
+    {SUITE, "suite", "NAME", "measure a named set of shapes: {} (default: default)"},
+    {BASELINE, "baseline", "KERNEL", "compute speed-ups relative to this kernel (default: " ATTN_BASELINE ")"},
+    {BUDGET, "budget", "TIME", "limit the time for the rounds of one case, 10ms to 1h (default: 8s)"},
+    {MIN_TRIAL, "min-trial", "TIME", "make each trial at least this long, 10us to 10s "
+     "(default: 300us; 5ms with --scaling, 300ms with hyperfine)"},
+    {ROUNDS, "rounds", "N", "run at most N rounds, 1 to 256 (default: 100)"},
+    {TARGET_CI, "target-ci", "PERCENT", "stop early when every interval is this narrow, for example 1% (default: never)"},
+    {DIST, "dist", "NAMES", "fill the operands with: {} (default: normal). "
+     "Several: measure each kernel on all of them and compare with normal"},
+    {SCALING, "scaling", "N,N", "measure each kernel with these numbers of threads, such as 1,2, and compare with the first"},
+    {MICRO, "micro", "NAMES", "measure parts of kernels and fixed costs instead of shapes, separated by commas: {}"},
+    {ENERGY, "energy", NULL, "also measure joules per call where the system reports them (RAPL); takes a second more per kernel"},
+    {DRIVER, "driver", "NAME", "inproc: time calls in this process; hyperfine: time whole processes (default: inproc)"},
 };
 
 /* One kind of data for all, or a list to compare them on. */
@@ -119,7 +126,8 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
             cli_suites_print(bench_suites, bench_suite_count);
             printf("\nMulti-head attention, projections included\n"
                    "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
-                   "  with keys and values of another source: ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
+                   "  with keys and values from another source, instead of _causal:\n"
+                   "      ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
                    "  mha:<preset>: mha:bert-base/encoder@128, mha:llama3-8b/prefill@512, mha:whisper-large/cross\n");
             return -1;
         }

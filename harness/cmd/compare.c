@@ -11,25 +11,28 @@
 static const char usage[] =
     "attnzoo compare [FILE|FOLDER]... - kernels, machines, commits side by side, from records of bench\n"
     "\n"
-    "  attnzoo compare                                       kernels by shape, from results/\n"
-    "  attnzoo compare before.jsonl after.jsonl              two runs, the second in per cent of the first; unpaired, so marked ~\n"
-    "  attnzoo compare --metric roof --col machine           how well each machine is used\n"
+    "  attnzoo compare                                 kernels by shape, from results/\n"
+    "  attnzoo compare before.jsonl after.jsonl        two runs: the change from the first to the second;\n"
+    "                                                  not measured in the same rounds, so marked ~\n"
+    "  attnzoo compare --metric roof --col machine     how well each machine is used\n"
     "  attnzoo compare --row shape,kernel --col commit --metric peak --filter 'kernel:flash_* op:sdpa'\n"
-    "  attnzoo compare --winners                             the fastest kernel of each shape and machine\n"
-    "  attnzoo compare --portability                         what the choice of one machine costs on another\n"
-    "  attnzoo compare -o csv:cells.csv                      one line a cell, with interval, evidence and run\n";
+    "  attnzoo compare --winners                       the fastest kernel for each shape and machine\n"
+    "  attnzoo compare --portability                   what one machine's choice costs on another\n"
+    "  attnzoo compare -o csv:cells.csv                one line per cell: interval, evidence, run\n";
 
 enum { KEY_ROW = 256, KEY_COL, KEY_TABLE, KEY_METRIC, KEY_BASELINE, KEY_WINNERS, KEY_PORTABILITY };
 static const CliOption options[] = {
-    {KEY_ROW, "row", "KEYS", "what makes a row; default shape,dtype,threads,cache,dist, and kernel where that is no column"},
-    {KEY_COL, "col", "KEYS", "what makes a column; default kernel, or file where several are given; in their order"},
-    {KEY_TABLE, "table", "KEYS", "what makes a table; default op,machine, less what --row and --col have"},
-    {KEY_METRIC, "metric", "NAME", "{}; default: speedup, or change where no column is a kernel"},
-    {KEY_BASELINE, "baseline", "COL", "column that speed-ups and changes are over; default " ATTN_BASELINE ", else the first"},
+    {KEY_ROW, "row", "KEYS",
+     "make a row of each value of KEYS (default: shape,dtype,threads,cache,dist, and kernel unless it is a column)"},
+    {KEY_COL, "col", "KEYS",
+     "make a column of each value of KEYS (default: kernel, or file, in the order given, if there are several files)"},
+    {KEY_TABLE, "table", "KEYS", "make a table of each value of KEYS (default: op,machine, without keys of --row and --col)"},
+    {KEY_METRIC, "metric", "NAME", "show this metric: {} (default: speedup, or change if kernel is not a column)"},
+    {KEY_BASELINE, "baseline", "COL", "compute speed-ups and changes relative to this column (default: " ATTN_BASELINE ", else the first)"},
     RESULTS_OPTION_FILTER,
     RESULTS_OPTION_KEEP_GOING,
-    {KEY_WINNERS, "winners", NULL, "the fastest kernel of each shape and machine"},
-    {KEY_PORTABILITY, "portability", NULL, "loss where a machine runs the winner of another"},
+    {KEY_WINNERS, "winners", NULL, "show the fastest kernel for each shape and machine"},
+    {KEY_PORTABILITY, "portability", NULL, "show the loss if a machine runs the winner of another"},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 

@@ -11,13 +11,14 @@
 #include <stdlib.h>
 
 static const char usage[] =
-    "attnzoo completion bash|zsh|fish - a script that completes subcommands, options and their values, for attnzoo and ./zoo\n"
+    "attnzoo completion bash|zsh|fish - print a script that completes command lines of attnzoo and ./zoo\n"
     "\n"
-    "  eval \"$(attnzoo completion bash)\"                              now, or in ~/.bashrc\n"
-    "  attnzoo completion zsh >\"${fpath[1]}/_attnzoo\"                 once\n"
+    "  eval \"$(attnzoo completion bash)\"                        now, or in ~/.bashrc\n"
+    "  attnzoo completion zsh >\"${fpath[1]}/_attnzoo\"           once\n"
     "  attnzoo completion fish >~/.config/fish/completions/attnzoo.fish\n"
     "\n"
-    "An installed attnzoo has them where the shells look.\n";
+    "It completes subcommands, options and their values. Installing attnzoo puts the scripts where the\n"
+    "shells look for them.\n";
 
 /* ---- Candidates ------------------------------------------------------------------------------------------------------------------ */
 

@@ -19,14 +19,14 @@
 #include <sys/stat.h>
 
 static const char usage[] =
-    "attnzoo conform DIR... [-k PATTERNS] - run cases with known answers\n"
+    "attnzoo conform DIR... [-k PATTERNS] - run test cases with known answers\n"
     "\n"
     "  attnzoo conform cases/onnx cases/derived        every case below these folders, every kernel\n"
-    "  attnzoo conform -v -k 'flash_*' cases/onnx      some kernels, and how close each of them is\n"
+    "  attnzoo conform -v -k 'flash_*' cases/onnx      some kernels, and how close each comes\n"
     "  attnzoo conform my-case                         one case: meta.json and one .npy file per tensor\n";
 
 static const CliOption options[] = {
-    {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
+    {'k', "kernel", "PATTERNS", "run only these kernels: names or globs, separated by commas"},
 };
 
 /* ---- Finding cases --------------------------------------------------------------------------------------------------------------- */

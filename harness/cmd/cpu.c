@@ -18,17 +18,19 @@
 
 #define PEAK_SECONDS 3.0
 
-static const char usage[] = "usage: attnzoo cpu [--peaks] [--audit] [--json]\n"
-                            "Features, caches, cores and system; with --peaks the speed of multiply-adds, exponentials and memory; with --audit\n"
-                            "what here disturbs measurements, and what to do about it. Nothing is changed.\n"
-                            "\n"
-                            "  attnzoo cpu --audit                          is this machine quiet enough to measure on?\n"
-                            "  attnzoo cpu --peaks --threads 4              roofs of four threads\n"
-                            "  attnzoo cpu --peaks --audit --json           all of it, for a program\n"
-                            "  attnzoo cpu --audit -o md:machine.md         as a table\n";
+static const char usage[] =
+    "attnzoo cpu [--peaks] [--audit] [--json] - show what this machine is and how fast it can be\n"
+    "\n"
+    "  attnzoo cpu                                  features, caches, cores, system\n"
+    "  attnzoo cpu --audit                          is this machine quiet enough to measure on?\n"
+    "  attnzoo cpu --peaks --threads 4              peaks of four threads\n"
+    "  attnzoo cpu --peaks --audit --json           all of it, for another program\n"
+    "  attnzoo cpu --audit -o md:machine.md         as a table\n"
+    "\n"
+    "Nothing on the machine is changed.\n";
 static const CliOption options[] = {
-    {256, "peaks", NULL, "measure the peaks (3 seconds), with --threads N on N threads"},
-    {258, "audit", NULL, "what disturbs measurements here: load, clock, quota, steal ..., with hints"},
+    {256, "peaks", NULL, "measure FMA, exponential and memory throughput (3 seconds), with --threads N on N threads"},
+    {258, "audit", NULL, "report what disturbs measurements here (load, clock, quota, steal ...) and what to do about it"},
     {257, "json", NULL, "print the host record as JSON"},
 };
 

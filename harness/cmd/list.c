@@ -13,19 +13,20 @@
 #include <stdlib.h>
 
 static const char usage[] =
-    "attnzoo list [kernels|shapes|presets|dtypes|mutants] - what there is\n"
+    "attnzoo list [kernels|shapes|presets|dtypes|mutants] - list what there is\n"
     "\n"
     "  attnzoo list                                    kernels, and which of them run here\n"
-    "  attnzoo list -k 'flash_*' -o csv                some of them, for a spreadsheet\n"
-    "  attnzoo list --why llama3-8b/prefill@512        who would run this shape, in order, and why the others would not\n"
+    "  attnzoo list -k 'flash_*' -o csv                some kernels, for a spreadsheet\n"
+    "  attnzoo list --why llama3-8b/prefill@512        which kernels take this shape, in order of choice,\n"
+    "                                                  and why the others do not\n"
     "  attnzoo list presets                            shapes of real models\n"
     "  attnzoo list shapes                             how to spell any other shape\n";
 
 enum { KEY_WHY = 256 };
 static const CliOption options[] = {
-    {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
-    {'s', "shape", "SHAPES", "what dispatch does with these shapes"},
-    {KEY_WHY, "why", NULL, "with shapes, by -s or as a word: show the kernels that were passed over, too"},
+    {'k', "kernel", "PATTERNS", "list only these kernels: names or globs, separated by commas"},
+    {'s', "shape", "SHAPES", "show which kernel dispatch chooses for these shapes"},
+    {KEY_WHY, "why", NULL, "with shapes, given by -s or as an operand: also show the rejected kernels and why"},
 };
 
 static int finish(const Cli *cli, RenderTable *table)

@@ -12,7 +12,7 @@ static const CliSuite suites[] = {
     {"ci", "b1_h2_q64_k96_d64 b1_h4g2_q1_k512_d64 b1_h1_q49_k77_d40_causal b1_h1_q24_k40_d24_additive linear:32x128x192",
      "small, for every change"},
     {"models", "bert-base/encoder@128 gpt2/prefill@256 llama3-8b/decode@1024 linear:128x768x768",
-     "real models, for a machine of one's own"},
+     "real models, for a dedicated machine"},
 };
 enum { SUITES = sizeof suites / sizeof *suites };
 _Static_assert((int)SUITES <= (int)CLI_SUITES_MOST, "cli_suite has room for all");
@@ -22,34 +22,36 @@ enum { BASE = 256, HEAD, SUITE, GATE, MIN_EFFECT, ALPHA, LAUNCHES, ROUNDS, MIN_T
 static const char usage[] =
     "attnzoo regress --base PACK --head PACK [options] - did a change make attention slower?\n"
     "\n"
-    "  ./zoo regress                                           this working tree against the main branch: builds both packs\n"
-    "  ./zoo regress v1.2 -k 'flash_*'                         against another commit, some kernels only\n"
-    "  attnzoo regress --base old.so --head new.so             two packs that are there already\n"
-    "  attnzoo regress --base a.so --head b.so --gate insn     instruction counts only: no clock, no noise\n"
+    "  ./zoo regress                                     this working tree against the main branch\n"
+    "  ./zoo regress v1.2 -k 'flash_*'                   against another commit, some kernels only\n"
+    "  attnzoo regress --base old.so --head new.so       two packs that you have already built\n"
+    "  attnzoo regress --base a.so --head b.so --gate insn\n"
+    "                                                    instruction counts only: no clock, no noise\n"
     "\n"
-    "A pack is a build's attnzoo_pack.so. The head's kernels are verified, their instructions counted, then both packs are measured in\n"
-    "the same rounds of several fresh processes: what each build's dispatch takes for a shape, and each kernel by itself. Exit code 0:\n"
-    "nothing slower; 1: slower; 3: cannot be told; 4: nothing compared.\n";
+    "A pack is the attnzoo_pack.so of a build. regress verifies the head's kernels, counts their\n"
+    "instructions, then measures both packs in the same rounds of several fresh processes: the kernel\n"
+    "that each build's dispatch chooses for a shape, and each kernel by itself.\n"
+    "Exit code 0: nothing slower; 1: slower; 3: cannot decide; 4: nothing compared.\n";
 static const CliOption options[] = {
-    {BASE, "base", "PACK", "the pack to compare with"},
-    {HEAD, "head", "PACK", "the pack with the change"},
-    {'k', "kernel", "PATTERNS", "kernels by name or glob, separated by commas; dispatch: what dispatch takes (default: all that run here)"},
-    {'s', "shapes", "SHAPES", "shapes, presets or products"},
-    {SUITE, "suite", "NAME", "a set of shapes: {} (default: ci)"},
-    {GATE, "gate", "GATES", "{} (default)"},
-    {MIN_EFFECT, "min-effect", "PERCENT", "smaller changes are nobody's business; auto (default): 2%, or what the noise asks for"},
-    {ALPHA, "alpha", "PERCENT", "level of all verdicts of the run together (default: 1%)"},
-    {LAUNCHES, "launches", "N", "fresh processes, 3 to 40 (default: 5); four times as many to confirm"},
-    {ROUNDS, "rounds", "N", "interleaved rounds of a launch, 100 to 256 (default: 100)"},
-    {MIN_TRIAL, "min-trial", "TIME", "shortest trial, 10us to 10s (default: 300us)"},
-    {NO_CONFIRM, "no-confirm", NULL, "do not measure a second time what is not plainly the same"},
-    {FAIL_ON, "fail-on", "WHICH", "slower kernels that fail: taken (default), those that dispatch takes or -k names in full; or all"},
-    {COUNTER, "counter", "NAME", "who counts instructions: {} (default: the first of them that can)"},
-    {ALLOW, "allow", "FILE", "waivers: lines such as  b1_* flash_f32 +8% until=2026-12-31 reason"},
-    {MD, "md", "FILE", "also write the table as Markdown, for the summary page of a job"},
+    {BASE, "base", "PACK", "compare with this pack"},
+    {HEAD, "head", "PACK", "test this pack, which has the change"},
+    {'k', "kernel", "PATTERNS", "measure these kernels: names or globs, separated by commas; dispatch: the kernel dispatch chooses (default: all that run here)"},
+    {'s', "shapes", "SHAPES", "measure these shapes, presets or matrix products"},
+    {SUITE, "suite", "NAME", "measure a named set of shapes: {} (default: ci)"},
+    {GATE, "gate", "GATES", "gate on: {} (default: time,insn)"},
+    {MIN_EFFECT, "min-effect", "PERCENT", "ignore changes smaller than this; auto: 2%, or more if the noise requires it (default: auto)"},
+    {ALPHA, "alpha", "PERCENT", "set the significance level for all verdicts of the run together (default: 1%)"},
+    {LAUNCHES, "launches", "N", "measure in N fresh processes, 3 to 40, and four times as many to confirm (default: 5)"},
+    {ROUNDS, "rounds", "N", "run N interleaved rounds per process, 100 to 256 (default: 100)"},
+    {MIN_TRIAL, "min-trial", "TIME", "make each trial at least this long, 10us to 10s (default: 300us)"},
+    {NO_CONFIRM, "no-confirm", NULL, "do not measure again what is not clearly the same"},
+    {FAIL_ON, "fail-on", "WHICH", "fail on these slower kernels: taken (those that dispatch chooses or that -k names in full) or all (default: taken)"},
+    {COUNTER, "counter", "NAME", "count instructions with: {} (default: the first that works)"},
+    {ALLOW, "allow", "FILE", "read waivers from FILE: lines such as b1_* flash_f32 +8% until=2026-12-31 reason"},
+    {MD, "md", "FILE", "also write the table as Markdown, for the summary page of a CI job"},
     {JUNIT, "junit", "FILE", "also write JUnit XML"},
     {JSONL, "jsonl", "FILE", "also write records"},
-    {PLANT, "plant", "PERCENT", "add so much work to every call of the head: what would be found? For tests of this program"},
+    {PLANT, "plant", "PERCENT", "add this much work to every call of the head, to see what would be found; for tests of this program"},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 

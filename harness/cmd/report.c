@@ -18,21 +18,21 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] = "attnzoo report [FILE|FOLDER]... - records of bench as one page\n"
-                            "\n"
-                            "  attnzoo report                          report.html, from results/: one file, opens offline\n"
-                            "  attnzoo report -o html:page.html --title 'Our machines' results/ theirs.jsonl\n"
-                            "  attnzoo report -o md                    the short form, as Markdown; needs no Python\n"
-                            "  attnzoo report -o json                  what the page is made of\n"
-                            "\n"
-                            "The page has machines, rooflines, shares of the roof, speed-ups with intervals, scaling with length and "
-                            "threads, history over commits,\n"
-                            "micro-benchmarks, two builds against each other, agreement, peers, and all measurements in a table to sort "
-                            "and filter.\n";
+static const char usage[] =
+    "attnzoo report [FILE|FOLDER]... - make one page of records of bench\n"
+    "\n"
+    "  attnzoo report                          report.html, from results/: one file, opens offline\n"
+    "  attnzoo report -o html:page.html --title 'Our machines' results/ theirs.jsonl\n"
+    "  attnzoo report -o md                    the short form, as Markdown; needs no Python\n"
+    "  attnzoo report -o json                  the data behind the page\n"
+    "\n"
+    "The page shows machines, rooflines, shares of the roof, speed-ups with intervals, scaling with\n"
+    "length and threads, history over commits, micro-benchmarks, comparisons of two builds, agreement,\n"
+    "peers, and a table of all measurements to sort and filter.\n";
 
 enum { KEY_TITLE = 256 };
 static const CliOption options[] = {
-    {KEY_TITLE, "title", "TEXT", "heading of the page"},
+    {KEY_TITLE, "title", "TEXT", "set the heading of the page"},
     RESULTS_OPTION_FILTER,
     RESULTS_OPTION_KEEP_GOING,
 };

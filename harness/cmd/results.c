@@ -10,13 +10,18 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "attnzoo results [list|check|merge|export] [FILE|FOLDER]... - records of bench: what there is, and in other formats\n"
+    "attnzoo results [list|check|merge|export] [FILE|FOLDER]... - list, check, merge and export records\n"
     "\n"
-    "  attnzoo results                                    the runs in results/\n"
-    "  attnzoo results theirs/ new.jsonl                  those in a folder and a file; a file that is called as an action is ./list\n"
-    "  attnzoo results check old/ new.jsonl               every line read; exit code 2 and the place if one is damaged\n"
-    "  attnzoo results merge results/ theirs/ -o jsonl:all.jsonl     each record once; the same place with other numbers is an error\n"
-    "  attnzoo results export -o hyperfine:times.json     also benchstat, gha (github-action-benchmark), csv, jsonl\n"
+    "  attnzoo results                                 the runs in results/\n"
+    "  attnzoo results theirs/ new.jsonl               runs in a folder and a file; write ./list for\n"
+    "                                                  a file that has the name of an action\n"
+    "  attnzoo results check old/ new.jsonl            read every line; exit code 2, and the place,\n"
+    "                                                  if one is damaged\n"
+    "  attnzoo results merge results/ theirs/ -o jsonl:all.jsonl\n"
+    "                                                  keep each record once; one record with two\n"
+    "                                                  different contents is an error\n"
+    "  attnzoo results export -o hyperfine:times.json  also benchstat, csv, jsonl and gha\n"
+    "                                                  (github-action-benchmark)\n"
     "  attnzoo results export -o csv --filter 'kernel:flash_* threads:1'\n";
 
 static const CliOption options[] = {RESULTS_OPTION_FILTER, RESULTS_OPTION_KEEP_GOING};

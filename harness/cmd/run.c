@@ -18,19 +18,20 @@
 static const char usage[] =
     "attnzoo run [-k KERNEL] (-s SHAPE | --input DIR) - run one kernel, print one line\n"
     "\n"
-    "  attnzoo run -s llama3-8b/prefill@512                                   whatever dispatch chooses, once\n"
-    "  attnzoo run -k flash_f32 -s b1_h8_q512_k512_d64 --iters 20             a certain kernel, mean of 20 calls\n"
-    "  hyperfine -N -w 1 -L k flash_f32,blocked_f32 'attnzoo run -k {k} -s bert-base/encoder@128 --iters 50'\n"
-    "  attnzoo run --input DIR --dump o.npy                                   operands of a conformance case; keep the output\n";
+    "  attnzoo run -s llama3-8b/prefill@512                        dispatch's choice, once\n"
+    "  attnzoo run -k flash_f32 -s b1_h8_q512_k512_d64 --iters 20  one kernel, mean of 20 calls\n"
+    "  attnzoo run --input DIR --dump o.npy                        a conformance case; keep the output\n"
+    "  hyperfine -N -w 1 -L k flash_f32,blocked_f32 \\\n"
+    "      'attnzoo run -k {k} -s bert-base/encoder@128 --iters 50'\n";
 
 enum { KEY_ITERS = 256, KEY_DIST, KEY_INPUT, KEY_DUMP };
 static const CliOption options[] = {
-    {'k', "kernel", "KERNEL", "its name; auto (default): what dispatch chooses"},
-    {'s', "shape", "SHAPE", "one shape; attnzoo list shapes explains"},
-    {KEY_ITERS, "iters", "N", "calls; default 1; 0: all but the calls"},
-    {KEY_DIST, "dist", "D", "what fills q, k and v: {} (default: normal)"},
-    {KEY_INPUT, "input", "DIR", "operands from a conformance case"},
-    {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]; packed entries as one"},
+    {'k', "kernel", "KERNEL", "run this kernel; auto: the one dispatch chooses (default: auto)"},
+    {'s', "shape", "SHAPE", "run on this shape; attnzoo list shapes explains the words"},
+    {KEY_ITERS, "iters", "N", "call the kernel N times; 0: do everything but the calls (default: 1)"},
+    {KEY_DIST, "dist", "D", "fill q, k and v with: {} (default: normal)"},
+    {KEY_INPUT, "input", "DIR", "read the operands from a conformance case"},
+    {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]; ragged (varlen) sequences as one batch entry"},
 };
 
 /* FNV-1a over the bits: equal exactly if every output bit is. */

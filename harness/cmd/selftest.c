@@ -30,16 +30,18 @@ static const double effects[EFFECTS] = {0.01, 0.02, 0.03, 0.05, 0.10};
 
 enum { QUICK = 256, PACK_FILE };
 static const char usage[] =
-    "attnzoo selftest [--quick] [--pack PACK] - what can this machine detect?\n"
+    "attnzoo selftest [--quick] [--pack PACK] - show what this machine can detect\n"
     "\n"
     "  attnzoo selftest --quick                        before the first regress on a machine\n"
     "\n"
-    "Clock, noise, counter of instructions; false alarms, and the power to find 1, 2, 3, 5 and 10 % in small runs of the procedure of\n"
-    "regress. About a minute, with --quick a third of that. Exit code 0: 5 % are found in at least 80 % of all cases; 3: they are not,\n"
-    "and the instruction gate is what remains; 4: there is no pack to measure.\n";
+    "It tests the clock, the noise and the instruction counter, then small runs of the procedure of\n"
+    "regress: how often they raise false alarms, and how often they find changes of 1, 2, 3, 5 and 10 %.\n"
+    "Takes about a minute, with --quick a third of that.\n"
+    "Exit code 0: 5 % are found in at least 80 % of all cases; 3: they are not, so only the instruction\n"
+    "gate can be trusted; 4: there is no pack to measure.\n";
 static const CliOption options[] = {
-    {QUICK, "quick", NULL, "fewer decisions: about 20 seconds"},
-    {PACK_FILE, "pack", "PACK", "the pack to measure with; default: attnzoo_pack.so beside the program"},
+    {QUICK, "quick", NULL, "make fewer decisions: about 20 seconds"},
+    {PACK_FILE, "pack", "PACK", "measure with this pack (default: attnzoo_pack.so beside the program)"},
 };
 
 typedef struct Selftest {

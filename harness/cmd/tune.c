@@ -14,30 +14,33 @@
 #include "harness/tune/show.h"
 
 static const char usage[] =
-    "attnzoo tune [-s SHAPES] [--rigor LEVEL] - measure which kernel is fastest here, and let the library know\n"
+    "attnzoo tune [-s SHAPES] [--rigor LEVEL] - measure which kernel is fastest here, for the library\n"
     "\n"
-    "  attnzoo tune                                    the shapes of `attnzoo bench`, on 1 thread and on all\n"
+    "  attnzoo tune                                    the shapes of `attnzoo bench`, on 1 thread and all\n"
     "  attnzoo tune -s 'llama3-8b/*' --rigor patient   a model, with more care\n"
-    "  attnzoo tune -s gpt2/decode@1024 --dry-run      measure and tell, but write nothing\n"
-    "  attnzoo tune --show                             what is in the file\n"
-    "  attnzoo tune --check --sample 20%               is it still true? exit 1 if a choice is over 5 % off\n"
-    "  attnzoo list -s gpt2/decode@1024 --why          what it changed\n"
+    "  attnzoo tune -s gpt2/decode@1024 --dry-run      measure and report, but write nothing\n"
+    "  attnzoo tune --show                             print the tune file\n"
+    "  attnzoo tune --check --sample 20%               still true? exit code 1 if one is over 5 % off\n"
+    "  attnzoo list -s gpt2/decode@1024 --why          what tuning changed\n"
     "\n"
-    "A file holds for one machine and one build of the kernels; another one is refused, and dispatch estimates. It is\n"
-    "$ATTNZOO_TUNE_FILE, else $XDG_CACHE_HOME/attnzoo/<machine>.tune (or below ~/.cache); /etc/attnzoo/ is read if there is none.\n"
-    "Attention only: kernels of matrix products are chosen by instruction set; mha: uses what its attention was tuned to.\n";
+    "A tune file is valid for one machine and one build of the kernels; any other is refused, and\n"
+    "dispatch estimates instead. The file is $ATTNZOO_TUNE_FILE, else\n"
+    "$XDG_CACHE_HOME/attnzoo/<machine>.tune (or below ~/.cache). If there is none, the library reads one\n"
+    "from /etc/attnzoo/.\n"
+    "Only attention is tuned: kernels of matrix products are chosen by instruction set; mha: uses the\n"
+    "kernel its attention was tuned to.\n";
 
 enum { PRESET = 256, RIGOR, FILE_PATH, AGAIN, DRY_RUN, SHOW, CHECK, SAMPLE, EXPORT, IMPORT };
 static const CliOption options[] = {
-    {'s', "shapes", "SHAPES", "shapes or presets, as bench takes them (default: its default suite)"},
-    {PRESET, "preset", "SHAPES", "the same as -s"},
-    {RIGOR, "rigor", "LEVEL", "{} (default: measure)"},
-    {FILE_PATH, "file", "FILE", "this tune file instead of the environment's"},
-    {AGAIN, "again", NULL, "measure also what the file already has with as much rigor"},
-    {DRY_RUN, "dry-run", NULL, "measure and tell, but write nothing"},
-    {SHOW, "show", NULL, "print the file"},
-    {CHECK, "check", NULL, "measure a sample of the file's entries anew; exit 1 if one is over 5 % off"},
-    {SAMPLE, "sample", "PERCENT", "with --check: share of the entries, at least 3 of them (default: 5%)"},
+    {'s', "shapes", "SHAPES", "tune for these shapes or presets, as bench takes them (default: its default suite)"},
+    {PRESET, "preset", "SHAPES", "same as -s"},
+    {RIGOR, "rigor", "LEVEL", "spend this much effort: {} (default: measure)"},
+    {FILE_PATH, "file", "FILE", "use this tune file instead of the environment's"},
+    {AGAIN, "again", NULL, "also measure again what the file already has with the same rigor"},
+    {DRY_RUN, "dry-run", NULL, "measure and report, but write nothing"},
+    {SHOW, "show", NULL, "print the tune file"},
+    {CHECK, "check", NULL, "measure a sample of the file's entries again; exit code 1 if one is over 5 % off"},
+    {SAMPLE, "sample", "PERCENT", "with --check, measure this share of the entries, at least 3 of them (default: 5%)"},
     {EXPORT, "export", "FILE", "write a copy of the file"},
     {IMPORT, "import", "FILE", "merge a file of this machine and build into the file"},
 };

@@ -12,23 +12,23 @@ static const char usage[] =
     "attnzoo verify [-k PATTERNS] [-s SHAPES | --suite NAME] - prove kernels right\n"
     "\n"
     "  attnzoo verify                                  the full suite on all kernels that run here\n"
-    "  attnzoo verify --suite smoke -k 'flash_*'       the smallest one\n"
+    "  attnzoo verify --suite smoke -k 'flash_*'       the smallest suite on some kernels\n"
     "  attnzoo verify -s llama3-8b/prefill@512         one shape, several kinds of data\n"
     "  attnzoo verify --suite fuzz=60                  random problems for a minute\n"
-    "  attnzoo verify --mutants                        do the judges catch kernels broken on purpose?\n";
+    "  attnzoo verify --mutants                        are kernels broken on purpose caught?\n";
 
 enum { BITWISE = 256, MUTANTS, REF, REPRO, FAIL_FAST, SUITE };
 static const CliOption options[] = {
-    {'k', "kernel", "PATTERNS", "only these kernels: names or globs, separated by commas"},
-    {'s', "shapes", "SHAPES", "these shapes or presets instead of a suite"},
-    {SUITE, "suite", "NAME", "{} (default: full)"},
-    {'D', "dist", "NAME", "data with -s: {}"},
-    {BITWISE, "bitwise", NULL, "also the same bits for any threads, order, alignment, workspace"},
-    {MUTANTS, "mutants", NULL, "judge the judges: every broken kernel must fail, the unbroken one pass"},
-    {REF, "ref", "REAL", "{} (default: double): the oracle's second implementation"},
-    {REPRO, "repro", "ID", "repeat one line: v1:kernel:case as printed with a failure"},
+    {'k', "kernel", "PATTERNS", "verify only these kernels: names or globs, separated by commas"},
+    {'s', "shapes", "SHAPES", "verify these shapes or presets instead of a suite"},
+    {SUITE, "suite", "NAME", "run this suite: {} (default: full)"},
+    {'D', "dist", "NAME", "with -s, fill the operands with: {} (default: normal, peaky and stairs, one after another)"},
+    {BITWISE, "bitwise", NULL, "also require the same bits for any threads, order of units, alignment and workspace"},
+    {MUTANTS, "mutants", NULL, "check the checker: every deliberately broken kernel must fail and the intact one must pass"},
+    {REF, "ref", "REAL", "choose the oracle's second implementation: {} (default: double)"},
+    {REPRO, "repro", "ID", "repeat one case: v1:kernel:case, as printed with a failure"},
     {FAIL_FAST, "fail-fast", NULL, "stop at the first failure"},
-    {'j', "jobs", "N", "children at a time (default: one per processor)"},
+    {'j', "jobs", "N", "run N child processes at a time (default: one per processor)"},
 };
 
 static bool read_suite(const char *name, VerifyRequest *request)

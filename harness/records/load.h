@@ -18,8 +18,8 @@ int results_load(const char *folder, int argc, char **argv, int from, const char
 void results_unload(Loaded *loaded);
 
 /* The rows of --filter and --keep-going, for the option tables of all three. */
-#define RESULTS_OPTION_FILTER {'f', "filter", "TERMS", "keep what fits all terms: 'kernel:flash_* threads:1 -op:linear'"}
-#define RESULTS_OPTION_KEEP_GOING {'g', "keep-going", NULL, "leave out a file that cannot be used instead of ending"}
+#define RESULTS_OPTION_FILTER {'f', "filter", "TERMS", "use only records that match all terms, such as 'kernel:flash_* threads:1 -op:linear'"}
+#define RESULTS_OPTION_KEEP_GOING {'g', "keep-going", NULL, "skip files that cannot be used instead of stopping"}
 
 /* Keys and their meaning, for help texts. */
 void results_print_keys(void);

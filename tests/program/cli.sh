@@ -87,10 +87,15 @@ check 2 "threads is '0'" --threads 0 list
 check 2 "threads is 'nan'" --threads nan list
 check 2 'max_isa.*avx3.*known' --max-isa avx3 list
 check 2 'disable.*"foo".*known' list --disable foo
-for command in cpu list run verify bench conform serve regress selftest completion tune; do
-    check 0 "attnzoo $command" $command --help
+for command in $("$program" --list-subcommands | cut -f1); do
+    check 0 "^attnzoo $command" $command --help
+    awk -v "of=$command" 'length > 100 { print of " --help is wider than 100 columns: " $0 }' out >>wide
     check 2 'unknown option.*known' $command --no-such-option
 done
+[ "$("$program" --list-subcommands | wc -l)" -ge 14 ] || fail 'there are fewer subcommands than there were'
+"$program" --help | awk 'length > 100 { print "--help is wider than 100 columns: " $0 }' >>wide
+checks=$((checks + 1))
+[ ! -s wide ] || { cp wide err; fail 'help texts are too wide'; }
 
 # cpu
 check 0 'sources of noise.*nothing was changed' cpu --audit
