@@ -30,6 +30,16 @@ find include dispatch kernels harness tests -name '*.[ch]' | while read -r file;
     head -n 1 "$file" | grep -q "^/\* $(basename "$file") - " || echo "$file: its first line does not begin with its name"
 done >>"$work/bad"
 
+# The walk through the program: each function is in one of the files of its row.
+sed -n '/^### A walk/,/^## /p' docs/architecture.md | grep '^| .* | `.*` | `.*` |$' | tr -d '`,' >"$work/walk"
+[ -s "$work/walk" ] || echo "docs/architecture.md has no walk" >>"$work/bad"
+while IFS='|' read -r _ _ files functions _; do
+    for function in $functions; do
+        # shellcheck disable=SC2086
+        cat $files | grep -q "^[a-zA-Z].*[ *]$function(" || echo "docs/architecture.md: no $function in$files"
+    done
+done <"$work/walk" >>"$work/bad"
+
 while read -r line; do
     case $line in
         # What is built; and files of examples that the reader writes.
