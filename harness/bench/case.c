@@ -1,16 +1,14 @@
-/* case.c - see bench_case.h. Order: who takes part, operands and plans, calibration, control and peaks, rounds, ratios. */
+/* case.c - see case.h. Order: who takes part, operands and plans, calibration, control and peaks, rounds, ratios. */
 #include "harness/base/random.h"
 #include "harness/base/stop.h"
 #include "harness/bench/case.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatch/cpu.h"
-#include "dispatch/plan.h"
 #include "dispatch/registry.h"
 #include "harness/base/render.h"
 #include "harness/ops/zoo.h"
@@ -23,12 +21,7 @@ static void run_kernel(void *context, size_t iterations)
 {
     BenchKernel *k = context;
     for (size_t i = 0; i < iterations && k->status == ATTN_OK; i++)
-        k->status = k->call(k);
-}
-
-static AttnStatus call_plan(BenchKernel *k)
-{
-    return attn_run(k->plan, k->operands, k->workspace, k->workspace_size);
+        k->status = k->ready.call(&k->ready);
 }
 
 static void show_progress(void *context, size_t done, size_t total)
@@ -36,34 +29,23 @@ static void show_progress(void *context, size_t done, size_t total)
     render_progress(done, total, context);
 }
 
-/* Judge and verify one kernel; on success it has a plan and a workspace. */
-static void prepare(BenchCase *bench, BenchKernel *k, const Data *data, const AttnSettings *settings)
+/* Judge and verify one kernel; on success it can be called. */
+static void prepare(BenchKernel *k, const void *operands, const AttnSettings *settings)
 {
-    k->call = call_plan;
-    k->operands = &data->tensors;
-    const AttnVerdict verdict = attn_choose_judge(k->kernel, &data->problem, attn_cpu_this(), settings);
-    if (!verdict.accepted) {
-        k->verify.status = VERIFY_SKIP;
-        snprintf(k->why, sizeof k->why, "%s", verdict.why);
+    const Op *op = k->who.op;
+    char sentence[200] = "";
+    if (!op->takes(operands, &k->who, settings, k->why, sizeof k->why))
         return;
-    }
-    const VerifyCase *c = &bench->what;
-    k->verify = verify_case_isolated(k->kernel, &c->shape, c->dist, c->seed, c->fence, c->threads);
+    k->verify = op->verify(operands, &k->who);
     if (k->verify.status != VERIFY_PASS) {
         snprintf(k->why, sizeof k->why, "%s", k->verify.why);
         return;
     }
-    k->status = attn_plan_create_with(k->kernel, &data->problem, c->threads, NULL, NULL, &k->plan);
-    if (k->status == ATTN_OK) {
-        k->workspace_size = attn_plan_workspace(k->plan);
-        k->workspace = aligned_alloc(64, k->workspace_size);
-        k->status = k->workspace ? ATTN_OK : ATTN_ERROR_MEMORY;
-    }
-    k->timed = k->status == ATTN_OK;
-    if (!k->timed && k->plan)
-        bench_case_unable(k, "no memory for a workspace of %zu bytes", k->workspace_size);
-    else if (!k->timed)
-        bench_case_unable(k, "%s", attn_last_error());
+    k->timed = op->ready(&k->ready, operands, &k->who, sentence, sizeof sentence);
+    if (k->timed)
+        return;
+    snprintf(k->why, sizeof k->why, "not run: %s", sentence);
+    k->verify.status = VERIFY_UNABLE;
 }
 
 static PairedArm *add_arm(BenchCase *bench, void (*run)(void *, size_t), void *context)
@@ -83,7 +65,7 @@ static void add_peak(BenchCase *bench, const PairedConfig *config, PeakKind kind
                      const Topology *topology)
 {
     Peak *peak = &bench->peaks[bench->peak_count];
-    if (bench->peak_count == BENCH_PEAK_ARMS || !peak_make(peak, kind, isa, which, bench->what.threads, topology))
+    if (bench->peak_count == BENCH_PEAK_ARMS || !peak_make(peak, kind, isa, which, bench->options->threads, topology))
         return;
     bench->peak_count++;
     PairedConfig own = *config;
@@ -99,7 +81,7 @@ static void add_exp(BenchCase *bench, const PairedConfig *config, const PeakIsa 
     double shortest = INFINITY;
     for (unsigned which = 0; which < PEAK_EXPS; which++) {
         Peak peak;
-        if (!peak_make(&peak, PEAK_EXP, isa, which, bench->what.threads, topology))
+        if (!peak_make(&peak, PEAK_EXP, isa, which, bench->options->threads, topology))
             continue;
         PairedArm arm = {.run = peak_run, .context = &peak};
         paired_calibrate(config, &arm);
@@ -195,8 +177,9 @@ static size_t find_baseline(const BenchCase *bench)
     for (size_t i = bench->count; i-- > 0;)
         if (bench->kernels[i].timed) {
             first = i;
-            if (bench->options->baseline ? bench->kernels[i].kernel == bench->options->baseline
-                                         : strcmp(bench->kernels[i].kernel->name, ATTN_BASELINE) == 0)
+            const OpKernel *who = &bench->kernels[i].who;
+            if (bench->options->baseline ? who->kernel == bench->options->baseline && !who->inner
+                                         : strcmp(who->name, ATTN_BASELINE) == 0)
                 return i;
         }
     return first;
@@ -206,7 +189,7 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
 {
     const BenchOptions *options = bench->options;
     char what[SHAPE_NAME + 20];
-    snprintf(what, sizeof what, "%s: measuring", bench->shape);
+    snprintf(what, sizeof what, "%s: measuring", bench->shape.name);
     PairedConfig config = paired_config();
     config.min_trial = options->min_trial;
     config.budget = options->budget;
@@ -214,7 +197,7 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     config.target_ci = options->target_ci;
     config.confidence = options->confidence;
     config.seed = options->seed; /* other cases, other orders: or what one order favours would be favoured everywhere */
-    for (const char *c = bench->shape; *c; c++)
+    for (const char *c = bench->shape.name; *c; c++)
         config.seed = random_bits(config.seed, (uint64_t)*c);
     config.stop = &stop_signal;
     config.progress = show_progress;
@@ -253,107 +236,66 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     return true;
 }
 
-bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                     const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size)
+/* Room for `count` kernels, none ready yet; their work is known. */
+static bool make_room(BenchCase *bench, const OpKernel *kernels, size_t count, uint64_t features, const Topology *topology)
 {
-    const uint64_t features = attn_cpu_this()->features & settings->allowed;
-    bench->op = op;
-    bench->options = options;
-    bench->work = work;
-    bench->level = peaks_level_of(topology, options->threads, work.bytes);
+    bench->work = bench->shape.op->work(bench->shape.name);
+    bench->level = peaks_level_of(topology, bench->options->threads, bench->work.bytes);
     bench->count = bench->baseline = bench->fastest = count;
     bench->kernels = calloc(count, sizeof *bench->kernels);
     bench->arms = calloc(count + BENCH_CONTROL_ARMS + BENCH_PEAK_ARMS, sizeof *bench->arms);
-    if (!bench->kernels || !bench->arms) {
-        snprintf(error, error_size, "%s: out of memory", bench->shape);
-        return false;
+    for (size_t i = 0; bench->kernels && bench->arms && i < count; i++) {
+        BenchKernel *k = &bench->kernels[i];
+        k->who = kernels[i];
+        k->isa = zoo_is_yardstick(k->who.kernel) ? peaks_isa_best(features) : peaks_isa_of(k->who.isa);
+        k->verify.status = VERIFY_SKIP;
     }
-    for (size_t i = 0; i < count; i++) {
-        bench->kernels[i].kernel = kernels[i];
-        bench->kernels[i].isa = zoo_is_yardstick(kernels[i]) ? peaks_isa_best(features) : peaks_isa_of(kernels[i]->isa);
-        bench->kernels[i].verify.status = VERIFY_SKIP;
-    }
-    return true;
+    return bench->kernels && bench->arms;
 }
 
-void bench_case_unable(BenchKernel *k, const char *format, ...)
-{
-    char sentence[200];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    snprintf(k->why, sizeof k->why, "not run: %s", sentence);
-    k->verify.status = VERIFY_UNABLE;
-}
-
-void bench_case_verifying(const BenchCase *bench, size_t kernel)
-{
-    char what[SHAPE_NAME + 80];
-    snprintf(what, sizeof what, "%s: verifying %s", bench->shape, bench->kernels[kernel].kernel->name);
-    render_progress(kernel, bench->count, what);
-}
-
-bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
+/* The rounds, if a kernel is ready. */
+static bool measure_ready(BenchCase *bench, uint64_t features, const Topology *topology)
 {
     render_progress_end();
     for (size_t i = 0; i < bench->count; i++)
         bench->timed += bench->kernels[i].timed;
-    topology_pin_workers(bench->what.threads);
-    const bool measured =
-        bench->timed == 0 || stop_signal || measure(bench, attn_cpu_this()->features & settings->allowed, topology);
+    topology_pin_workers(bench->options->threads);
+    const bool measured = bench->timed == 0 || stop_signal || measure(bench, features, topology);
     bench_costs(bench);
     topology_free_caller();
     render_progress_end();
-    for (size_t i = 0; i < bench->count; i++)
-        bench->kernels[i].operands = NULL; /* they end now */
-    if (!measured)
-        snprintf(error, error_size, "%s: out of memory", bench->shape);
     return measured;
 }
 
-/* What a plan would take here. */
-static void find_chosen(BenchCase *bench, const AttnProblem *problem, const AttnSettings *settings)
-{
-    AttnSettings own = *settings;
-    own.threads = bench->what.threads;
-    const AttnTuneEntry *entry = attn_tune_find(problem, &own);
-    const size_t chosen = attn_choose(attn_registry, attn_registry_count, problem, attn_cpu_this(), &own, NULL);
-    bench->chosen = chosen < attn_registry_count ? attn_registry[chosen] : NULL;
-    bench->chosen_by = own.kernel ? "option" : entry && entry->kernel == bench->chosen ? "tune" : "estimate";
-}
-
-bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
+bool bench_case_run(BenchCase *bench, const OpShape *shape, const OpKernel *kernels, size_t count, const BenchOptions *options,
                     const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
 {
-    memset(bench, 0, sizeof *bench);
-    bench->what = (VerifyCase){.shape = *shape, .dist = options->dist, .seed = options->seed, .fence = FENCE_NONE,
-                               .threads = options->threads};
-    shape_name(shape, bench->shape, sizeof bench->shape);
-    Data data;
-    char why[200];
-    if (!bench_case_open(bench, "sdpa", kernels, count, options, settings, topology, shape_work(shape), error, error_size))
-        return false;
-    if (!case_data(&data, &bench->what, why, sizeof why)) {
-        snprintf(error, error_size, "%s: %s", bench->shape, why);
-        return false;
+    const Op *op = shape->op;
+    const uint64_t features = attn_cpu_this()->features & settings->allowed;
+    char why[200] = "out of memory";
+    *bench = (BenchCase){.shape = *shape, .options = options, .dist = data_dist_name(op->dists ? options->dist : DIST_NORMAL)};
+    const OpSettings around = {.dist = bench->dist, .seed = options->seed, .fence = FENCE_NONE, .threads = options->threads};
+    void *operands = make_room(bench, kernels, count, features, topology) ? op->open(shape->name, &around, why, sizeof why) : NULL;
+    if (operands && op->chosen)
+        bench->chosen = op->chosen(operands, settings, &bench->chosen_by);
+    for (size_t i = 0; operands && i < count && !stop_signal; i++) {
+        char what[SHAPE_NAME + sizeof bench->kernels->who.name + 20];
+        snprintf(what, sizeof what, "%s: verifying %s", shape->name, bench->kernels[i].who.name);
+        render_progress(i, count, what);
+        prepare(&bench->kernels[i], operands, settings);
     }
-    find_chosen(bench, &data.problem, settings);
-    for (size_t i = 0; i < count && !stop_signal; i++) {
-        bench_case_verifying(bench, i);
-        prepare(bench, &bench->kernels[i], &data, settings);
-    }
-    const bool measured = bench_case_measure(bench, settings, topology, error, error_size);
-    data_free(&data);
+    const bool measured = operands && measure_ready(bench, features, topology);
+    if (!measured)
+        snprintf(error, error_size, "%s: %s", shape->name, operands ? "out of memory" : why);
+    for (size_t i = 0; operands && i < count; i++)
+        op->done(&bench->kernels[i].ready);
+    if (operands)
+        op->close(operands);
     return measured;
 }
 
 void bench_case_free(BenchCase *bench)
 {
-    for (size_t i = 0; i < bench->count && bench->kernels; i++) {
-        attn_plan_destroy(bench->kernels[i].plan);
-        free(bench->kernels[i].workspace);
-    }
     for (size_t i = 0; i < bench->peak_count; i++)
         peak_free(&bench->peaks[i]);
     if (bench->arms)

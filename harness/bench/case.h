@@ -1,7 +1,4 @@
-/* case.h - one problem, all kernels: verified, then measured side by side with the machine's own peaks.
- *
- * What is measured is attention (bench_case_run) or a matrix product (bench_linear.h): both open a case, ready its kernels and hand over to
- * bench_case_measure. */
+/* case.h - one shape of any kind of work, all kernels: verified, then measured side by side with the machine's own peaks. */
 #ifndef HARNESS_BENCH_CASE_H
 #define HARNESS_BENCH_CASE_H
 
@@ -9,8 +6,8 @@
 #include "harness/measure/counters.h"
 #include "harness/measure/energy.h"
 #include "harness/measure/roof.h"
-#include "harness/ops/sdpa/case.h"
-#include "harness/ops/sdpa/verify.h"
+#include "harness/ops/op.h"
+#include "harness/ops/sdpa/data.h"
 
 typedef struct BenchOptions {
     const AttnKernel *baseline; /* NULL: naive_f32 if it takes part, else the first kernel that does */
@@ -30,16 +27,12 @@ typedef struct BenchOptions {
 enum { BENCH_CONTROL_ARMS = 1, BENCH_PEAK_ARMS = 8 };
 
 typedef struct BenchKernel {
-    const AttnKernel *kernel;
+    OpKernel who;
     const PeakIsa *isa;       /* whose multiply-add peak it is held to                      */
     VerifyResult verify;
     bool timed;
     char why[240];            /* why not                                                    */
-    AttnStatus (*call)(struct BenchKernel *k); /* one run, on                               */
-    const void *operands;     /* AttnTensors; of a product bench_linear.c's                 */
-    AttnPlan *plan;           /* attention                                                  */
-    void *workspace;          /* of the plan; or packed weights                             */
-    size_t workspace_size;
+    OpReady ready;            /* while it is measured                                       */
     AttnStatus status;        /* of the last run                                            */
     size_t arm;               /* index into arms, if timed                                  */
     StatsSummary time;
@@ -53,9 +46,8 @@ typedef struct BenchKernel {
 } BenchKernel;
 
 typedef struct BenchCase {
-    const char *op;           /* "sdpa", "linear"                                           */
-    VerifyCase what;          /* of a product only dist, seed, fence and threads            */
-    char shape[SHAPE_NAME];   /* canonical name                                             */
+    OpShape shape;
+    const char *dist;         /* what the operands hold                                     */
     const BenchOptions *options;
     RoofWork work;
     PeakLevel level;          /* the smallest cache that holds the operands                 */
@@ -74,24 +66,13 @@ typedef struct BenchCase {
     char no_counters[120], no_energy[120]; /* why there are none; "" if there are           */
 } BenchCase;
 
-/* Verify and measure. Features: what the peaks may use. false: error[] says what stopped it (memory); kernels that disagree, crash or do
- * not take the problem are results, not errors. */
-bool bench_case_run(BenchCase *bench, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
+/* Verify and measure. false: error[] says what stopped it (memory); kernels that disagree, crash or do not take the shape are results, not
+ * errors. The kernels are of the shape's kind. */
+bool bench_case_run(BenchCase *bench, const OpShape *shape, const OpKernel *kernels, size_t count, const BenchOptions *options,
                     const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
 void bench_case_free(BenchCase *bench);
 
-/* The parts of bench_case_run: room for `count` kernels, none ready yet, their work known; then the rounds, if a kernel is ready. */
-bool bench_case_open(BenchCase *bench, const char *op, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
-                     const AttnSettings *settings, const Topology *topology, RoofWork work, char *error, size_t error_size);
-bool bench_case_measure(BenchCase *bench, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
-
-/* Events and joules of each timed kernel (bench_costs.c); operands must still be there. */
+/* Events and joules of each timed kernel (bench_costs.c); kernels must still be ready. */
 void bench_costs(BenchCase *bench);
-
-/* A kernel that passed cannot be measured: why[] gets "not run: " and the sentence. */
-void bench_case_unable(BenchKernel *k, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* "<shape>: verifying <kernel>" as progress. */
-void bench_case_verifying(const BenchCase *bench, size_t kernel);
 
 #endif

@@ -21,7 +21,7 @@ static double now(void)
 static void count_events(BenchCase *bench)
 {
     Counters counters;
-    if (bench->what.threads > 1) {
+    if (bench->options->threads > 1) {
         snprintf(bench->no_counters, sizeof bench->no_counters, "counted on one thread only");
         return;
     }

@@ -1,4 +1,4 @@
-/* show.c - see bench_show.h. The fields of the records are explained in results/README.md. */
+/* show.c - see show.h. The fields of the records are explained in results/README.md. */
 #include "harness/base/json.h"
 #include "harness/bench/show.h"
 
@@ -8,7 +8,7 @@
 
 #include "harness/base/known.h"
 #include "harness/bench/json.h"
-#include "harness/ops/zoo.h"
+#include "harness/records/verdict.h"
 
 RenderTable *bench_table(bool with_case)
 {
@@ -39,11 +39,6 @@ RenderTable *bench_table(bool with_case)
 static const char *thread_text(size_t threads)
 {
     return threads == 1 ? "thread" : "threads";
-}
-
-const char *bench_isa_name(const AttnKernel *kernel)
-{
-    return zoo_is_yardstick(kernel) ? "library" : kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
 }
 
 /* In records and for programs. */
@@ -148,7 +143,7 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
     render_value(table, STYLE_PLAIN, k->verify.max_abs, "%.1e", k->verify.max_abs);
     bool good;
     const char *rank = rank_of(bench, index, &good);
-    const char *choice = k->kernel != bench->chosen ? "" : strcmp(bench->chosen_by, "tune") == 0 ? "tuned choice" : "dispatch's choice";
+    const char *choice = k->who.inner || k->who.kernel != bench->chosen ? "" : strcmp(bench->chosen_by, "tune") == 0 ? "tuned choice" : "dispatch's choice";
     render_cell(table, good ? STYLE_GOOD : STYLE_DIM, "%s%s%s", rank, *rank && *choice ? ", " : "", choice);
 }
 
@@ -158,9 +153,9 @@ void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
         const BenchKernel *k = &bench->kernels[i];
         render_row(table);
         if (with_case)
-            render_cell(table, STYLE_PLAIN, "%s", bench->shape);
-        render_cell(table, i == bench->fastest ? STYLE_GOOD : STYLE_PLAIN, "%s", k->kernel->name);
-        render_cell(table, STYLE_PLAIN, "%s", bench_isa_name(k->kernel));
+            render_cell(table, STYLE_PLAIN, "%s", bench->shape.name);
+        render_cell(table, i == bench->fastest ? STYLE_GOOD : STYLE_PLAIN, "%s", k->who.name);
+        render_cell(table, STYLE_PLAIN, "%s", op_isa_name(&k->who));
         render_cell(table, STYLE_PLAIN, "%s", verify_status_name(k->verify.status));
         if (k->timed && bench->run.rounds > 0 && k->time.n > 0)
             add_timed(table, bench, k);
@@ -171,11 +166,11 @@ void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
 
 void bench_heading(const BenchCase *bench)
 {
-    const Shape *shape = &bench->what.shape;
+    const OpShape *shape = &bench->shape;
     char bytes[32];
     printf("\n");
-    render_text(STYLE_BOLD, "%s%sf32:%s", shape->name, shape->name[0] ? "  " : "", bench->shape);
-    printf("  %zu %s, %.4g MFLOP, ", bench->what.threads, thread_text(bench->what.threads), bench->work.flop * 1e-6);
+    render_text(STYLE_BOLD, "%s%sf32:%s", shape->alias, shape->alias[0] ? "  " : "", shape->name);
+    printf("  %zu %s, %.4g MFLOP, ", bench->options->threads, thread_text(bench->options->threads), bench->work.flop * 1e-6);
     if (bench->work.exp > 0)
         printf("%.4g Mexp, ", bench->work.exp * 1e-6);
     printf("%s of operands in %s", render_bytes(bench->work.bytes, bytes, sizeof bytes), peaks_level_name(bench->level));
@@ -191,7 +186,7 @@ static void show_costs(const BenchCase *bench)
         const BenchKernel *k = &bench->kernels[i];
         if (!k->timed || (!isfinite(k->counted[COUNTER_CYCLES]) && !isfinite(k->joules)))
             continue;
-        printf("  %s:", k->kernel->name);
+        printf("  %s:", k->who.name);
         if (isfinite(k->counted[COUNTER_CYCLES]))
             printf(" %.4g instructions, %.2f a cycle;", k->counted[COUNTER_INSTRUCTIONS],
                    k->counted[COUNTER_INSTRUCTIONS] / k->counted[COUNTER_CYCLES]);
@@ -216,7 +211,7 @@ void bench_footer(const BenchCase *bench)
         return;
     char text[40];
     const Known known = known_of(bench, bench->control);
-    printf("control %s against its copy: %.3f", bench->kernels[bench->controlled].kernel->name, bench->control.median);
+    printf("control %s against its copy: %.3f", bench->kernels[bench->controlled].who.name, bench->control.median);
     if (known == KNOWN_FEW)
         printf(", too few rounds for an interval");
     else
@@ -265,41 +260,29 @@ static json_t *chosen_json(const BenchCase *bench)
 static json_t *case_json(const BenchCase *bench, const char *id)
 {
     const PairedRun *run = &bench->run;
-    const VerifyCase *c = &bench->what;
+    const OpShape *shape = &bench->shape;
     json_t *peaks = json_object();
     for (size_t i = 0; i < bench->peak_count && run->rounds > 0; i++) {
         const StatsSummary s = paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]);
         json_object_set_new(peaks, bench->peaks[i].name, json_number_or_null(bench->peaks[i].units / s.median));
     }
     return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o, s:o}", "case", id,
-                     "op", bench->op, "shape", bench->shape,
-                     "name", c->shape.name[0] ? json_string(c->shape.name) : json_null(), "dtype", "f32", "threads", (int)c->threads,
-                     "cache", "hot", "dist", data_dist_name(c->dist), "seed", (json_int_t)c->seed, "flop", bench->work.flop,
+                     "op", shape->op->name, "shape", shape->name,
+                     "name", shape->alias[0] ? json_string(shape->alias) : json_null(), "dtype", "f32", "threads",
+                     (int)bench->options->threads, "cache", "hot", "dist", bench->dist, "seed", (json_int_t)bench->options->seed,
+                     "flop", bench->work.flop,
                      "exp", bench->work.exp, "bytes", bench->work.bytes, "level", peaks_level_name(bench->level),
                      "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", bench_json_noise(run),
                      "chosen", chosen_json(bench));
 }
 
-json_t *bench_verify_json(const BenchKernel *k, const char *id)
-{
-    const VerifyResult *v = &k->verify;
-    const bool judged = v->rows > 0;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "case", id, "kernel", k->kernel->name,
-                     "isa", bench_isa_name(k->kernel), "status", verify_status_name(v->status), "ref", "double", "rows", (int)v->rows,
-                     "eta", judged ? json_number_or_null(v->eta) : json_null(), "z", judged ? json_number_or_null(v->z) : json_null(),
-                     "max_abs", judged ? json_number_or_null(v->max_abs) : json_null(),
-                     "max_ulp", judged ? json_number_or_null(v->max_ulp) : json_null(),
-                     "rel_l2_row", judged ? json_number_or_null(v->rel_l2) : json_null(),
-                     "why", k->why[0] ? json_string(k->why) : json_null(), "repro", v->repro[0] ? json_string(v->repro) : json_null());
-}
-
 static json_t *bench_json(const BenchCase *bench, const BenchKernel *k, const char *id)
 {
     const PairedArm *arm = &bench->arms[k->arm];
-    json_t *object = json_pack("{s:s, s:s, s:s}", "case", id, "kernel", k->kernel->name, "isa", bench_isa_name(k->kernel));
+    json_t *object = json_pack("{s:s, s:s, s:s}", "case", id, "kernel", k->who.name, "isa", op_isa_name(&k->who));
     bench_json_times(object, arm, &bench->run);
-    json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].kernel->name, bench, k->vs));
-    json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].kernel->name, bench, k->best));
+    json_object_set_new(object, "vs", interval_json(bench->kernels[bench->baseline].who.name, bench, k->vs));
+    json_object_set_new(object, "best", interval_json(bench->kernels[bench->fastest].who.name, bench, k->best));
     json_object_set_new(object, "flops", json_number_or_null(bench->work.flop / k->time.median));
     json_t *peak = share_json(k->peak), *roof = share_json(k->roof_share);
     json_object_set_new(peak, "isa", json_string(k->isa->name));
@@ -324,12 +307,12 @@ bool bench_record(Records *records, const BenchCase *bench, const char *id)
     bool kept = records_write(records, "case", case_json(bench, id));
     for (size_t i = 0; i < bench->count; i++) {
         const BenchKernel *k = &bench->kernels[i];
-        kept = records_write(records, "verify", bench_verify_json(k, id)) && kept;
+        kept = records_write(records, "verify", verdict_record(id, &k->who, &k->verify, "double", k->why)) && kept;
         if (k->timed && k->time.n > 0)
             kept = records_write(records, "bench", bench_json(bench, k, id)) && kept;
     }
     if (bench->run.rounds > 0) {
-        json_t *control = interval_json(bench->kernels[bench->controlled].kernel->name, bench, bench->control);
+        json_t *control = interval_json(bench->kernels[bench->controlled].who.name, bench, bench->control);
         json_object_set_new(control, "case", json_string(id));
         const int ok = known_ok(known_of(bench, bench->control));
         json_object_set_new(control, "ok", ok < 0 ? json_null() : json_boolean(ok));

@@ -10,14 +10,10 @@
 RenderTable *bench_table(bool with_case);
 void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case);
 
-/* What the field isa says: the highest ISA word that a kernel needs, "portable", or "library" for a yardstick. */
-const char *bench_isa_name(const AttnKernel *kernel);
-
 void bench_heading(const BenchCase *bench); /* the line above a case's table, to stdout                         */
 void bench_footer(const BenchCase *bench);  /* control, flags, peaks: what the numbers rest on                  */
 
 /* Records `case`, `verify` and `bench` for each kernel, `control`. id: "c1", "c2" … false: a write failed. */
-json_t *bench_verify_json(const BenchKernel *k, const char *id); /* the `verify` record of one kernel */
 bool bench_record(Records *records, const BenchCase *bench, const char *id);
 
 #endif

@@ -14,6 +14,8 @@
 #include "harness/cli/cli.h"
 #include "harness/machine/pool.h"
 #include "harness/machine/topology.h"
+#include "harness/ops/sdpa/case.h"
+#include "harness/ops/sdpa/verify.h"
 #include "harness/ops/zoo.h"
 
 enum { PEAK_KINDS = 2, BALANCE_RUNS = 11 };

@@ -9,8 +9,6 @@
 #include "harness/base/outputs.h"
 #include "harness/base/self.h"
 #include "harness/base/stop.h"
-#include "harness/bench/linear.h"
-#include "harness/bench/mha.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/show.h"
 #include "harness/cmd/bench_options.h"
@@ -18,6 +16,8 @@
 #include "harness/machine/machine.h"
 #include "harness/machine/topology.h"
 #include "harness/measure/peaks.h"
+#include "harness/ops/all/all.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/ops/zoo.h"
 #include "harness/process/processes.h"
 #include "harness/suite/words.h"
@@ -132,52 +132,43 @@ static int finish_case(BenchOutputs *out, BenchCase *measured, const char *id)
     if (complete)
         bench_record(out->records, measured, id); /* records_close reports what went wrong */
     const int code = case_code(measured);
-    return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape), code) : code != EXIT_OK ? code : EXIT_NOTHING;
+    return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape.name), code) : code != EXIT_OK ? code : EXIT_NOTHING;
 }
 
-/* What is to be measured: attention by kernels of attention, products by kernels of products, both together by pairs of them. */
+/* What is to be measured: shapes, those of one kind together, and for each kind who does it. */
 typedef struct Work {
-    Shapes attention;
-    LinearShapes products;
-    MhaShapes mha;
-    const AttnKernel **kernels; /* attention first, then products */
-    size_t attention_kernels, product_kernels;
-    MhaPair *pairs;
-    size_t pair_count;
+    OpShapes shapes;
+    OpKernel *kernels;    /* [op_count][room] */
+    size_t *count;        /* [op_count]       */
+    size_t room;
+    const AttnKernel **attention; /* the library's own of those that attend alone */
+    size_t attention_count;
 } Work;
 
-/* Case `index` of all. -1: nobody here does it. */
-static int run_case(const Cli *cli, const BenchOptions *bench, const Work *work, size_t index, const Topology *topology,
-                    BenchCase *measured, char *error, size_t error_size)
+/* Who does a kind. */
+static const OpKernel *kernels_of(const Work *work, const Op *op, size_t *count)
 {
-    const size_t attention = work->attention.count, products = work->products.count;
-    if (index < attention)
-        return work->attention_kernels == 0 ? -1
-                                            : bench_case_run(measured, &work->attention.at[index], work->kernels, work->attention_kernels,
-                                                             bench, &cli->settings, topology, error, error_size);
-    if (index < attention + products)
-        return work->product_kernels == 0 ? -1
-                                          : bench_linear_run(measured, &work->products.at[index - attention],
-                                                             work->kernels + work->attention_kernels, work->product_kernels, bench,
-                                                             &cli->settings, topology, error, error_size);
-    return work->pair_count == 0 ? -1
-                                 : bench_mha_run(measured, &work->mha.at[index - attention - products], work->pairs, work->pair_count,
-                                                 bench, &cli->settings, topology, error, error_size);
+    size_t o = 0;
+    while (ops[o] != op)
+        o++;
+    *count = work->count[o];
+    return &work->kernels[o * work->room];
 }
 
 static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work, BenchOutputs *out)
 {
     int code = EXIT_NOTHING;
-    const size_t count = work->attention.count + work->products.count + work->mha.count;
-    for (size_t i = 0; i < count && !stop_signal; i++) {
+    for (size_t i = 0; i < work->shapes.count && !stop_signal; i++) {
         BenchCase measured;
-        char error[300], id[32];
+        char error[SHAPE_NAME + 220], id[32];
+        size_t count;
+        const OpShape *shape = &work->shapes.at[i];
+        const OpKernel *kernels = kernels_of(work, shape->op, &count);
         snprintf(id, sizeof id, "c%zu", i + 1);
-        const int ran = run_case(cli, bench, work, i, &out->machine.topology, &measured, error, sizeof error);
-        if (ran < 0)
+        if (count == 0)
             continue;
-        if (!ran) { /* no memory for this one; there may be for the next */
-            render_error("%s", error);
+        if (!bench_case_run(&measured, shape, kernels, count, bench, &cli->settings, &out->machine.topology, error, sizeof error)) {
+            render_error("%s", error); /* no memory for this one; there may be for the next */
             bench_case_free(&measured);
             out->unable = true;
             continue;
@@ -200,12 +191,12 @@ static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *
         render_error("--driver hyperfine starts this program again: %s", error);
         return EXIT_USAGE;
     }
-    for (size_t i = 0; i < work->attention.count && work->attention_kernels > 0 && !stop_signal; i++) {
+    for (size_t i = 0; i < work->shapes.count && work->attention_count > 0 && !stop_signal; i++) {
         ProcessCase run;
         char id[32];
+        const Shape shape = sdpa_shape(&work->shapes.at[i]);
         snprintf(id, sizeof id, "c%zu", i + 1);
-        const bool ran = process_case_run(&run, cli, program, &work->attention.at[i], work->kernels, work->attention_kernels, bench, error,
-                                          sizeof error);
+        const bool ran = process_case_run(&run, cli, program, &shape, work->attention, work->attention_count, bench, error, sizeof error);
         const bool complete = ran && (run.rounds > 0 || !stop_signal);
         if (!ran)
             render_error("%s", error);
@@ -270,36 +261,49 @@ static void add_baseline(const Cli *cli, const AttnKernel *baseline, const AttnK
         kernels[(*count)++] = baseline;
 }
 
-/* Attention first, each kind in its order. */
-static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t count)
+static bool make_room(Work *work)
 {
-    for (size_t i = 0; i < count; i++)
-        if (kernels[i]->kind != ATTN_KIND_PRODUCT)
-            work->kernels[work->attention_kernels++] = kernels[i];
-    for (size_t i = 0; i < count; i++)
-        if (kernels[i]->kind == ATTN_KIND_PRODUCT)
-            work->kernels[work->attention_kernels + work->product_kernels++] = kernels[i];
-    work->pair_count = mha_pairs(kernels, count, work->pairs);
+    work->room = zoo_count() + 1;
+    work->kernels = calloc(op_count * work->room, sizeof *work->kernels);
+    work->count = calloc(op_count, sizeof *work->count);
+    work->attention = calloc(work->room, sizeof *work->attention);
+    return work->kernels && work->count && work->attention;
 }
 
-/* The library's own kernels of attention, moved to the front. Returns how many. */
-static size_t own_kernels(const Work *work)
+static void free_work(Work *work)
 {
-    size_t own = 0;
-    for (size_t i = 0; i < work->attention_kernels; i++)
-        if (!zoo_is_yardstick(work->kernels[i]))
-            work->kernels[own++] = work->kernels[i];
-    return own;
+    op_shapes_free(&work->shapes);
+    free(work->kernels);
+    free(work->count);
+    free(work->attention);
+}
+
+/* Each kind's in their order. */
+static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t count)
+{
+    for (size_t o = 0; o < op_count; o++)
+        for (size_t i = 0; i < count; i++)
+            work->count[o] += ops[o]->kernel(kernels[i], &work->kernels[o * work->room + work->count[o]]);
+    OpKernel who;
+    for (size_t i = 0; i < count; i++)
+        if (op_sdpa.kernel(kernels[i], &who) && !zoo_is_yardstick(kernels[i]))
+            work->attention[work->attention_count++] = kernels[i];
+}
+
+/* Are there shapes of other kinds than attention? */
+static bool others(const OpShapes *shapes)
+{
+    return shapes->count > 0 && shapes->at[shapes->count - 1].op != &op_sdpa; /* attention stands first */
 }
 
 /* Shapes of attention under the variants of --scaling or --dist. */
 static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *work, BenchOutputs *out)
 {
     const VaryOutputs to = {.unable = &out->unable, .records = out->records, .all = out->all, .silent = !out->tables};
-    const size_t own = own_kernels(work);
     int code = EXIT_NOTHING;
-    for (size_t i = 0; i < work->attention.count && !stop_signal; i++) {
-        const int one = vary_case(&wanted->vary, &work->attention.at[i], work->kernels, own, &wanted->bench, &cli->settings,
+    for (size_t i = 0; i < work->shapes.count && !stop_signal; i++) {
+        const Shape shape = sdpa_shape(&work->shapes.at[i]);
+        const int one = vary_case(&wanted->vary, &shape, work->attention, work->attention_count, &wanted->bench, &cli->settings,
                                   &out->machine.topology, &to);
         code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
     }
@@ -308,9 +312,8 @@ static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *w
 
 static int run_micro(const Cli *cli, const BenchWanted *wanted, const Work *work, const BenchOutputs *out)
 {
-    const size_t own = own_kernels(work);
-    const MicroContext context = {.cli = cli, .options = &wanted->bench, .topology = &out->machine.topology, .kernels = work->kernels,
-                                  .kernel_count = own, .features = out->machine.cpu->features & cli->settings.allowed,
+    const MicroContext context = {.cli = cli, .options = &wanted->bench, .topology = &out->machine.topology, .kernels = work->attention,
+                                  .kernel_count = work->attention_count, .features = out->machine.cpu->features & cli->settings.allowed,
                                   .records = out->records, .all = out->all, .silent = !out->tables};
     return micro_bench(wanted->micro, &context);
 }
@@ -391,19 +394,19 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     }
     wanted.bench.threads = granted;
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
-    Work work = {.kernels = calloc(zoo_count() + 1, sizeof *work.kernels), .pairs = calloc(zoo_count() + 1, sizeof *work.pairs)};
+    Work work = {0};
     char error[1024];
-    const bool room = kernels && work.kernels && work.pairs;
+    const bool room = kernels && make_room(&work);
     size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX || (wanted.bench.hyperfine && !drop_yardsticks(&wanted, kernels, &count))) {
         code = EXIT_USAGE;
-    } else if (!wanted.micro && !words_split(&work.attention, &work.products, &work.mha, wanted.shapes, error, sizeof error)) {
+    } else if (!wanted.micro && !words_split(&work.shapes, NULL, wanted.shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
-    } else if (wanted.bench.hyperfine && work.products.count + work.mha.count > 0) {
+    } else if (wanted.bench.hyperfine && others(&work.shapes)) {
         render_error("--driver hyperfine drives attnzoo run, which takes attention; linear: and mha: shapes are measured without it");
         code = EXIT_USAGE;
-    } else if (wanted.varies && work.products.count + work.mha.count > 0) {
+    } else if (wanted.varies && others(&work.shapes)) {
         render_error("--scaling and lists of --dist are for shapes of attention; allowed: -s without linear: and mha:");
         code = EXIT_USAGE;
     } else {
@@ -416,11 +419,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
             render_error("nothing to measure: no kernel that was asked for runs on this CPU");
         code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted, &work);
     }
-    shapes_free(&work.attention);
-    linear_shapes_free(&work.products);
-    mha_shapes_free(&work.mha);
-    free(work.pairs);
-    free(work.kernels);
+    free_work(&work);
     free(kernels);
     return code;
 }

@@ -3,9 +3,8 @@
 #include "dispatch/threads.h"
 #include "harness/base/outputs.h"
 #include "harness/cmd/commands.h"
-#include "harness/ops/linear/mutants.h"
-#include "harness/ops/mha/case.h"
-#include "harness/ops/sdpa/mutants.h"
+#include "harness/ops/all/all.h"
+#include "harness/ops/sdpa/shape.h"
 #include "harness/ops/zoo.h"
 
 #include <fnmatch.h>
@@ -146,22 +145,17 @@ static int list_mutants(const Cli *cli)
 {
     static const char *const headings[] = {"mutant", "what is wrong with it"};
     RenderTable *table = headed(2, headings);
-    for (size_t i = 1; i < mutant_count; i++) { /* the first one is right */
-        render_row(table);
-        render_cell(table, STYLE_BOLD, "%s", mutants[i]->name);
-        render_cell(table, STYLE_PLAIN, "%s", mutants[i]->summary);
-    }
-    for (size_t i = 1; i < linear_mutant_count; i++) {
-        render_row(table);
-        render_cell(table, STYLE_BOLD, "%s", linear_mutants[i]->name);
-        render_cell(table, STYLE_PLAIN, "%s", linear_mutants[i]->summary);
-    }
-    MhaPair pairs[MHA_MUTANTS];
-    mha_mutants(pairs);
-    for (size_t i = 1; i < MHA_MUTANTS; i++) {
-        render_row(table);
-        render_cell(table, STYLE_BOLD, "%s", pairs[i].row.name);
-        render_cell(table, STYLE_PLAIN, "%s", pairs[i].row.summary);
+    for (size_t o = 0; o < op_count; o++) {
+        const size_t count = ops[o]->mutants(NULL);
+        OpKernel *mutants = calloc(count, sizeof *mutants);
+        if (mutants)
+            ops[o]->mutants(mutants);
+        for (size_t i = 1; mutants && i < count; i++) { /* the first one is right */
+            render_row(table);
+            render_cell(table, STYLE_BOLD, "%s", mutants[i].name);
+            render_cell(table, STYLE_PLAIN, "%s", mutants[i].summary);
+        }
+        free(mutants);
     }
     return finish(cli, table);
 }

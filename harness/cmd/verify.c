@@ -17,19 +17,13 @@
 #include "harness/machine/machine.h"
 #include "harness/measure/paired.h"
 #include "harness/measure/peaks.h"
-#include "harness/ops/linear/mutants.h"
-#include "harness/ops/mha/case.h"
-#include "harness/ops/sdpa/exact.h"
-#include "harness/ops/sdpa/mutants.h"
-#include "harness/ops/sdpa/session.h"
-#include "harness/ops/sdpa/special.h"
-#include "harness/ops/sdpa/trial.h"
+#include "harness/ops/all/all.h"
 #include "harness/ops/zoo.h"
 #include "harness/suite/scoreboard.h"
+#include "harness/suite/suites.h"
 #include "harness/suite/words.h"
 
-enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800, FUZZ_BATCH = 48, FUZZ_PRODUCTS = 12, FUZZ_MHA = 12 };
-enum { SMOKE_MHA = 8, FULL_MHA = 300, MUTANTS_MHA = 60 };
+enum { SUITE_TIMEOUT = 300, SHAPES_TIMEOUT = 1800 };
 
 /* One call of isolate_run. */
 typedef struct Loop {
@@ -39,42 +33,24 @@ typedef struct Loop {
     size_t *runnable, kernels; /* numbers of the scores that run */
     size_t done, items;
     const char *what;
-    /* in a child: the session of the case judged last */
-    Session session;
-    size_t open; /* its job + 1; 0: none */
+    /* in a child: what its kind keeps of the job judged last */
+    const Job *job;
+    void *kept;
 } Loop;
-
-static void work_case(Loop *loop, size_t job, const AttnKernel *kernel, VerifyResult *result)
-{
-    if (loop->open != job + 1) {
-        if (loop->open)
-            session_close(&loop->session);
-        loop->open = session_open(&loop->session, &loop->suite->at[job].c, &loop->request->session) ? job + 1 : 0;
-    }
-    if (loop->open)
-        session_judge(&loop->session, kernel, result);
-    else
-        verdict_unable(result, "%s", loop->session.error);
-}
 
 static void work(void *context, size_t item, void *result)
 {
     Loop *loop = context;
     const Job *job = &loop->suite->at[item / loop->kernels];
-    const AttnKernel *kernel = loop->board->scores[loop->runnable[item % loop->kernels]].kernel;
-    mutants_arm(kernel);
-    if (!suite_concerns(job, kernel))
+    const OpKernel *kernel = &loop->board->scores[loop->runnable[item % loop->kernels]].who;
+    if (job->op != kernel->op)
         return; /* done() passes it over too */
-    if (job->mha)
-        mha_case_judge_drawn(mha_pair_of(kernel), job->mha_seed, result);
-    else if (job->product)
-        linear_case_judge(kernel, &job->linear, result);
-    else if (job->kind == JOB_CASE)
-        work_case(loop, item / loop->kernels, kernel, result);
-    else if (job->kind == JOB_EXACT)
-        exact_run(kernel, job->index, result);
-    else
-        special_run(kernel, job->index, result);
+    if (loop->kept && loop->job != job) {
+        loop->job->op->forget(loop->kept);
+        loop->kept = NULL;
+    }
+    loop->job = job;
+    job->op->judge(job, kernel, &loop->request->session, &loop->kept, result);
 }
 
 static bool done(void *context, size_t item, const void *answer, const char *crash)
@@ -82,22 +58,18 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
     Loop *loop = context;
     const Job *job = &loop->suite->at[item / loop->kernels];
     const size_t number = loop->runnable[item % loop->kernels];
+    const OpKernel *kernel = &loop->board->scores[number].who;
     VerifyResult r = {0};
-    char name[CASE_NAME];
     loop->done++;
-    if (!suite_concerns(job, loop->board->scores[number].kernel))
+    if (job->op != kernel->op)
         return true;
     if (answer)
         r = *(const VerifyResult *)answer;
     else
         verdict_crash(&r, crash);
-    const AttnKernel *kernel = loop->board->scores[number].kernel;
-    if (job->mha) /* a pair is named by its linear kernel */
-        kernel = mha_pair_of(kernel)->linear;
     if (r.status == VERIFY_FAIL || r.status == VERIFY_CRASH)
         snprintf(r.repro, sizeof r.repro, "attnzoo verify%s%s --repro v1:%s:%s", loop->request->session.bitwise ? " --bitwise" : "",
-                 loop->request->session.longdouble ? " --ref longdouble" : "", kernel->name,
-                 suite_job_name(job, name, sizeof name));
+                 loop->request->session.longdouble ? " --ref longdouble" : "", kernel->kernel->name, job->name);
     scoreboard_add(loop->board, number, job, &r);
     render_progress(loop->done, loop->items, loop->what);
     return !(loop->request->fail_fast && (r.status == VERIFY_FAIL || r.status == VERIFY_CRASH)) && !loop->board->broken;
@@ -120,7 +92,7 @@ static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboa
     for (size_t item = 0; item < loop.items; item++) {
         Score *s = &board->scores[loop.runnable[item % loop.kernels]];
         const Job *due = &suite->at[item / loop.kernels];
-        s->due[due->kind] += suite_concerns(due, s->kernel);
+        s->due[due->kind] += due->op == s->who.op;
     }
     const IsolateJob job = {
         .items = loop.items,
@@ -159,10 +131,7 @@ static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board
     for (uint64_t batch = 0; now() < end; batch++) {
         Suite suite = {0};
         const uint64_t seed = random_bits(cli->seed, batch);
-        const bool ok = suite_add_random(&suite, FUZZ_BATCH, seed) &&
-                        suite_add_products(&suite, true, linear_case_count(true) - FUZZ_PRODUCTS, FUZZ_PRODUCTS, seed) &&
-                        suite_add_mha(&suite, FUZZ_MHA, seed) &&
-                        run_suite(request, &suite, board, "fuzz");
+        const bool ok = suites_add(&suite, SUITE_FUZZ, seed) && run_suite(request, &suite, board, "fuzz");
         suite_free(&suite);
         if (!ok)
             return false;
@@ -172,10 +141,44 @@ static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board
 
 /* ---- Kernels and jobs ------------------------------------------------------------------------------------------------------------- */
 
-/* "v1:kernel:job": the kernel, and the job's text in *job. */
+/* Kernels in the order in which they are shown. */
+typedef struct Found {
+    OpKernel *at;
+    size_t count;
+} Found;
+
+/* Room for the mutants of all kinds, and for each kernel in each kind. */
+static bool make_room(Found *found)
+{
+    size_t most = op_count * zoo_count() + 1;
+    for (size_t o = 0; o < op_count; o++)
+        most += ops[o]->mutants(NULL);
+    *found = (Found){.at = calloc(most, sizeof *found->at)};
+    return found->at != NULL;
+}
+
+static void add_mutants(Found *found)
+{
+    for (size_t o = 0; o < op_count; o++)
+        found->count += ops[o]->mutants(&found->at[found->count]);
+}
+
+/* What kernels do alone, in their order, then what two do together. */
+static void add_kernels(Found *found, const AttnKernel *const *list, size_t count)
+{
+    for (int two = 0; two < 2; two++)
+        for (size_t i = 0; i < count; i++)
+            for (size_t o = 0; o < op_count; o++) {
+                OpKernel *to = &found->at[found->count];
+                found->count += ops[o]->kernel(list[i], to) && (to->inner != NULL) == (two == 1);
+            }
+}
+
+/* "v1:kernel:job": the kernel, a mutant too, and the job's text in *job. */
 static const AttnKernel *find_repro(const char *id, const char **job)
 {
     char name[64];
+    Found broken;
     const char *colon = strncmp(id, "v1:", 3) == 0 ? strchr(id + 3, ':') : NULL;
     if (!colon || (size_t)(colon - id) > sizeof name) {
         render_error("--repro is '%s'; allowed: v1:kernel:case as printed with a failure", id);
@@ -184,64 +187,70 @@ static const AttnKernel *find_repro(const char *id, const char **job)
     snprintf(name, sizeof name, "%.*s", (int)(colon - id - 3), id + 3);
     *job = colon + 1;
     const AttnKernel *kernel = zoo_find(name);
-    for (size_t i = 0; !kernel && i < mutant_count; i++)
-        if (strcmp(mutants[i]->name, name) == 0)
-            kernel = mutants[i];
-    for (size_t i = 0; !kernel && i < linear_mutant_count; i++)
-        if (strcmp(linear_mutants[i]->name, name) == 0)
-            kernel = linear_mutants[i];
+    if (!kernel && make_room(&broken)) {
+        add_mutants(&broken);
+        for (size_t i = 0; i < broken.count; i++)
+            if (strcmp(broken.at[i].name, name) == 0)
+                kernel = broken.at[i].kernel;
+        free(broken.at);
+    }
     if (!kernel)
         render_error("--repro names kernel '%s', which is not built in; attnzoo list names those that are", name);
     return kernel;
 }
 
-/* Fill the board with kernels. EXIT_OK or an exit code. */
-static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
+/* EXIT_OK or an exit code. */
+static int find_kernels(const Cli *cli, const VerifyRequest *request, Found *found)
 {
-    static MhaPair *pairs; /* their rows stay on the board */
-    const AttnKernel **list = calloc(2 * zoo_count() + mutant_count + linear_mutant_count + MHA_MUTANTS, sizeof *list);
-    pairs = calloc(zoo_count() + MHA_MUTANTS, sizeof *pairs);
+    const AttnKernel **list = calloc(zoo_count() + 1, sizeof *list);
     size_t count = 0;
-    if (list && request->mode == MODE_MUTANTS)
-        for (; count < mutant_count + linear_mutant_count; count++)
-            list[count] = count < mutant_count ? mutants[count] : linear_mutants[count - mutant_count];
-    else if (list && request->mode == MODE_REPRO) {
-        const char *job;
-        list[0] = find_repro(request->repro, &job);
-        count = list[0] ? 1 : SIZE_MAX;
-    } else if (list)
-        count = cli_select_kernels(cli, request->patterns, false, list);
-    if (list && pairs && count != SIZE_MAX) {
-        size_t found = MHA_MUTANTS;
-        if (request->mode == MODE_MUTANTS)
-            mha_mutants(pairs);
-        else
-            found = mha_pairs(list, count, pairs);
-        for (size_t i = 0; i < found; i++)
-            list[count++] = &pairs[i].row;
-    }
-    board->scores = list && pairs && count != SIZE_MAX ? calloc(count + 1, sizeof *board->scores) : NULL;
-    if (!board->scores) {
-        if (count != SIZE_MAX)
-            render_error("out of memory for a list of kernels");
+    if (!list || !make_room(found)) {
+        render_error("out of memory for a list of kernels");
         free(list);
         return EXIT_USAGE;
     }
-    board->count = count;
-    if (count == 0)
-        render_note("no kernel matches '%s'", request->patterns);
-    for (size_t k = 0; k < count; k++) {
+    if (request->mode == MODE_MUTANTS) {
+        add_mutants(found);
+    } else if (request->mode == MODE_REPRO) {
+        const char *job;
+        list[0] = find_repro(request->repro, &job);
+        count = list[0] ? 1 : SIZE_MAX;
+    } else {
+        count = cli_select_kernels(cli, request->patterns, false, list);
+    }
+    if (count != SIZE_MAX)
+        add_kernels(found, list, count);
+    free(list);
+    return count == SIZE_MAX ? EXIT_USAGE : EXIT_OK;
+}
+
+/* Fill the board with kernels. EXIT_OK or an exit code. */
+static int choose_kernels(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
+{
+    Found found = {0};
+    int code = find_kernels(cli, request, &found);
+    board->scores = code == EXIT_OK ? calloc(found.count + 1, sizeof *board->scores) : NULL;
+    if (code == EXIT_OK && !board->scores) {
+        render_error("out of memory for a list of kernels");
+        code = EXIT_USAGE;
+    }
+    if (code == EXIT_OK) {
+        board->count = found.count;
+        if (found.count == 0)
+            render_note("no kernel matches '%s'", request->patterns);
+    }
+    for (size_t k = 0; k < board->count; k++) {
         Score *s = &board->scores[k];
         char names[200];
-        const uint64_t missing = list[k]->isa & ~(attn_cpu_this()->features & cli->settings.allowed);
-        s->kernel = list[k];
+        s->who = found.at[k];
+        const uint64_t missing = s->who.isa & ~(attn_cpu_this()->features & cli->settings.allowed);
         s->runnable = missing == 0;
-        snprintf(s->why, sizeof s->why, "no case here is for it, which computes %s", list[k]->kind == ATTN_KIND_PRODUCT ? "a matrix product" : "attention");
+        snprintf(s->why, sizeof s->why, "no case here is for it, which computes %s", s->who.op->computes);
         if (missing)
             snprintf(s->why, sizeof s->why, "needs %s", attn_cpu_feature_names(missing, names, sizeof names));
     }
-    free(list);
-    return EXIT_OK;
+    free(found.at);
+    return code;
 }
 
 /* The jobs of all modes but fuzz. EXIT_OK or an exit code. */
@@ -249,47 +258,36 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
 {
     char error[400] = "out of memory for a list of cases";
     const char *text;
-    Shapes shapes = {0};
-    LinearShapes products = {0};
-    const size_t threads = cli->threads ? cli->threads : 1;
+    OpShapes shapes = {0};
+    const OpSettings settings = {.dist = request->has_dist ? data_dist_name(request->dist) : NULL, .seed = cli->seed,
+                                 .threads = cli->threads ? cli->threads : 1};
     bool ok = true;
     switch (request->mode) {
-    case MODE_FULL:
-        ok = suite_add_full(suite, cli->seed) && suite_add_products(suite, true, 0, SIZE_MAX, cli->seed) &&
-             suite_add_mha(suite, FULL_MHA, cli->seed);
-        break;
-    case MODE_SMOKE:
-    case MODE_MUTANTS:
-        ok = suite_add_smoke(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed) &&
-             suite_add_mha(suite, request->mode == MODE_SMOKE ? SMOKE_MHA : MUTANTS_MHA, cli->seed);
-        break;
-    case MODE_ADVERSARIAL: ok = suite_add_adversarial(suite, cli->seed) && suite_add_products(suite, false, 0, SIZE_MAX, cli->seed); break;
+    case MODE_FULL: ok = suites_add(suite, SUITE_FULL, cli->seed); break;
+    case MODE_SMOKE: ok = suites_add(suite, SUITE_SMOKE, cli->seed); break;
+    case MODE_MUTANTS: ok = suites_add(suite, SUITE_MUTANTS, cli->seed); break;
+    case MODE_ADVERSARIAL: ok = suites_add(suite, SUITE_ADVERSARIAL, cli->seed); break;
     case MODE_FUZZ: break;
     case MODE_SHAPES:
-        ok = words_split(&shapes, &products, NULL, request->shapes, error, sizeof error) &&
-             suite_add_shapes(suite, &shapes, request->has_dist ? &request->dist : NULL, cli->seed, threads) &&
-             suite_add_product_shapes(suite, &products, cli->seed, threads);
-        shapes_free(&shapes);
-        linear_shapes_free(&products);
+        ok = words_split(&shapes, suites_take, request->shapes, error, sizeof error) && suites_add_shapes(suite, &shapes, &settings);
+        op_shapes_free(&shapes);
         break;
-    case MODE_REPRO:
-        ok = find_repro(request->repro, &text) && suite_add_job(suite, text, error, sizeof error);
-        break;
+    case MODE_REPRO: ok = find_repro(request->repro, &text) && suites_add_job(suite, text, error, sizeof error); break;
     }
     if (!ok)
         render_error("%s", error);
     return ok ? EXIT_OK : EXIT_USAGE;
 }
 
-/* A kernel without a job needs no line if nobody named it; pairs of kernels nobody can name. */
+/* A kernel without a job needs no line if nobody named it; two that work together nobody can name. */
 static void drop_unconcerned(const Suite *suite, Scoreboard *board, bool named)
 {
     size_t kept = 0;
     for (size_t k = 0; k < board->count; k++) {
         bool concerned = false;
         for (size_t n = 0; n < suite->count && !concerned; n++)
-            concerned = suite_concerns(&suite->at[n], board->scores[k].kernel);
-        if (concerned || (named && !mha_pair_of(board->scores[k].kernel)))
+            concerned = suite->at[n].op == board->scores[k].who.op;
+        if (concerned || (named && !board->scores[k].who.inner))
             board->scores[kept++] = board->scores[k];
     }
     board->count = kept;
@@ -350,7 +348,7 @@ int cmd_verify(const Cli *cli, int argc, char **argv)
         return code;
     Output *copy = outputs_find(cli->outputs, "jsonl");
     Scoreboard board = {.cli = cli, .notes = outputs_data_on_stdout(cli->outputs) ? stderr : stdout, .bitwise = request.session.bitwise,
-                        .silent = request.mode == MODE_MUTANTS};
+                        .longdouble = request.session.longdouble, .silent = request.mode == MODE_MUTANTS};
     code = choose_kernels(cli, &request, &board);
     if (code == EXIT_OK)
         code = copy ? verify_recorded(cli, &request, &board, copy) : verify(cli, &request, &board);

@@ -2,7 +2,8 @@
 #ifndef HARNESS_CMD_VERIFY_OPTIONS_H
 #define HARNESS_CMD_VERIFY_OPTIONS_H
 
-#include "harness/ops/sdpa/session.h"
+#include "harness/ops/op.h"
+#include "harness/ops/sdpa/data.h"
 
 typedef enum VerifyMode { MODE_FULL, MODE_SMOKE, MODE_ADVERSARIAL, MODE_FUZZ, MODE_SHAPES, MODE_MUTANTS, MODE_REPRO } VerifyMode;
 
@@ -12,7 +13,7 @@ typedef struct VerifyRequest {
     DataDist dist;
     bool has_dist, fail_fast;
     uint64_t fuzz_seconds, jobs;
-    SessionOptions session;
+    JudgeOptions session;
 } VerifyRequest;
 
 /* -1: go on; else the exit code, after an error or a help text was printed. */

@@ -3,6 +3,7 @@
  * A process that fails (exit code, signal) takes its kernel out of the table, with the reason; the rest goes on. */
 #include "harness/base/stop.h"
 #include "harness/cli/cli.h"
+#include "harness/ops/sdpa/verify.h"
 #include "harness/process/processes.h"
 
 #include <errno.h>

@@ -7,7 +7,9 @@
 #include "harness/base/json.h"
 #include "harness/base/known.h"
 #include "harness/bench/show.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/process/processes.h"
+#include "harness/records/verdict.h"
 
 /* Apart by more than this share, and the two clocks do not agree: processes begin and end in steps of about a millisecond of 300. */
 #define AGREE_WITHIN 0.02
@@ -201,9 +203,9 @@ bool process_record(Records *records, const ProcessCase *run, const char *id)
     bool kept = records_write(records, "processes", what);
     for (size_t i = 0; i < run->count; i++) {
         const ProcessKernel *k = &run->kernels[i];
-        BenchKernel judged = {.kernel = k->kernel, .verify = k->verify};
-        snprintf(judged.why, sizeof judged.why, "%s", k->why);
-        kept = records_write(records, "verify", bench_verify_json(&judged, id)) && kept;
+        OpKernel who;
+        (void)op_sdpa.kernel(k->kernel, &who);
+        kept = records_write(records, "verify", verdict_record(id, &who, &k->verify, "double", k->why)) && kept;
         if (!k->why[0] && run->rounds > 0)
             kept = records_write(records, "process", kernel_json(run, k, id)) && kept;
     }

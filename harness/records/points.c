@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "harness/ops/all/all.h"
+
 #define NAME_OF(key, name, derived, meaning) name,
 #define DERIVED_OF(key, name, derived, meaning) derived,
 #define MEANING_OF(key, name, derived, meaning) meaning,
@@ -92,7 +94,7 @@ static void describe(Points *points, Point *p)
     p->key[KEY_SHAPE] = shape;
     p->key[KEY_NAME] = *name ? name : shape;
     /* The first records had no `op`; their shapes say what they are. */
-    p->key[KEY_OP] = *op ? op : strncmp(shape, "linear:", 7) == 0 ? "linear" : strncmp(shape, "mha:", 4) == 0 ? "mha" : "sdpa";
+    p->key[KEY_OP] = *op ? op : op_of(shape)->name;
     p->key[KEY_DTYPE] = results_text(p->of, "dtype");
     p->key[KEY_THREADS] = whole_number(points, p->of, "threads");
     p->key[KEY_CACHE] = results_text(p->of, "cache");

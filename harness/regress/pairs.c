@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "harness/base/render.h"
-#include "harness/ops/linear/shape.h"
+#include "harness/regress/kinds.h"
 #include "harness/regress/regress.h"
 #include "harness/suite/words.h"
 
@@ -17,23 +17,6 @@ static const char *const tiny[] = {
 enum { TINY = sizeof tiny / sizeof *tiny };
 
 /* ---- Who meets whom --------------------------------------------------------------------------------------------------------------- */
-
-static bool takes(const Pack *pack, size_t index, const char *word)
-{
-    const AttnPackV1 *v1 = pack->v1;
-    Shape shape;
-    AttnPlan *plan = NULL;
-    char error[400];
-    if (strncmp(word, "linear:", 7) == 0)
-        return v1->kernel(index)->linear;
-    if (v1->kernel(index)->linear || !shape_parse(&shape, word, error, sizeof error))
-        return false;
-    const AttnProblem p = shape_problem(&shape);
-    if (pack_plan(v1, index, &p, 1, &plan) != ATTN_OK)
-        return false;
-    v1->destroy(plan);
-    return true;
-}
 
 /* Index in the base of head's kernel `i` if it is to be compared; the count of base's kernels if not. `say`: and why. */
 static size_t opponent(const Regress *r, const Cli *cli, size_t i, bool say)
@@ -97,15 +80,10 @@ static bool add_count(Regress *r, LaunchPair pair)
 static const char *choice(const Regress *r, const Pack *pack, const Cli *cli, const char *word, char *why, size_t size)
 {
     AttnOptions options = cli->options;
-    AttnProblem problem;
-    Shape shape;
     options.threads = r->options->threads;
-    const bool linear = strncmp(word, "linear:", 7) == 0;
-    if (!linear && !shape_parse(&shape, word, why, size))
+    const char *name = pack_kind(word)->choice(pack, word, &options, why, size);
+    if (!name)
         return "";
-    if (!linear)
-        problem = shape_problem(&shape);
-    const char *name = pack_choice(pack, linear ? NULL : &problem, &options);
     if (!name[0])
         snprintf(why, size, "%s", pack->v1->last_error());
     return name;
@@ -166,10 +144,11 @@ static void settle_gates(Regress *r)
 static bool add_pairs(Regress *r, const Cli *cli, const char *word, bool say, bool count_only)
 {
     const size_t first = r->pair_count;
+    const PackKind *kind = pack_kind(word);
     bool room = true;
     for (size_t i = 0; room && i < r->head.v1->count; i++) {
         const size_t other = opponent(r, cli, i, say);
-        if (other == r->base.v1->count || !takes(&r->head, i, word) || !takes(&r->base, other, word))
+        if (other == r->base.v1->count || !kind->takes(&r->head, i, word) || !kind->takes(&r->base, other, word))
             continue;
         LaunchPair pair = {{0}, {0}, {0}};
         snprintf(pair.kernel, sizeof pair.kernel, "%s", r->head.v1->kernel(i)->name);
@@ -204,23 +183,20 @@ static bool check_names(const Regress *r)
 
 static int list_pairs(Regress *r, const Cli *cli)
 {
-    Shapes attention = {0};
-    LinearShapes products = {0};
-    char error[1200], word[SHAPE_NAME];
+    OpShapes shapes = {0};
+    char error[1200];
     int code = EXIT_OK;
     bool room = true, say = true;
     if (!check_names(r))
         return EXIT_USAGE;
-    if (!words_split(&attention, &products, NULL, r->options->shapes, error, sizeof error)) {
+    if (!words_split(&shapes, pack_carries, r->options->shapes, error, sizeof error)) {
         render_error("%s", error);
         code = EXIT_USAGE;
     }
     if (code == EXIT_OK)
         note_lost(r);
-    for (size_t i = 0; code == EXIT_OK && room && i < attention.count; i++, say = false)
-        room = add_pairs(r, cli, shape_name(&attention.at[i], word, sizeof word), say, false);
-    for (size_t i = 0; code == EXIT_OK && room && i < products.count; i++, say = false)
-        room = add_pairs(r, cli, linear_shape_name(&products.at[i], word, sizeof word), say, false);
+    for (size_t i = 0; code == EXIT_OK && room && i < shapes.count; i++, say = false)
+        room = add_pairs(r, cli, shapes.at[i].name, say, false);
     for (size_t i = 0; code == EXIT_OK && room && r->options->insn && i < TINY; i++)
         room = add_pairs(r, cli, tiny[i], false, true);
     if (!room) {
@@ -230,8 +206,7 @@ static int list_pairs(Regress *r, const Cli *cli)
         render_error("nothing to compare: no kernel that was asked for is in both packs, runs on this CPU and takes these shapes");
         code = EXIT_NOTHING;
     }
-    shapes_free(&attention);
-    linear_shapes_free(&products);
+    op_shapes_free(&shapes);
     return code;
 }
 

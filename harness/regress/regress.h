@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "harness/cli/cli.h"
-#include "harness/ops/sdpa/verify.h"
+#include "harness/ops/verdict.h"
 #include "harness/regress/allow.h"
 #include "harness/regress/instructions.h"
 #include "harness/regress/judge.h"

@@ -5,16 +5,15 @@
 #ifndef HARNESS_REGRESS_RIVAL_H
 #define HARNESS_REGRESS_RIVAL_H
 
-#include "harness/ops/linear/case.h"
-#include "harness/ops/linear/shape.h"
-#include "harness/ops/sdpa/case.h"
+#include "harness/base/fence.h"
 #include "harness/regress/pack.h"
 
+struct PackKind; /* kinds.h */
+
 typedef struct RivalCase {
-    bool linear;
-    Data data;            /* attention                                                      */
-    LinearData product;   /* a matrix product                                               */
-    Arena workspace; /* of attention, as large as the largest rival wants        */
+    const struct PackKind *kind;
+    void *operands;    /* of that kind                                           */
+    Arena workspace;   /* of plans, as large as the largest rival wants          */
     size_t threads;
 } RivalCase;
 

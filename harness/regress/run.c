@@ -7,8 +7,8 @@
 #include "harness/base/random.h"
 #include "harness/base/render.h"
 #include "harness/base/stop.h"
-#include "harness/ops/linear/case.h"
-#include "harness/ops/linear/shape.h"
+#include "harness/ops/all/all.h"
+#include "harness/ops/sdpa/data.h"
 #include "harness/regress/regress.h"
 
 /* Does the head's dispatch take another kernel than the base's? */
@@ -21,19 +21,21 @@ static bool changed(const RegressPair *p)
 
 static VerifyResult verify(const Regress *r, const LaunchPair *pair)
 {
-    const AttnKernel *kernel = pack_stand_in(&r->head, pack_find(&r->head, launch_head_kernel(pair)));
-    VerifyResult none = {.status = VERIFY_UNABLE};
-    Shape shape;
-    LinearShape s;
-    if (strncmp(pair->shape, "linear:", 7) != 0)
-        return shape_parse(&shape, pair->shape, none.why, sizeof none.why)
-                   ? verify_case_isolated(kernel, &shape, DIST_NORMAL, r->options->seed, FENCE_AFTER, r->options->threads)
-                   : none;
-    if (!linear_shape_parse(&s, pair->shape, none.why, sizeof none.why))
-        return none;
-    const LinearCase c = {.rows = s.rows, .inputs = s.inputs, .outputs = s.outputs, .bias = true, .fill = LINEAR_NORMAL,
-                          .seed = r->options->seed, .fence = FENCE_AFTER, .threads = r->options->threads};
-    return linear_case_judge_isolated(kernel, &c);
+    const Op *op = op_of(pair->shape);
+    const OpSettings settings = {.dist = data_dist_name(DIST_NORMAL), .seed = r->options->seed, .fence = FENCE_AFTER,
+                                 .threads = r->options->threads};
+    VerifyResult result = {0};
+    OpKernel who;
+    char error[200];
+    (void)op->kernel(pack_stand_in(&r->head, pack_find(&r->head, launch_head_kernel(pair))), &who);
+    void *operands = op->open(pair->shape, &settings, error, sizeof error);
+    if (!operands) {
+        verdict_unable(&result, "%s", error);
+        return result;
+    }
+    result = op->verify(operands, &who);
+    op->close(operands);
+    return result;
 }
 
 static void progress(size_t done, size_t total, const char *doing, const LaunchPair *pair)

@@ -8,12 +8,13 @@
 #include "dispatch/plan.h"
 #include "harness/base/build.h"
 #include "harness/base/json.h"
-#include "harness/bench/show.h"
 #include "harness/conform/npy.h"
 #include "harness/measure/paired.h"
 #include "harness/measure/roof.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/ops/sdpa/oracle.h"
 #include "harness/ops/zoo.h"
+#include "harness/records/verdict.h"
 #include "harness/serve/serve.h"
 
 void serve_close(Server *s)
@@ -48,6 +49,8 @@ static json_t *case_json(const Server *s)
     const AttnProblem *p = &s->operands.problem;
     const Shape *shape = &s->operands.shape;
     const RoofWork work = shape_work(shape);
+    OpKernel who;
+    (void)op_sdpa.kernel(s->kernel, &who);
     json_t *answer = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "shape", s->operands.name, "name",
                                shape->name[0] ? json_string(shape->name) : json_null(), "batch", (json_int_t)p->batch, "q_heads",
                                (json_int_t)p->q_heads, "kv_heads", (json_int_t)p->kv_heads, "q_len", (json_int_t)p->q_len, "k_len",
@@ -68,7 +71,7 @@ static json_t *case_json(const Server *s)
     json_object_set_new(answer, "seed", json_integer((json_int_t)s->cli->seed));
     json_object_set_new(answer, "dist", json_string(data_dist_name(DIST_NORMAL)));
     json_object_set_new(answer, "kernel", json_string(s->kernel->name));
-    json_object_set_new(answer, "isa", json_string(bench_isa_name(s->kernel)));
+    json_object_set_new(answer, "isa", json_string(op_isa_name(&who)));
     json_object_set_new(answer, "version", json_string(attn_version()));
     json_object_set_new(answer, "commit", json_string(build_commit()));
     return answer;
@@ -78,9 +81,10 @@ json_t *serve_kernels(Server *s, char *argument)
 {
     if (argument[0])
         return serve_refuse(s, "kernels takes no argument");
+    OpKernel who;
     json_t *list = json_array();
     for (size_t i = 0; i < zoo_count(); i++)
-        if (zoo_at(i)->kind != ATTN_KIND_PRODUCT)
+        if (op_sdpa.kernel(zoo_at(i), &who))
             json_array_append_new(list, json_string(zoo_at(i)->name));
     return json_pack("{s:o}", "kernels", list);
 }
@@ -276,7 +280,5 @@ json_t *serve_judge(Server *s, char *argument)
         return NULL;
     VerifyResult r = {0};
     agree_judge(&s->agree, s->kernel->accuracy.exp_ulp, &s->operands.tensors, &r);
-    return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "status", r.status == VERIFY_PASS ? "pass" : "fail", "ref", "double",
-                     "rows", (int)r.rows, "eta", json_number_or_null(r.eta), "z", json_number_or_null(r.z), "max_abs", json_number_or_null(r.max_abs), "max_ulp",
-                     json_number_or_null(r.max_ulp), "rel_l2_row", json_number_or_null(r.rel_l2), "why", r.why[0] ? json_string(r.why) : json_null());
+    return verdict_json(&r, "double", r.why);
 }

@@ -1,5 +1,4 @@
 /* scoreboard.c - counts, FAIL lines, tables, records of verify. */
-#include "harness/base/json.h"
 #include "harness/base/stop.h"
 #include "harness/suite/scoreboard.h"
 
@@ -9,8 +8,7 @@
 #include "dispatch/cpu.h"
 #include "dispatch/registry.h"
 #include "harness/base/outputs.h"
-#include "harness/ops/mha/case.h"
-#include "harness/ops/sdpa/trial.h"
+#include "harness/records/verdict.h"
 
 enum { MOST_FAILS = 8 }; /* FAIL lines printed a kernel; all are counted and recorded */
 
@@ -29,12 +27,9 @@ static size_t total(const size_t *three)
 
 static void write_record(Scoreboard *board, const Score *s, const char *name, const VerifyResult *r)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:s}", "case", name, "kernel", s->kernel->name, "status",
-                          verify_status_name(r->status), "judge", verify_judge_name(r->judge), "eta", json_number_or_null(r->eta), "z",
-                          json_number_or_null(r->z),
-                          "max_abs", json_number_or_null(r->max_abs), "max_ulp", json_number_or_null(r->max_ulp), "rel_l2_row", json_number_or_null(r->rel_l2),
-                          "rows", (json_int_t)r->rows, "why", r->why, "repro", r->repro);
-    if (!o || !records_write(board->records, "verify", o))
+    const char *ref = board->longdouble && s->who.op->longdouble ? "longdouble" : "double";
+    json_t *record = verdict_record(name, &s->who, r, ref, r->why);
+    if (!record || !records_write(board->records, "verify", record))
         board->broken = true;
 }
 
@@ -42,7 +37,7 @@ static void print_failure(const Scoreboard *board, const Score *s, const char *n
 {
     render_progress_end();
     const bool colored = board->notes == stdout && render_colored();
-    fprintf(board->notes, "%sFAIL%s %s %s", colored ? "\033[31m" : "", colored ? "\033[0m" : "", s->kernel->name,
+    fprintf(board->notes, "%sFAIL%s %s %s", colored ? "\033[31m" : "", colored ? "\033[0m" : "", s->who.name,
             verify_judge_name(r->judge));
     if (r->judge == JUDGE_BOUND || r->judge == JUDGE_MODEL)
         fprintf(board->notes, " (worst eta %.3g, limit 1; worst z %.3g, limit 12)", r->eta, r->z);
@@ -53,8 +48,7 @@ static void print_failure(const Scoreboard *board, const Score *s, const char *n
 void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const VerifyResult *r)
 {
     Score *s = &board->scores[kernel];
-    char name[CASE_NAME];
-    suite_job_name(job, name, sizeof name);
+    const char *name = job->name;
     if (board->records)
         write_record(board, s, name, r);
     if (r->status == VERIFY_SKIP) {
@@ -86,7 +80,7 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
     if (!board->silent && failures(s) <= MOST_FAILS)
         print_failure(board, s, name, r);
     else if (!board->silent && failures(s) == MOST_FAILS + 1)
-        fprintf(board->notes, "FAIL %s: more follow, which are counted but not printed\n", s->kernel->name);
+        fprintf(board->notes, "FAIL %s: more follow, which are counted but not printed\n", s->who.name);
 }
 
 /* Was the run stopped before the kernel was through? It has then passed nothing. */
@@ -100,13 +94,13 @@ void scoreboard_demand_all(Scoreboard *board)
     static const char *const names[] = {[JOB_CASE] = "cases", [JOB_EXACT] = "exact", [JOB_SPECIAL] = "special"};
     for (size_t k = 0; k < board->count; k++) {
         Score *s = &board->scores[k];
-        const bool ours = mha_pair_of(s->kernel) || attn_registry_find(s->kernel->name) == s->kernel;
+        const bool ours = attn_registry_find(s->who.kernel->name) == s->who.kernel;
         for (int kind = JOB_CASE; ours && s->runnable && !unfinished(s) && kind <= JOB_SPECIAL; kind++) {
             if (s->due[kind] == 0 || s->ran[kind] > 0)
                 continue;
             VerifyResult r = {0};
             verdict_fail(&r, JUDGE_ERROR, "none of %zu was tried: %.150s", s->due[kind], s->why);
-            snprintf(r.repro, sizeof r.repro, "attnzoo verify -k %s", s->kernel->name);
+            snprintf(r.repro, sizeof r.repro, "attnzoo verify -k %s", s->who.name);
             s->caught[JUDGE_ERROR]++;
             print_failure(board, s, names[kind], &r);
             if (board->records)
@@ -149,11 +143,11 @@ static void judged_cell(RenderTable *t, const char *word)
 static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
 {
     char names[200];
-    const bool pair = mha_pair_of(s->kernel) != NULL; /* its judge looks at results only */
+    const bool unwatched = !s->who.op->guarded; /* its judge looks at results only */
     const bool guarded = s->caught[JUDGE_CANARY] + s->caught[JUDGE_STATE] + s->caught[JUDGE_CRASH] == 0, ran = total(s->ran) > 0;
     render_row(t);
-    render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
-    render_cell(t, STYLE_DIM, "%s", s->kernel->isa ? attn_cpu_feature_names(s->kernel->isa, names, sizeof names) : "any");
+    render_cell(t, STYLE_PLAIN, "%s", s->who.name);
+    render_cell(t, STYLE_DIM, "%s", s->who.isa ? attn_cpu_feature_names(s->who.isa, names, sizeof names) : "any");
     for (int kind = JOB_CASE; kind <= JOB_SPECIAL; kind++)
         fraction(t, s->passed[kind], s->ran[kind]);
     if (s->ran[JOB_CASE]) {
@@ -163,8 +157,8 @@ static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
         render_missing(t);
         render_missing(t);
     }
-    judged_cell(t, !guarded ? "FAIL" : !ran || pair ? "-" : "ok");
-    judged_cell(t, s->caught[JUDGE_BITWISE] ? "FAIL" : !s->ran[JOB_CASE] || pair ? "-" : board->bitwise ? "ok" : "control");
+    judged_cell(t, !guarded ? "FAIL" : !ran || unwatched ? "-" : "ok");
+    judged_cell(t, s->caught[JUDGE_BITWISE] ? "FAIL" : !s->ran[JOB_CASE] || unwatched ? "-" : board->bitwise ? "ok" : "control");
     if (failures(s) || !unfinished(s))
         render_cell(t, STYLE_PLAIN, "%s", failures(s) ? "fail" : !ran ? "skip" : "pass");
     if (failures(s))
@@ -239,10 +233,10 @@ int scoreboard_finish_mutants(const Scoreboard *board)
                 used += (size_t)snprintf(by + used, sizeof by - used, "%s%s %zu", used ? ", " : "", verify_judge_name((VerifyJudge)judge),
                                          s->caught[judge]);
         const bool cut = failures(s) == 0 && unfinished(s);
-        const bool base = s->kernel->summary[0] == '\0', right = (failures(s) == 0) == base && total(s->ran) > 0 && !cut;
+        const bool base = s->who.summary[0] == '\0', right = (failures(s) == 0) == base && total(s->ran) > 0 && !cut;
         render_row(t);
-        render_cell(t, STYLE_PLAIN, "%s", s->kernel->name);
-        render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : s->kernel->summary);
+        render_cell(t, STYLE_PLAIN, "%s", s->who.name);
+        render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : s->who.summary);
         if (used)
             render_cell(t, STYLE_PLAIN, "%s", by);
         else

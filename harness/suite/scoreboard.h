@@ -3,13 +3,12 @@
 #define HARNESS_SUITE_SCOREBOARD_H
 
 #include "harness/cli/cli.h"
-#include "harness/ops/sdpa/verify.h"
+#include "harness/ops/op.h"
 #include "harness/records/records.h"
-#include "harness/suite/suite.h"
 
 /* One kernel. */
 typedef struct Score {
-    const AttnKernel *kernel;
+    OpKernel who;
     size_t passed[3], ran[3];    /* by JobKind                                  */
     size_t due[3];               /* jobs that were begun for it: all of them are judged, unless the run was stopped */
     size_t skipped;              /* jobs that the kernel does not take          */
@@ -28,6 +27,7 @@ typedef struct Scoreboard {
     Records *records; /* NULL: none          */
     FILE *notes;      /* where FAIL lines go */
     bool bitwise;
+    bool longdouble;  /* the reference is the oracle's second implementation, where there is one */
     bool silent;      /* mutants: failing is what they are for */
     bool broken;      /* a record could not be written         */
     size_t unable;    /* cases that could not be set up        */

@@ -1,36 +1,30 @@
 /* words.c - see words.h. */
 #include "harness/suite/words.h"
 
-#include <stdio.h>
+#include "harness/ops/all/all.h"
+#include "harness/ops/sdpa/shape.h"
 
 typedef struct Split {
-    Shapes *attention;
-    LinearShapes *products;
-    MhaShapes *mha;
+    OpShapes all;
+    bool (*wants)(const Op *op);
 } Split;
-
-static bool no_room(size_t count, char *error, size_t error_size)
-{
-    snprintf(error, error_size, "out of memory for %zu shapes", count);
-    return false;
-}
 
 static bool take(void *context, const char *word, char *error, size_t error_size)
 {
     Split *split = context;
-    LinearShape product;
-    MhaShape heads;
-    if (split->mha && mha_shape_is(word))
-        return mha_shape_parse(&heads, word, error, error_size) &&
-               (mha_shapes_add(split->mha, &heads) || no_room(split->mha->count, error, error_size));
-    if (linear_shape_is(word))
-        return linear_shape_parse(&product, word, error, error_size) &&
-               (linear_shapes_add(split->products, &product) || no_room(split->products->count, error, error_size));
-    return shapes_parse(split->attention, word, error, error_size);
+    const Op *op = op_of(word);
+    return (!split->wants || split->wants(op) ? op : ops[0])->parse(&split->all, word, error, error_size);
 }
 
-bool words_split(Shapes *attention, LinearShapes *products, MhaShapes *mha, const char *text, char *error, size_t error_size)
+bool words_split(OpShapes *list, bool (*wants)(const Op *op), const char *text, char *error, size_t error_size)
 {
-    Split split = {attention, products, mha};
-    return shapes_expand(text, take, &split, error, error_size);
+    Split split = {.wants = wants};
+    bool ok = shapes_expand(text, take, &split, error, error_size);
+    for (size_t o = 0; ok && o < op_count; o++)
+        for (size_t i = 0; ok && i < split.all.count; i++) {
+            const OpShape *shape = &split.all.at[i];
+            ok = shape->op != ops[o] || op_shapes_add(list, shape->op, shape->name, shape->alias, error, error_size);
+        }
+    op_shapes_free(&split.all);
+    return ok;
 }

@@ -2,12 +2,10 @@
 #ifndef HARNESS_SUITE_WORDS_H
 #define HARNESS_SUITE_WORDS_H
 
-#include "harness/ops/linear/shape.h"
-#include "harness/ops/mha/shape.h"
-#include "harness/ops/sdpa/shape.h"
+#include "harness/ops/op.h"
 
-/* Words of all kinds, mixed as they like: attention to one list, products to another, multi-head attention to the third (NULL: it is
- * refused). false: error[] says why; free all. */
-bool words_split(Shapes *attention, LinearShapes *products, MhaShapes *mha, const char *text, char *error, size_t error_size);
+/* Words of all kinds, mixed as they like, to shapes: those of one kind together, kinds in their order. `wants` (NULL: all): which kinds are
+ * taken; a word of another one is refused as attention would. false: error[] says why. */
+bool words_split(OpShapes *list, bool (*wants)(const Op *op), const char *text, char *error, size_t error_size);
 
 #endif

@@ -10,6 +10,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/registry.h"
 #include "harness/base/known.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/tune/pick.h"
 
 /* What each rigor costs and gives; the header says it in words. */
@@ -129,15 +130,17 @@ typedef struct Cases {
 } Cases;
 
 /* A case is measured until it ends or Ctrl-C; then it counts no more. */
-static bool run_cases(Cases *cases, const TuneBucket *bucket, const AttnKernel *const *kernels, size_t count, AttnRigor rigor,
-                      BenchOptions *options, const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
+static bool run_cases(Cases *cases, const TuneBucket *bucket, const OpKernel *kernels, size_t count, AttnRigor rigor, BenchOptions *options,
+                      const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
 {
     const uint64_t seed = options->seed;
+    OpShape shape;
     for (size_t pass = 0; pass < plans[rigor].passes; pass++)
         for (size_t s = 0; s < bucket->count && !stop_signal; s++) {
             BenchCase *bench = &cases->at[cases->count++];
             options->seed = seed + pass;
-            if (!bench_case_run(bench, bucket->shapes[s], kernels, count, options, settings, topology, error, error_size))
+            sdpa_word(&shape, bucket->shapes[s]);
+            if (!bench_case_run(bench, &shape, kernels, count, options, settings, topology, error, error_size))
                 return false;
             for (size_t k = 0; k < count; k++) {
                 const BenchKernel *kernel = &bench->kernels[k];
@@ -182,7 +185,7 @@ static bool fill_row(const TuneBucket *bucket, const Cases *cases, const AttnKer
     if (over == count)
         return false;
     const StatsInterval r = versus(&cases->at[worst], picked, over);
-    snprintf(row->shape, sizeof row->shape, "%s", cases->at[worst].shape);
+    snprintf(row->shape, sizeof row->shape, "%s", cases->at[worst].shape.name);
     row->entry = (AttnTuneEntry){.key = bucket->key, .kernel = kernels[picked], .over = kernels[over], .ratio = r.median, .lo = r.lo,
                                  .hi = fmin(r.hi, 999999), .rounds = (uint32_t)r.n, .rigor = rigor};
     return isfinite(r.lo) && isfinite(r.hi) && r.hi < 999999;
@@ -236,7 +239,12 @@ static bool measure(const TuneBucket *bucket, const AttnKernel *const *kernels, 
     BenchOptions options = tune_options(rigor);
     options.threads = bucket->key.threads;
     const size_t most = plans[rigor].passes * bucket->count;
-    bool measured = true;
+    OpKernel *who = calloc(count, sizeof *who);
+    bool measured = who != NULL;
+    for (size_t k = 0; who && k < count; k++)
+        (void)op_sdpa.kernel(kernels[k], &who[k]);
+    if (!measured)
+        snprintf(error, error_size, "%s: out of memory", bucket->name);
     result->outcome = TUNE_NOISY;
     for (int attempt = 0; attempt < ATTEMPTS && measured && result->outcome == TUNE_NOISY && !stop_signal; attempt++) {
         Cases cases = {.at = calloc(most, sizeof *cases.at), .times = calloc(most * count, sizeof *cases.times)};
@@ -245,12 +253,13 @@ static bool measure(const TuneBucket *bucket, const AttnKernel *const *kernels, 
         if (!measured)
             snprintf(error, error_size, "%s: out of memory", bucket->name);
         else
-            measured = run_cases(&cases, bucket, kernels, count, rigor, &options, settings, topology, error, error_size);
+            measured = run_cases(&cases, bucket, who, count, rigor, &options, settings, topology, error, error_size);
         if (measured && !stop_signal)
             judge(bucket, &cases, kernels, count, rigor, held, result);
         options.budget *= MORE_BUDGET;
         free_cases(&cases);
     }
+    free(who);
     return measured;
 }
 

@@ -1,8 +1,9 @@
 /* fuzz_shape.c - names of shapes and of verify's cases: lists with ranges, one word, attention, products, multi-head attention.
  * Whatever is accepted has a canonical name that parses to the same name again, a problem whose check answers, and counts that are finite. */
+#include "harness/ops/all/all.h"
 #include "harness/ops/linear/case.h"
-#include "harness/ops/linear/shape.h"
 #include "harness/ops/sdpa/case.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/suite/words.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -30,31 +31,25 @@ static void look(const Shape *shape)
 
 static void look_at_lists(const char *text)
 {
-    char error[MESSAGE] = "", name[SHAPE_NAME];
-    Shapes attention = {0};
-    LinearShapes products = {0};
-    MhaShapes mha = {0};
-    if (words_split(&attention, &products, &mha, text, error, sizeof error)) {
-        for (size_t i = 0; i < attention.count && i < LOOKED_AT; i++)
-            look(&attention.at[i]);
-        for (size_t i = 0; i < products.count && i < LOOKED_AT; i++) {
-            LinearShape parsed;
-            fuzz_demand(linear_shape_parse(&parsed, linear_shape_name(&products.at[i], name, sizeof name), error, sizeof error),
-                        "a product's name parses");
-        }
-        for (size_t i = 0; i < mha.count && i < LOOKED_AT; i++) {
-            MhaShape parsed;
-            char again[SHAPE_NAME];
-            fuzz_demand(mha_shape_parse(&parsed, mha_shape_name(&mha.at[i], name, sizeof name), error, sizeof error),
-                        "a multi-head shape's name parses");
-            fuzz_demand(strcmp(mha_shape_name(&parsed, again, sizeof again), name) == 0, "and is its own canonical name");
+    char error[MESSAGE] = "";
+    OpShapes shapes = {0};
+    if (words_split(&shapes, NULL, text, error, sizeof error)) {
+        for (size_t i = 0; i < shapes.count && i < LOOKED_AT; i++) {
+            const OpShape *shape = &shapes.at[i];
+            OpShapes again = {0};
+            fuzz_demand(op_of(shape->name) == shape->op, "a canonical name says its kind");
+            fuzz_demand(shape->op->parse(&again, shape->name, error, sizeof error) && again.count == 1, "a canonical name parses");
+            fuzz_demand(strcmp(again.at[0].name, shape->name) == 0, "a canonical name is its own canonical name");
+            op_shapes_free(&again);
+            if (shape->op == &op_sdpa) {
+                const Shape attention = sdpa_shape(shape);
+                look(&attention);
+            }
         }
     } else {
         fuzz_demand(*error != '\0', "a refused list has a sentence");
     }
-    shapes_free(&attention);
-    linear_shapes_free(&products);
-    mha_shapes_free(&mha);
+    op_shapes_free(&shapes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

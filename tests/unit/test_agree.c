@@ -8,10 +8,10 @@
 #include "dispatch/registry.h"
 #include "harness/ops/sdpa/case.h"
 #include "harness/ops/sdpa/session.h"
+#include "harness/ops/sdpa/suite.h"
 #include "harness/ops/sdpa/trial.h"
-#include "harness/suite/suite.h"
 
-static const SessionOptions options = {.flop_limit = INFINITY};
+static const JudgeOptions options = {.flop_limit = INFINITY};
 
 /* 120 random problems with normal data, every kernel: z stays below 6 and eta below 1/2, as it did when the limits were chosen. */
 Test(agree, correct_kernels_stay_far_below_the_limits)
@@ -20,8 +20,10 @@ Test(agree, correct_kernels_stay_far_below_the_limits)
     for (uint64_t n = 0; n < 120; n++) {
         Suite suite = {0};
         Session session;
-        cr_assert(suite_add_random(&suite, 1, 100 + n));
-        VerifyCase c = suite.at[0].c;
+        VerifyCase c;
+        char error[300] = "";
+        cr_assert(sdpa_suite_random(&suite, 1, 100 + n));
+        cr_assert(case_parse(suite.at[0].name, &c, error, sizeof error), "%s", error);
         c.dist = DIST_NORMAL;
         c.shape.k_len = c.shape.layout == SHAPE_PACKED || c.shape.k_len < 300 ? c.shape.k_len : 300;
         c.shape.past_len = c.shape.past_len < c.shape.k_len ? c.shape.past_len : c.shape.k_len;

@@ -97,15 +97,11 @@ Test(mha_shape, refused)
 /* ---- Judgement ------------------------------------------------------------------------------------------------------------------- */
 
 /* The pairs that run here. */
-static size_t pairs_here(MhaPair *pairs, size_t most)
+static size_t pairs_here(OpKernel *pairs, size_t most)
 {
-    const AttnKernel **list = calloc(attn_registry_count, sizeof *list);
     size_t count = 0;
-    for (size_t i = 0; i < attn_registry_count; i++)
-        if ((attn_registry[i]->isa & ~attn_cpu_this()->features) == 0 && count < most)
-            list[count++] = attn_registry[i];
-    count = mha_pairs(list, count, pairs);
-    free(list);
+    for (size_t i = 0; i < attn_registry_count && count < most; i++)
+        count += (attn_registry[i]->isa & ~attn_cpu_this()->features) == 0 && mha_pair(attn_registry[i], &pairs[count]);
     return count;
 }
 
@@ -115,7 +111,7 @@ Test(mha_shape, every_pair_is_right)
 {
     static const char *const words[] = {"mha:b1_h4_q70_d32_e200", "mha:b2_h4g2_q19_d16_e64_causal_rope_nobias",
                                         "mha:b2_h4g1_q5_d24_e40_cross_k33_kdim50_vdim31_rope", "mha:b1_h3_q1_d8_e24_cross_k40"};
-    MhaPair pairs[PAIRS];
+    OpKernel pairs[PAIRS];
     const size_t count = pairs_here(pairs, PAIRS);
     cr_assert_gt(count, 0);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -125,8 +121,8 @@ Test(mha_shape, every_pair_is_right)
         const Reference r = reference(&x, RIGHT);
         for (size_t n = 0; n < count; n++) {
             const VerifyResult result = mha_case_judge_isolated(&pairs[n], &x, &r, 2);
-            cr_expect_eq(result.status, VERIFY_PASS, "%s of %s: %s", pairs[n].row.name, words[i], result.why);
-            cr_expect(result.rows > 0 && result.z > 0.01, "%s of %s: z = %g over %zu rows says nothing", pairs[n].row.name, words[i],
+            cr_expect_eq(result.status, VERIFY_PASS, "%s of %s: %s", pairs[n].name, words[i], result.why);
+            cr_expect(result.rows > 0 && result.z > 0.01, "%s of %s: z = %g over %zu rows says nothing", pairs[n].name, words[i],
                       result.z, result.rows);
         }
         reference_release();
@@ -137,7 +133,7 @@ Test(mha_shape, mistakes_are_found)
 {
     static const Mistake mistakes[] = {ROPE_PAIRS_SWAPPED, BIAS_BEFORE_PROJECTION, WRONG_HEAD_SPLIT, WRONG_KV_HEAD};
     const MhaShape shape = shape_of("mha:b1_h8g2_q40_d64_e512_causal_rope");
-    MhaPair pairs[PAIRS];
+    OpKernel pairs[PAIRS];
     MhaCase x;
     cr_assert_gt(pairs_here(pairs, PAIRS), 0);
     cr_assert(mha_case_make(&x, &shape, 5, 4));

@@ -13,6 +13,7 @@
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/micro/micro_isa.h"
 #include "harness/machine/pool.h"
+#include "harness/ops/sdpa/verify.h"
 
 static bool usable(size_t i)
 {

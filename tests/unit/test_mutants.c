@@ -4,16 +4,14 @@
 #include <stdlib.h>
 
 #include "harness/base/isolate.h"
-#include "harness/ops/sdpa/exact.h"
 #include "harness/ops/sdpa/mutants.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/ops/sdpa/session.h"
-#include "harness/ops/sdpa/special.h"
-#include "harness/suite/suite.h"
 
 typedef struct Hunt {
     Suite suite;
-    Session session;
-    size_t open;
+    const Job *job; /* judged last                */
+    void *kept;     /* of it                      */
     size_t *caught, *ran; /* of each mutant */
     char first[256]; /* what caught the unbroken one, if anything did */
 } Hunt;
@@ -21,25 +19,16 @@ typedef struct Hunt {
 static void work(void *context, size_t item, void *answer)
 {
     Hunt *hunt = context;
-    const SessionOptions options = {.bitwise = true, .flop_limit = 1e9};
-    const size_t number = item / mutant_count;
-    const Job *job = &hunt->suite.at[number];
-    const AttnKernel *kernel = mutants[item % mutant_count];
-    VerifyResult *result = answer;
-    mutants_arm(kernel);
-    if (job->kind == JOB_EXACT)
-        exact_run(kernel, job->index, result);
-    else if (job->kind == JOB_SPECIAL)
-        special_run(kernel, job->index, result);
-    else {
-        if (hunt->open != number + 1) {
-            if (hunt->open)
-                session_close(&hunt->session);
-            cr_assert(session_open(&hunt->session, &job->c, &options));
-            hunt->open = number + 1;
-        }
-        session_judge(&hunt->session, kernel, result);
+    const JudgeOptions options = {.bitwise = true, .flop_limit = 1e9};
+    const Job *job = &hunt->suite.at[item / mutant_count];
+    OpKernel kernel;
+    cr_assert(op_sdpa.kernel(mutants[item % mutant_count], &kernel));
+    if (hunt->kept && hunt->job != job) {
+        op_sdpa.forget(hunt->kept);
+        hunt->kept = NULL;
     }
+    hunt->job = job;
+    op_sdpa.judge(job, &kernel, &options, &hunt->kept, answer);
 }
 
 static bool done(void *context, size_t item, const void *answer, const char *crash)
@@ -62,7 +51,7 @@ Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = HANG_SECONDS
     cr_assert_geq(mutant_count, 60);
     hunt.caught = calloc(mutant_count, sizeof *hunt.caught);
     hunt.ran = calloc(mutant_count, sizeof *hunt.ran);
-    cr_assert(suite_add_smoke(&hunt.suite, 0x5eed));
+    cr_assert(op_sdpa.suite(&hunt.suite, SUITE_SMOKE, 0x5eed));
     const IsolateJob job = {.items = hunt.suite.count * mutant_count, .group = mutant_count, .workers = 2,
                             .result_size = sizeof(VerifyResult), .timeout = 120, .context = &hunt, .work = work, .done = done};
     cr_assert(isolate_run(&job, &error), "%s", error);
@@ -91,7 +80,7 @@ Test(mutants, each_judge_catches_its_own)
         {"ftz_left", "b1_h1_q3_k5_d4:normal:1:after:t1", JUDGE_STATE},
 #endif
     };
-    const SessionOptions options = {.bitwise = true, .flop_limit = 1e9};
+    const JudgeOptions options = {.bitwise = true, .flop_limit = 1e9};
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         VerifyCase c;
         Session session;

@@ -9,12 +9,15 @@
 #include "dispatch/registry.h"
 #include "harness/base/isolate.h"
 #include "harness/ops/sdpa/exact.h"
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/mutants.h"
+#include "harness/ops/sdpa/op.h"
 #include "harness/ops/sdpa/session.h"
 #include "harness/ops/sdpa/special.h"
+#include "harness/ops/sdpa/suite.h"
 #include "harness/ops/sdpa/verify.h"
 #include "harness/suite/scoreboard.h"
-#include "harness/suite/suite.h"
+#include "harness/suite/suites.h"
 
 /* ---- Isolation ---- */
 
@@ -157,21 +160,20 @@ Test(verify, a_kernel_that_does_not_take_the_problem_is_skipped)
 
 static bool same(const Suite *a, const Suite *b)
 {
-    char x[CASE_NAME], y[CASE_NAME];
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (strcmp(suite_job_name(&a->at[i], x, sizeof x), suite_job_name(&b->at[i], y, sizeof y)) != 0)
+        if (strcmp(a->at[i].name, b->at[i].name) != 0)
             return false;
     return true;
 }
 
 Test(verify, suites_depend_on_their_seed_alone)
 {
-    bool (*const make[])(Suite *, uint64_t) = {suite_add_smoke, suite_add_full, suite_add_adversarial};
+    static const SuiteName names[] = {SUITE_SMOKE, SUITE_FULL, SUITE_ADVERSARIAL};
     for (size_t n = 0; n < 3; n++) {
         Suite a = {0}, b = {0}, c = {0};
-        cr_assert(make[n](&a, 1) && make[n](&b, 1) && make[n](&c, 2));
+        cr_assert(op_sdpa.suite(&a, names[n], 1) && op_sdpa.suite(&b, names[n], 1) && op_sdpa.suite(&c, names[n], 2));
         cr_assert_gt(a.count, 50);
         cr_assert(same(&a, &b));
         cr_assert_not(same(&a, &c));
@@ -181,26 +183,47 @@ Test(verify, suites_depend_on_their_seed_alone)
     }
 }
 
-/* Every job's name, read back, is the same job: what a repro line relies on. Every problem is one that the library accepts. */
+/* Every job's name, read back, is the same job: what a repro line relies on, and all judging. Every problem is one that the library
+ * accepts. */
 Test(verify, every_job_can_be_named_and_read_back)
 {
     Suite suite = {0};
-    cr_assert(suite_add_full(&suite, 3) && suite_add_smoke(&suite, 4));
+    cr_assert(suites_add(&suite, SUITE_FULL, 3) && suites_add(&suite, SUITE_SMOKE, 4));
     for (size_t i = 0; i < suite.count; i++) {
         Suite back = {0};
-        char name[CASE_NAME], again[CASE_NAME], error[300] = "";
-        suite_job_name(&suite.at[i], name, sizeof name);
-        cr_assert(suite_add_job(&back, name, error, sizeof error), "%s: %s", name, error);
-        cr_assert_str_eq(suite_job_name(&back.at[0], again, sizeof again), name);
+        const char *name = suite.at[i].name;
+        char error[300] = "";
+        cr_assert(suites_add_job(&back, name, error, sizeof error), "%s: %s", name, error);
+        cr_assert_str_eq(back.at[0].name, name);
+        cr_assert_eq(back.at[0].op, suite.at[i].op);
         cr_assert_eq(back.at[0].kind, suite.at[i].kind);
-        if (suite.at[i].kind == JOB_CASE) {
-            const AttnProblem p = case_problem(&suite.at[i].c), q = case_problem(&back.at[0].c);
-            cr_assert_eq(memcmp(&p, &q, sizeof p), 0, "%s", name);
+        if (suite.at[i].op == &op_sdpa && suite.at[i].kind == JOB_CASE) {
+            VerifyCase c;
+            cr_assert(case_parse(name, &c, error, sizeof error), "%s: %s", name, error);
+            const AttnProblem p = case_problem(&c);
             cr_assert_eq(attn_problem_check(&p), ATTN_OK, "%s: %s", name, attn_last_error());
         }
         suite_free(&back);
     }
     suite_free(&suite);
+}
+
+/* A name says everything: also of cases that nobody has written down. */
+Test(verify, a_drawn_case_reads_back_as_it_was_drawn)
+{
+    for (uint64_t n = 0; n < 20000; n++) {
+        const VerifyCase c = sdpa_suite_draw(random_bits(7, n) >> 16);
+        VerifyCase back;
+        char name[CASE_NAME], error[300] = "";
+        cr_assert(case_parse(case_name(&c, name, sizeof name), &back, error, sizeof error), "%s: %s", name, error);
+        const AttnProblem p = case_problem(&c), q = case_problem(&back);
+        cr_assert_eq(memcmp(&p, &q, sizeof p), 0, "%s", name);
+        cr_assert(c.dist == back.dist && c.seed == back.seed && c.fence == back.fence && c.threads == back.threads, "%s", name);
+        for (size_t b = 0; b < c.shape.batch; b++)
+            cr_assert(shape_q_len(&c.shape, b) == shape_q_len(&back.shape, b) && shape_k_len(&c.shape, b) == shape_k_len(&back.shape, b) &&
+                          shape_offset(&c.shape, b) == shape_offset(&back.shape, b),
+                      "%s", name);
+    }
 }
 
 Test(verify, the_full_suite_covers_what_it_says)
@@ -209,12 +232,15 @@ Test(verify, the_full_suite_covers_what_it_says)
     Suite suite = {0};
     bool q[66] = {0}, k[66] = {0}, width[577] = {0}, mask[16] = {0}, bias[16] = {0}, dist[DIST_COUNT] = {0}, layout[3] = {0};
     bool causal[2 + ATTN_ALIGN_OFFSETS] = {0}, behind = false, wide_v = false, narrow_v = false, shared_v = false, long_k = false, more_q = false;
-    cr_assert(suite_add_full(&suite, 0x5eed));
+    cr_assert(op_sdpa.suite(&suite, SUITE_FULL, 0x5eed));
     for (size_t i = 0; i < suite.count; i++) {
-        const VerifyCase *c = &suite.at[i].c;
-        const Shape *s = &c->shape;
+        VerifyCase read;
+        char error[300] = "";
         if (suite.at[i].kind != JOB_CASE)
             continue;
+        cr_assert(case_parse(suite.at[i].name, &read, error, sizeof error), "%s", error);
+        const VerifyCase *c = &read;
+        const Shape *s = &c->shape;
         q[s->q_len < 66 ? s->q_len : 0] = k[s->k_len < 66 ? s->k_len : 0] = width[s->d] = dist[c->dist] = layout[s->layout] = true;
         causal[s->causal ? 1 + s->align : 0] = true;
         mask[s->mask ? c->twist.mask_repeat : 0] |= s->mask;
@@ -248,7 +274,7 @@ Test(verify, bad_job_names_are_refused)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         Suite suite = {0};
         char error[300] = "";
-        cr_expect_not(suite_add_job(&suite, bad[i], error, sizeof error), "%s", bad[i]);
+        cr_expect_not(suites_add_job(&suite, bad[i], error, sizeof error), "%s", bad[i]);
         cr_expect_gt(strlen(error), 10);
         suite_free(&suite);
     }
@@ -264,7 +290,7 @@ Test(verify, a_kernel_that_no_job_of_a_kind_was_for_fails)
     for (size_t k = 0; k < sizeof scores / sizeof *scores; k++) {
         const size_t due[] = {4, 2, 1};
         memcpy(scores[k].due, due, sizeof due);
-        scores[k].kernel = attn_registry[k];
+        cr_assert(op_sdpa.kernel(attn_registry[k], &scores[k].who));
         scores[k].runnable = true;
     }
     Scoreboard board = {.scores = scores, .count = sizeof scores / sizeof *scores, .notes = stderr};

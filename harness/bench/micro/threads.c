@@ -9,6 +9,8 @@
 #include "harness/bench/micro/micro.h"
 #include "harness/machine/pool.h"
 #include "harness/machine/topology.h"
+#include "harness/ops/sdpa/case.h"
+#include "harness/ops/sdpa/verify.h"
 
 enum { MOST_THREADS = 64 };
 

@@ -9,6 +9,8 @@
 #include "harness/base/random.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/micro/micro_isa.h"
+#include "harness/ops/sdpa/case.h"
+#include "harness/ops/sdpa/verify.h"
 
 static bool usable(const MicroContext *context, size_t i)
 {

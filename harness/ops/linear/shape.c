@@ -2,15 +2,9 @@
 #include "harness/ops/linear/shape.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char prefix[] = "linear:";
-
-bool linear_shape_is(const char *word)
-{
-    return strncmp(word, prefix, sizeof prefix - 1) == 0;
-}
 
 /* Digits up to `end`, 1 to 2^20. Returns what follows, or NULL. */
 static const char *read_size(const char *text, char end, size_t *size)
@@ -27,7 +21,7 @@ static const char *read_size(const char *text, char end, size_t *size)
 bool linear_shape_parse(LinearShape *shape, const char *word, char *error, size_t error_size)
 {
     LinearShape s;
-    const char *at = linear_shape_is(word) ? word + sizeof prefix - 1 : NULL;
+    const char *at = strncmp(word, prefix, sizeof prefix - 1) == 0 ? word + sizeof prefix - 1 : NULL;
     at = at ? read_size(at, 'x', &s.rows) : NULL;
     at = at ? read_size(at, 'x', &s.inputs) : NULL;
     at = at ? read_size(at, '\0', &s.outputs) : NULL;
@@ -46,22 +40,4 @@ const char *linear_shape_name(const LinearShape *shape, char *buffer, size_t siz
 {
     snprintf(buffer, size, "%s%zux%zux%zu", prefix, shape->rows, shape->inputs, shape->outputs);
     return buffer;
-}
-
-bool linear_shapes_add(LinearShapes *list, const LinearShape *shape)
-{
-    if ((list->count & (list->count - 1)) == 0) { /* grow at 0, 1, 2, 4, 8 … */
-        LinearShape *at = realloc(list->at, (list->count ? 2 * list->count : 1) * sizeof *at);
-        if (!at)
-            return false;
-        list->at = at;
-    }
-    list->at[list->count++] = *shape;
-    return true;
-}
-
-void linear_shapes_free(LinearShapes *list)
-{
-    free(list->at);
-    *list = (LinearShapes){0};
 }

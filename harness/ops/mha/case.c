@@ -6,40 +6,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness/measure/peaks.h"
 #include "harness/ops/mha/draw.h"
-#include "harness/ops/sdpa/trial.h"
 #include "harness/ops/zoo.h"
 
 enum { CHILD_TIMEOUT = 300 };
 
-size_t mha_pairs(const AttnKernel *const *kernels, size_t count, MhaPair *pairs)
+bool mha_pair(const AttnKernel *linear, OpKernel *pair)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        char name[64];
-        const AttnKernel *linear = kernels[i];
-        if (linear->kind != ATTN_KIND_PRODUCT || zoo_is_yardstick(linear) || strncmp(linear->name, "linear_", 7) != 0)
-            continue;
-        snprintf(name, sizeof name, "flash_%s", linear->name + 7);
-        const AttnKernel *attention = zoo_find(name);
-        if (!attention)
-            continue;
-        MhaPair *pair = &pairs[found++];
-        *pair = (MhaPair){.row = *linear, .linear = linear, .attention = attention};
-        pair->row.isa = linear->isa | attention->isa;
-        snprintf(pair->name, sizeof pair->name, "mha (%s)", pair->row.isa ? peaks_isa_of(pair->row.isa)->name : "portable");
-        pair->row.name = pair->name;
-    }
-    return found;
+    char name[64];
+    if (linear->kind != ATTN_KIND_PRODUCT || zoo_is_yardstick(linear) || strncmp(linear->name, "linear_", 7) != 0)
+        return false;
+    snprintf(name, sizeof name, "flash_%s", linear->name + 7);
+    const AttnKernel *attention = zoo_find(name);
+    if (!attention)
+        return false;
+    op_kernel_fill(pair, linear);
+    pair->inner = attention;
+    pair->isa = linear->isa | attention->isa;
+    snprintf(pair->name, sizeof pair->name, "mha (%s)", op_isa_name(pair));
+    return true;
 }
 
-const MhaPair *mha_pair_of(const AttnKernel *kernel)
-{
-    return strncmp(kernel->name, "mha", 3) == 0 ? (const MhaPair *)kernel : NULL; /* kernels begin with what they compute */
-}
-
-void mha_mutants(MhaPair mutants[MHA_MUTANTS])
+void mha_mutants(OpKernel mutants[MHA_MUTANTS])
 {
     static const struct {
         Mistake mistake;
@@ -52,10 +40,9 @@ void mha_mutants(MhaPair mutants[MHA_MUTANTS])
         {WRONG_KV_HEAD, "mha:kv_head", "query head h reads KV head h % kv_heads"},
     };
     const AttnKernel *base = zoo_find("linear_f32");
-    for (size_t i = 0; i < MHA_MUTANTS && mha_pairs(&base, 1, &mutants[i]) == 1; i++) {
+    for (size_t i = 0; i < MHA_MUTANTS && mha_pair(base, &mutants[i]); i++) {
         snprintf(mutants[i].name, sizeof mutants[i].name, "%s", all[i].name);
-        mutants[i].row.name = all[i].name;
-        mutants[i].row.summary = all[i].what;
+        mutants[i].summary = all[i].what;
         mutants[i].mistake = all[i].mistake;
     }
 }
@@ -107,14 +94,14 @@ bool mha_case_make(MhaCase *to, const MhaShape *shape, uint64_t seed, size_t row
 
 /* ---- Run and compare ------------------------------------------------------------------------------------------------------------- */
 
-AttnStatus mha_case_plan(const MhaPair *pair, const MhaCase *x, size_t threads, AttnMha **mha, AttnMhaPlan **plan)
+AttnStatus mha_case_plan(const OpKernel *pair, const MhaCase *x, size_t threads, AttnMha **mha, AttnMhaPlan **plan)
 {
     AttnOptions options = attn_options();
     options.threads = threads;
-    options.kernel = pair->linear->name;
+    options.kernel = pair->kernel->name;
     *plan = NULL;
     AttnStatus status = attn_mha_create(&x->c, &x->w, &options, NULL, 0, mha);
-    options.kernel = pair->attention->name;
+    options.kernel = pair->inner->name;
     if (status == ATTN_OK)
         status = attn_mha_plan_create(*mha, &x->s, &options, plan);
     if (status != ATTN_OK) {
@@ -156,7 +143,7 @@ void mha_case_agree(const MhaCase *x, const Reference *r, VerifyResult *result)
     }
 }
 
-static void judge(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads, VerifyResult *result)
+static void judge(const OpKernel *pair, const MhaCase *x, const Reference *r, size_t threads, VerifyResult *result)
 {
     AttnMha *mha;
     AttnMhaPlan *plan;
@@ -184,10 +171,10 @@ static void judge(const MhaPair *pair, const MhaCase *x, const Reference *r, siz
     attn_mha_destroy(mha);
 }
 
-void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *result)
+void mha_case_judge_drawn(const OpKernel *pair, uint64_t seed, VerifyResult *result)
 {
     const MhaCase x = mha_draw_case(seed);
-    const Reference r = reference(&x, pair->mistake); /* first: a run appends to the cache that the reference reads */
+    const Reference r = reference(&x, (Mistake)pair->mistake); /* first: a run appends to the cache that the reference reads */
     if (r.y)
         judge(pair, &x, &r, 1 + seed % 3, result);
     else
@@ -196,7 +183,7 @@ void mha_case_judge_drawn(const MhaPair *pair, uint64_t seed, VerifyResult *resu
 }
 
 typedef struct Alone {
-    const MhaPair *pair;
+    const OpKernel *pair;
     const MhaCase *x;
     const Reference *r;
     size_t threads;
@@ -208,7 +195,7 @@ static void judge_alone(const void *what, VerifyResult *result)
     judge(alone->pair, alone->x, alone->r, alone->threads, result);
 }
 
-VerifyResult mha_case_judge_isolated(const MhaPair *pair, const MhaCase *x, const Reference *r, size_t threads)
+VerifyResult mha_case_judge_isolated(const OpKernel *pair, const MhaCase *x, const Reference *r, size_t threads)
 {
     return verdict_alone(judge_alone, &(Alone){pair, x, r, threads}, CHILD_TIMEOUT);
 }

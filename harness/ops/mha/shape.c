@@ -19,7 +19,7 @@ static const struct {
               {"llama3-8b", true, true},      {"llama3-70b", true, true},   {"vit-b16", false, false},      {"vit-h14", false, false},
               {"whisper-large", false, false}};
 
-bool mha_shape_is(const char *word)
+static bool is_prefixed(const char *word)
 {
     return strncmp(word, prefix, sizeof prefix - 1) == 0;
 }
@@ -117,7 +117,7 @@ static bool fits(const MhaShape *s)
 bool mha_shape_parse(MhaShape *shape, const char *word, char *error, size_t error_size)
 {
     MhaShape s = {0};
-    if (mha_shape_is(word) && strchr(word, '/')) {
+    if (is_prefixed(word) && strchr(word, '/')) {
         if (!read_preset(&s, word, error, error_size))
             return false;
         if (!fits(&s))
@@ -125,7 +125,7 @@ bool mha_shape_parse(MhaShape *shape, const char *word, char *error, size_t erro
         *shape = s;
         return true;
     }
-    const char *at = mha_shape_is(word) ? word + sizeof prefix - 1 : "";
+    const char *at = is_prefixed(word) ? word + sizeof prefix - 1 : "";
     bool ok = read_size(&at, "b", false, &s.batch) && read_size(&at, "_h", false, &s.q_heads);
     s.kv_heads = s.q_heads;
     ok = ok && read_size(&at, "g", true, &s.kv_heads) && read_size(&at, "_q", false, &s.q_len) && read_size(&at, "_d", false, &s.d) &&
@@ -180,22 +180,4 @@ Shape mha_shape_inner(const MhaShape *s)
 {
     return (Shape){.batch = s->batch, .q_heads = s->q_heads, .kv_heads = s->kv_heads, .q_len = s->q_len, .k_len = s->k_len, .d = s->d,
                    .dv = s->d, .causal = s->causal};
-}
-
-bool mha_shapes_add(MhaShapes *list, const MhaShape *shape)
-{
-    if ((list->count & (list->count - 1)) == 0) { /* grow at 0, 1, 2, 4, 8 … */
-        MhaShape *at = realloc(list->at, (list->count ? 2 * list->count : 1) * sizeof *at);
-        if (!at)
-            return false;
-        list->at = at;
-    }
-    list->at[list->count++] = *shape;
-    return true;
-}
-
-void mha_shapes_free(MhaShapes *list)
-{
-    free(list->at);
-    *list = (MhaShapes){0};
 }

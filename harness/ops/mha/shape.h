@@ -19,20 +19,10 @@ typedef struct MhaShape {
     bool causal, rope, no_bias;
 } MhaShape;
 
-/* A list that grows; free with mha_shapes_free. */
-typedef struct MhaShapes {
-    MhaShape *at;
-    size_t count;
-} MhaShapes;
-
-bool mha_shape_is(const char *word); /* begins with "mha:" */
 bool mha_shape_parse(MhaShape *shape, const char *word, char *error, size_t error_size);
 const char *mha_shape_name(const MhaShape *shape, char *buffer, size_t size); /* canonical; SHAPE_NAME bytes hold any */
 
 /* The attention inside. */
 Shape mha_shape_inner(const MhaShape *shape);
-
-bool mha_shapes_add(MhaShapes *list, const MhaShape *shape); /* false: no memory */
-void mha_shapes_free(MhaShapes *list);
 
 #endif

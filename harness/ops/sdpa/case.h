@@ -28,7 +28,6 @@ AttnProblem case_problem(const VerifyCase *c);
 bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size);
 
 /* "shape:dist:seed:fence:threads[:twist]" and back; the twist is a word such as m5-b8-x2-r-z-s0.5. case_name returns buffer. */
-enum { CASE_NAME = SHAPE_NAME + 140 };
 const char *case_name(const VerifyCase *c, char *buffer, size_t size);
 bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size);
 

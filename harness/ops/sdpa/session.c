@@ -9,7 +9,7 @@
 
 #define UNUSUAL_FLOP 1e8 /* above this the run under an unusual control is left to smaller cases */
 
-bool session_open(Session *session, const VerifyCase *c, const SessionOptions *options)
+bool session_open(Session *session, const VerifyCase *c, const JudgeOptions *options)
 {
     memset(session, 0, sizeof *session);
     session->c = *c;

@@ -5,15 +5,9 @@
 #include "harness/ops/sdpa/agree.h"
 #include "harness/ops/sdpa/case.h"
 
-typedef struct SessionOptions {
-    bool bitwise;      /* compare bits across threads, orders, alignments and workspaces */
-    bool longdouble;   /* the oracle's second implementation                             */
-    double flop_limit; /* above this, rows are sampled                                   */
-} SessionOptions;
-
 typedef struct Session {
     VerifyCase c;
-    SessionOptions options;
+    JudgeOptions options;
     Data data;
     Agree agree;    /* of the rounding class judged last */
     bool expected;  /* agree is filled                   */
@@ -21,7 +15,7 @@ typedef struct Session {
 } Session;
 
 /* false: session->error says why (memory). */
-bool session_open(Session *session, const VerifyCase *c, const SessionOptions *options);
+bool session_open(Session *session, const VerifyCase *c, const JudgeOptions *options);
 void session_close(Session *session);
 
 /* Run the kernel and judge it: guards, truth, and the same bits under an unusual floating-point control of the caller. */

@@ -242,7 +242,7 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
     int rank = -1;
     if (strchr(text, '='))
         return fail(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
-    if (strncmp(text, "linear:", 7) == 0 || strncmp(text, "mha:", 4) == 0)
+    if (op_number(text) != 0)
         return fail(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
     if (colon && (colon - text != 3 || strncmp(text, "f32", 3) != 0))
         return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text),

@@ -20,6 +20,7 @@
 
 #include "attnzoo.h"
 #include "harness/measure/roof.h"
+#include "harness/ops/op.h"
 
 typedef enum ShapeLayout { SHAPE_BHLD, SHAPE_BLHD, SHAPE_PACKED } ShapeLayout;
 
@@ -82,7 +83,6 @@ bool preset_model(const char *word);                                  /* the nam
 size_t preset_match(const char *glob, size_t from); /* first preset at or after `from` whose name matches; preset_count if none */
 
 /* Canonical name, without dtype prefix. Returns buffer; SHAPE_NAME bytes hold any. */
-enum { SHAPE_NAME = 360 };
 const char *shape_name(const Shape *shape, char *buffer, size_t size);
 
 /* The problem, with the strides of the layout (gap-free, but for heads of packed entries). The past is stored like

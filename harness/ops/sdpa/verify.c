@@ -9,7 +9,7 @@
 
 enum { ISOLATED_TIMEOUT = 900 }; /* seconds; the slowest kernel on the largest shape of bench takes minutes */
 
-static const SessionOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
+static const JudgeOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
 
 static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *result)
 {

@@ -1,105 +1,54 @@
-/* suite.c - the suites. Sizes sit on, before and behind every tile edge that a kernel here has (4 to 64 rows or keys); options are drawn
- * at random, from a seed that each case's name contains. */
-#include "harness/base/random.h"
-#include "harness/suite/suite.h"
+/* suite.c - what attention is verified on. Sizes sit on, before and behind every tile edge that a kernel here has (4 to 64 rows or keys);
+ * options are drawn at random, from a seed that each case's name contains. */
+#include "harness/ops/sdpa/suite.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "harness/ops/mha/case.h"
+#include "harness/base/random.h"
 #include "harness/ops/sdpa/exact.h"
 #include "harness/ops/sdpa/special.h"
 
-static bool add(Suite *suite, const Job *job)
+bool sdpa_suite_add(Suite *suite, const VerifyCase *c)
 {
-    if ((suite->count & (suite->count - 1)) == 0) { /* room doubles */
-        Job *at = realloc(suite->at, (suite->count ? 2 * suite->count : 1) * sizeof *at);
-        if (!at)
-            return false;
-        suite->at = at;
-    }
-    suite->at[suite->count++] = *job;
-    return true;
+    char name[CASE_NAME];
+    return suite_add(suite, JOB_CASE, case_name(c, name, sizeof name));
 }
 
-static bool add_case(Suite *suite, const VerifyCase *c)
+static bool add_rule(Suite *suite, JobKind kind, size_t index)
 {
-    const Job job = {.kind = JOB_CASE, .c = *c};
-    return add(suite, &job);
+    char name[CASE_NAME];
+    if (kind == JOB_EXACT)
+        snprintf(name, sizeof name, "exact:%s", exact_name(index));
+    else
+        snprintf(name, sizeof name, "special:%s", special_name(index));
+    return suite_add(suite, kind, name);
 }
 
-static bool add_product(Suite *suite, const LinearCase *c)
+bool sdpa_suite_find(const char *name, JobKind *kind, size_t *index, char *error, size_t error_size)
 {
-    const Job job = {.kind = c->fill == LINEAR_EXACT ? JOB_EXACT : c->fill == LINEAR_SPECIAL ? JOB_SPECIAL : JOB_CASE,
-                     .product = true,
-                     .linear = *c};
-    return add(suite, &job);
+    *index = 0;
+    *kind = strncmp(name, "exact:", 6) == 0 ? JOB_EXACT : strncmp(name, "special:", 8) == 0 ? JOB_SPECIAL : JOB_CASE;
+    if (*kind == JOB_CASE)
+        return true;
+    const bool exact = *kind == JOB_EXACT;
+    const char *rule = strchr(name, ':') + 1;
+    const size_t count = exact ? exact_count() : special_count();
+    while (*index < count && strcmp(rule, exact ? exact_name(*index) : special_name(*index)) != 0)
+        ++*index;
+    if (*index < count)
+        return true;
+    snprintf(error, error_size, "no %s is called \"%s\"; a repro line names one", exact ? "exact oracle" : "special rule", rule);
+    return false;
 }
 
-bool suite_concerns(const Job *job, const AttnKernel *kernel)
+bool sdpa_suite_job(Suite *suite, const char *text, char *error, size_t error_size)
 {
-    const bool pair = mha_pair_of(kernel) != NULL;
-    return job->mha || pair ? job->mha == pair : job->product == (kernel->kind == ATTN_KIND_PRODUCT);
-}
-
-void suite_free(Suite *suite)
-{
-    free(suite->at);
-    memset(suite, 0, sizeof *suite);
-}
-
-const char *suite_job_name(const Job *job, char *buffer, size_t size)
-{
-    if (job->mha) {
-        snprintf(buffer, size, "mha:0x%" PRIx64, job->mha_seed);
-        return buffer;
-    }
-    if (job->product)
-        return linear_case_name(&job->linear, buffer, size);
-    if (job->kind == JOB_CASE)
-        return case_name(&job->c, buffer, size);
-    snprintf(buffer, size, "%s:%s", job->kind == JOB_EXACT ? "exact" : "special",
-             job->kind == JOB_EXACT ? exact_name(job->index) : special_name(job->index));
-    return buffer;
-}
-
-bool suite_add_job(Suite *suite, const char *text, char *error, size_t error_size)
-{
-    Job job = {0};
-    LinearCase product;
-    if (strncmp(text, "mha:", 4) == 0) {
-        char name[32];
-        job = (Job){.mha = true, .mha_seed = strtoull(text + 4, NULL, 16)};
-        if (strcmp(suite_job_name(&job, name, sizeof name), text) == 0 && add(suite, &job))
-            return true;
-        snprintf(error, error_size, "case '%s' is not mha:0x<seed>, as printed with a failure", text);
+    JobKind kind;
+    VerifyCase c;
+    size_t index;
+    if (!sdpa_suite_find(text, &kind, &index, error, error_size) || (kind == JOB_CASE && !case_parse(text, &c, error, error_size)))
         return false;
-    }
-    if (strncmp(text, "linear:", 7) == 0) {
-        if (!linear_case_parse(text, &product, error, error_size))
-            return false;
-        if (add_product(suite, &product))
-            return true;
-        snprintf(error, error_size, "out of memory for a list of cases");
-        return false;
-    }
-    const bool exact = strncmp(text, "exact:", 6) == 0, special = strncmp(text, "special:", 8) == 0;
-    if (!exact && !special) {
-        if (!case_parse(text, &job.c, error, error_size))
-            return false;
-    } else {
-        const char *name = strchr(text, ':') + 1;
-        const size_t count = exact ? exact_count() : special_count();
-        job.kind = exact ? JOB_EXACT : JOB_SPECIAL;
-        while (job.index < count && strcmp(name, exact ? exact_name(job.index) : special_name(job.index)) != 0)
-            job.index++;
-        if (job.index == count) {
-            snprintf(error, error_size, "no %s is called \"%s\"; a repro line names one", exact ? "exact oracle" : "special rule", name);
-            return false;
-        }
-    }
-    if (add(suite, &job))
+    if (kind == JOB_CASE ? sdpa_suite_add(suite, &c) : add_rule(suite, kind, index))
         return true;
     snprintf(error, error_size, "out of memory for a list of cases");
     return false;
@@ -110,10 +59,11 @@ static bool add_texts(Suite *suite, const char *const *texts, size_t count, uint
 {
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
+        VerifyCase c;
         char error[200];
-        ok = suite_add_job(suite, texts[i], error, sizeof error);
-        if (ok)
-            suite->at[suite->count - 1].c.seed = random_bits(seed, i) >> 32;
+        ok = case_parse(texts[i], &c, error, sizeof error);
+        c.seed = random_bits(seed, i) >> 32;
+        ok = ok && sdpa_suite_add(suite, &c);
     }
     return ok;
 }
@@ -121,10 +71,8 @@ static bool add_texts(Suite *suite, const char *const *texts, size_t count, uint
 static bool add_rules(Suite *suite, JobKind kind, size_t count)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        const Job job = {.kind = kind, .index = i};
-        ok = add(suite, &job);
-    }
+    for (size_t i = 0; ok && i < count; i++)
+        ok = add_rule(suite, kind, i);
     return ok;
 }
 
@@ -196,14 +144,12 @@ static bool add_sharp(Suite *suite, uint64_t seed)
     return add_texts(suite, texts, COUNT(texts), seed);
 }
 
-bool suite_add_smoke(Suite *suite, uint64_t seed)
+static bool add_smoke(Suite *suite, uint64_t seed)
 {
     bool ok = add_sharp(suite, seed) && add_rules(suite, JOB_SPECIAL, special_count());
-    for (size_t i = 0; ok && i < exact_count(); i++) {
-        const Job job = {.kind = JOB_EXACT, .index = i};
+    for (size_t i = 0; ok && i < exact_count(); i++)
         if (strncmp(exact_name(i), "permutation", 11) == 0 || strncmp(exact_name(i), "count", 5) == 0 || i % 8 == 0)
-            ok = add(suite, &job);
-    }
+            ok = add_rule(suite, JOB_EXACT, i);
     return ok;
 }
 
@@ -235,7 +181,7 @@ static bool add_hurting(Suite *suite, uint64_t seed)
     return ok && add_texts(suite, scales, COUNT(scales), seed ^ 0xad);
 }
 
-bool suite_add_adversarial(Suite *suite, uint64_t seed)
+static bool add_adversarial(Suite *suite, uint64_t seed)
 {
     return add_hurting(suite, seed) && add_rules(suite, JOB_SPECIAL, special_count());
 }
@@ -353,7 +299,7 @@ static void draw_shape(Draw *from, Shape *s)
     }
 }
 
-static VerifyCase random_case(uint64_t seed)
+VerifyCase sdpa_suite_draw(uint64_t seed)
 {
     static const double scales[] = {0.0, 1.0, -0.25, 0.01};
     VerifyCase c = {.seed = seed, .threads = 1};
@@ -376,12 +322,12 @@ static VerifyCase random_case(uint64_t seed)
     return c;
 }
 
-bool suite_add_random(Suite *suite, size_t count, uint64_t seed)
+bool sdpa_suite_random(Suite *suite, size_t count, uint64_t seed)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
-        const VerifyCase c = random_case(random_bits(seed, i) >> 16);
-        ok = add_case(suite, &c);
+        const VerifyCase c = sdpa_suite_draw(random_bits(seed, i) >> 16);
+        ok = sdpa_suite_add(suite, &c);
     }
     return ok;
 }
@@ -410,12 +356,12 @@ static bool add_edges(Suite *suite, uint64_t seed)
         s->k_len = i < 65 ? 1 + (i * 29) % 97 : i < singles ? 1 + i % 65 : edges[pair / COUNT(edges)];
         if (i >= 65 && i < singles)
             s->q_len = 1 + (i * 31) % 40;
-        ok = add_case(suite, &c);
+        ok = sdpa_suite_add(suite, &c);
     }
     return ok;
 }
 
-bool suite_add_full(Suite *suite, uint64_t seed)
+static bool add_full(Suite *suite, uint64_t seed)
 {
     static const char *const texts[] = {
         "b1_h2_q300_k300_d64_causal_lse:normal:0:after:t3",
@@ -437,56 +383,32 @@ bool suite_add_full(Suite *suite, uint64_t seed)
         "b1_h1_q2_k65537_d8v1_lse:uniform:0:after:t1",
         "b1_h1_q1500_k1500_d64_causal:normal:0:after:t1",
     };
-    return add_sharp(suite, seed) && add_rules(suite, JOB_EXACT, exact_count()) && suite_add_adversarial(suite, seed + 1) &&
-           add_edges(suite, seed + 2) && suite_add_random(suite, 2000, seed + 3) && add_texts(suite, texts, COUNT(texts), seed + 4);
+    return add_sharp(suite, seed) && add_rules(suite, JOB_EXACT, exact_count()) && add_adversarial(suite, seed + 1) &&
+           add_edges(suite, seed + 2) && sdpa_suite_random(suite, 2000, seed + 3) && add_texts(suite, texts, COUNT(texts), seed + 4);
 }
 
-bool suite_add_shapes(Suite *suite, const Shapes *shapes, const DataDist *dist, uint64_t seed, size_t threads)
+bool sdpa_suite(Suite *suite, SuiteName name, uint64_t seed)
+{
+    enum { FUZZ = 48 };
+    switch (name) {
+    case SUITE_FULL: return add_full(suite, seed);
+    case SUITE_SMOKE:
+    case SUITE_MUTANTS: return add_smoke(suite, seed);
+    case SUITE_ADVERSARIAL: return add_adversarial(suite, seed);
+    case SUITE_FUZZ: return sdpa_suite_random(suite, FUZZ, seed);
+    }
+    return false;
+}
+
+bool sdpa_suite_shape(Suite *suite, const Shape *shape, size_t number, const OpSettings *settings)
 {
     static const DataDist usual[] = {DIST_NORMAL, DIST_PEAKY, DIST_STAIRS};
-    bool ok = true;
-    for (size_t i = 0; ok && i < shapes->count; i++)
-        for (size_t n = 0; ok && n < (dist ? 1 : COUNT(usual)); n++) {
-            const VerifyCase c = {.shape = shapes->at[i], .dist = dist ? *dist : usual[n], .seed = seed, .threads = threads,
-                                  .fence = (i + n) % 2 ? FENCE_BEFORE : FENCE_AFTER};
-            ok = add_case(suite, &c);
-        }
+    DataDist wanted = DIST_NORMAL;
+    bool ok = !settings->dist || data_dist_find(settings->dist, &wanted);
+    for (size_t n = 0; ok && n < (settings->dist ? 1 : COUNT(usual)); n++) {
+        const VerifyCase c = {.shape = *shape, .dist = settings->dist ? wanted : usual[n], .seed = settings->seed,
+                              .threads = settings->threads, .fence = (number + n) % 2 ? FENCE_BEFORE : FENCE_AFTER};
+        ok = sdpa_suite_add(suite, &c);
+    }
     return ok;
-}
-
-/* ---- Matrix products -------------------------------------------------------------------------------------------------------------- */
-
-bool suite_add_products(Suite *suite, bool full, size_t from, size_t count, uint64_t seed)
-{
-    for (size_t n = from; n - from < count && n < linear_case_count(full); n++) {
-        const LinearCase c = linear_case_at(full, n, seed);
-        if (!add_product(suite, &c))
-            return false;
-    }
-    return true;
-}
-
-bool suite_add_product_shapes(Suite *suite, const LinearShapes *shapes, uint64_t seed, size_t threads)
-{
-    for (size_t n = 0; n < shapes->count; n++)
-        for (int fill = 0; fill < LINEAR_FILLS; fill++) {
-            const LinearShape *s = &shapes->at[n];
-            const LinearCase c = {.rows = s->rows, .inputs = s->inputs, .outputs = s->outputs, .bias = true, .fill = (LinearFill)fill,
-                                  .seed = seed, .fence = FENCE_AFTER, .threads = threads};
-            if (!add_product(suite, &c))
-                return false;
-        }
-    return true;
-}
-
-/* ---- Multi-head attention --------------------------------------------------------------------------------------------------------- */
-
-bool suite_add_mha(Suite *suite, size_t count, uint64_t seed)
-{
-    for (size_t n = 0; n < count; n++) {
-        const Job job = {.mha = true, .mha_seed = random_bits(seed ^ 0x3ea4, n) >> 32};
-        if (!add(suite, &job))
-            return false;
-    }
-    return true;
 }

@@ -1,0 +1,79 @@
+/* op.c - what kinds of work share: lists of shapes and jobs, kernels as they are shown. */
+#include "harness/ops/op.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/ops/zoo.h"
+
+enum { MOST_SHAPES = 100000 };
+
+/* Room for one more in a list that doubles. NULL: no memory, and the list is as it was. */
+static void *grown(void *at, size_t count, size_t size)
+{
+    return (count & (count - 1)) == 0 ? realloc(at, (count ? 2 * count : 1) * size) : at;
+}
+
+bool op_shapes_add(OpShapes *list, const Op *op, const char *name, const char *alias, char *error, size_t error_size)
+{
+    OpShape *at = list->count < MOST_SHAPES ? grown(list->at, list->count, sizeof *at) : NULL;
+    if (list->count >= MOST_SHAPES)
+        snprintf(error, error_size, "more than %d shapes; name fewer", MOST_SHAPES);
+    else if (!at)
+        snprintf(error, error_size, "out of memory for %zu shapes", list->count);
+    if (!at)
+        return false;
+    list->at = at;
+    OpShape *shape = &at[list->count++];
+    shape->op = op;
+    snprintf(shape->name, sizeof shape->name, "%s", name);
+    snprintf(shape->alias, sizeof shape->alias, "%s", alias);
+    return true;
+}
+
+void op_shapes_free(OpShapes *list)
+{
+    free(list->at);
+    *list = (OpShapes){0};
+}
+
+size_t op_number(const char *word)
+{
+#define PREFIX(name) #name ":",
+    static const char *const prefixes[] = {OPS(PREFIX)};
+#undef PREFIX
+    size_t i = sizeof prefixes / sizeof *prefixes;
+    while (--i > 0 && strncmp(word, prefixes[i], strlen(prefixes[i])) != 0) /* 0: the kind whose words have none */
+        ;
+    return i;
+}
+
+void op_kernel_fill(OpKernel *to, const AttnKernel *kernel)
+{
+    *to = (OpKernel){.summary = kernel->summary, .isa = kernel->isa, .kernel = kernel};
+    snprintf(to->name, sizeof to->name, "%s", kernel->name);
+}
+
+const char *op_isa_name(const OpKernel *kernel)
+{
+    return zoo_is_yardstick(kernel->kernel) ? "library" : kernel->isa ? peaks_isa_of(kernel->isa)->name : "portable";
+}
+
+bool suite_add(Suite *suite, JobKind kind, const char *name)
+{
+    Job *at = grown(suite->at, suite->count, sizeof *at);
+    if (!at)
+        return false;
+    suite->at = at;
+    Job *job = &at[suite->count++];
+    job->op = suite->op;
+    job->kind = kind;
+    snprintf(job->name, sizeof job->name, "%s", name);
+    return true;
+}
+
+void suite_free(Suite *suite)
+{
+    free(suite->at);
+    *suite = (Suite){0};
+}
