@@ -89,24 +89,8 @@ static int list_shapes(const Cli *cli)
         {"_q512", "query rows"},
         {"_k4096", "key rows"},
         {"_d128v64", "width of a query and key row, width of a value row; without v: the same"},
-        {"_causal", "row i sees keys up to i + k - q: the last row sees all (bottom-right)"},
-        {"_causal-tl", "row i sees keys up to i (top-left)"},
-        {"_causal-off7", "row i sees keys up to i + 7; may be negative; _causal-offs: an offset of its own for each batch entry"},
-        {"_br", "without a frontier: row i stands at key i + k - q, where window and ALiBi measure; _off7, _offs; none of them: at key i"},
-        {"_win128r64", "a window: 128 keys to the left, 64 to the right, and the row's own; _win128 or _winr64: the other side unbounded"},
-        {"_gauss", "the score is -scale/2 |q - k|^2; _additive: scale w . tanh(q + k)"},
-        {"_cap50", "soft-cap: 50 tanh(score / 50)"},
-        {"_alibi", "a slope for each head times the distance is taken off the score"},
-        {"_sink", "a score for each head that takes weight and gives no value"},
-        {"_maskbool", "a boolean mask of its own for each head and row, with random holes"},
-        {"_bias", "a number added to each score"},
-        {"_pad0.5", "batch entries have from half to all of the keys"},
-        {"_varlen", "entries of different lengths packed one after another; q and k are the longest"},
-        {"_past512", "the first 512 keys lie in a segment of their own"},
-        {"_blhd", "heads side by side in a row; _packed: q, k and v in one tensor; neither: each head by itself"},
-        {"_vk", "v is a view of the first columns of k"},
-        {"_lse", "the log-sum-exp of each row is wanted too"},
-        {"_scoresraw", "scores are wanted too: raw, capped (after the soft-cap), biased, or weights: _scoresweights"},
+#define WORD(id, text, rank, value, option, example, meaning) {example, meaning},
+#include "harness/ops/sdpa/shape_words.def"
         {"q{1,64}", "a list: one shape for each"},
         {"k{512..4096*2}", "a range: 512, 1024, 2048, 4096; {1..65+8}: 1, 9, 17, ..."},
         {"llama3-8b/decode@777", "a model's shape (attnzoo list presets), here with a length of its own; globs match several"},
@@ -114,6 +98,8 @@ static int list_shapes(const Cli *cli)
     static const char *const headings[] = {"part", "meaning"};
     RenderTable *table = headed(2, headings);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!rows[i][0])
+            continue;
         render_row(table);
         render_cell(table, STYLE_BOLD, "%s", rows[i][0]);
         render_cell(table, STYLE_PLAIN, "%s", rows[i][1]);

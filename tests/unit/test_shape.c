@@ -1,4 +1,5 @@
 /* test_shape.c - names of shapes: round trip, ranges, presets, refusals, strides, counted work. */
+#include "dispatch/choose.h"
 #include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/ops/sdpa/shape.h"
@@ -153,6 +154,41 @@ Test(shape, every_option_has_its_word)
     cr_assert_eq(parsed("b1_h1_q1_k1_d8_offs_win4").align, ATTN_ALIGN_OFFSETS);
     const Shape packed = parsed("b3_h1_q9_k9_d8_causal-offs_additive_varlen_lse");
     cr_assert(packed.causal && packed.align == ATTN_ALIGN_OFFSETS && packed.score == ATTN_SCORE_ADDITIVE && packed.varlen);
+}
+
+/* Each word makes a problem that asks for the option that its row says, and no other; each option has a word, or a size. The words are in
+ * records: they stay, and so does their order. */
+Test(shape, words_ask_for_their_options)
+{
+    static const struct {
+        const char *text;
+        bool value;
+        uint32_t option;
+        const char *example;
+    } words[] = {
+#define WORD(id, text, rank, value, option, example, meaning) {text, value, option, example},
+#include "harness/ops/sdpa/shape_words.def"
+    };
+    static const char known[] = "causal causal-tl causal-offs causal-off br offs off win gauss additive cap alibi sink maskbool bias pad varlen "
+                                "past bhld blhd packed vk lse scoresraw scorescapped scoresbiased scoresweights ";
+    const uint32_t scores = ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE;
+    uint32_t asked = ATTN_HAS_GQA | ATTN_HAS_DV | ATTN_HAS_DOT; /* by sizes, and by no word */
+    char all[sizeof known] = "";
+    for (size_t n = 0; n < sizeof words / sizeof *words; n++) {
+        char text[SHAPE_NAME];
+        const char *word = words[n].example ? words[n].example + 1 : words[n].text;
+        snprintf(text, sizeof text, "b1_h1_q600_k600_d8_%s%s", word, words[n].value && !words[n].example ? "7" : "");
+        cr_expect_eq(strncmp(word, words[n].text, strlen(words[n].text)), 0, "%s is no example of %s", word, words[n].text);
+        const Shape s = parsed(text);
+        const AttnProblem p = shape_problem(&s);
+        const uint32_t wants = words[n].option & scores ? words[n].option : words[n].option | ATTN_HAS_DOT;
+        cr_expect_eq(attn_problem_needs(&p), wants, "%s needs 0x%x, expected 0x%x", text, (unsigned)attn_problem_needs(&p), (unsigned)wants);
+        asked |= words[n].option;
+        strncat(all, words[n].text, sizeof all - strlen(all) - 1);
+        strncat(all, " ", sizeof all - strlen(all) - 1);
+    }
+    cr_expect_eq(asked, (1u << ATTN_OPTION_BITS) - 1, "some option has no word");
+    cr_expect_str_eq(all, known);
 }
 
 Test(shape, refuses_bad_options)

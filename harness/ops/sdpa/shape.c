@@ -1,7 +1,7 @@
 /* shape.c - one shape: read its name, write its name. Problem and work are shape_problem.c, lists and ranges shapes.c, models presets.c.
  *
- * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table says which words there are and
- * what rank each has; words of one rank exclude each other. */
+ * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table, shape_words.def, says
+ * which words there are. */
 #include "harness/ops/sdpa/shape.h"
 
 #include <errno.h>
@@ -21,28 +21,20 @@ static bool fail(char *error, size_t error_size, const char *format, ...)
     return false;
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Options in the order in which a name holds them. Words of the same rank exclude each other. */
 typedef enum Word {
-    WORD_CAUSAL, WORD_CAUSAL_TL, WORD_CAUSAL_OFFS, WORD_CAUSAL_OFF, WORD_BR, WORD_OFFS, WORD_OFF, WORD_WINDOW, WORD_GAUSS, WORD_ADDITIVE,
-    WORD_CAP, WORD_ALIBI, WORD_SINK, WORD_MASK, WORD_BIAS, WORD_PAD, WORD_VARLEN, WORD_PAST, WORD_BHLD, WORD_BLHD, WORD_PACKED, WORD_VK,
-    WORD_LSE, WORD_RAW, WORD_CAPPED, WORD_BIASED, WORD_WEIGHTS, WORDS
+#define WORD(id, text, rank, value, option, example, meaning) WORD_##id,
+#include "harness/ops/sdpa/shape_words.def"
+    WORDS
 } Word;
 static const struct {
     const char *text;
     int rank;
-    bool value; /* something follows, without a gap */
+    bool value;
 } words[WORDS] = {
-    [WORD_CAUSAL] = {"causal", 0, false},       [WORD_CAUSAL_TL] = {"causal-tl", 0, false}, [WORD_CAUSAL_OFFS] = {"causal-offs", 0, false},
-    [WORD_CAUSAL_OFF] = {"causal-off", 0, true}, [WORD_BR] = {"br", 0, false},               [WORD_OFFS] = {"offs", 0, false},
-    [WORD_OFF] = {"off", 0, true},              [WORD_WINDOW] = {"win", 1, true},           [WORD_GAUSS] = {"gauss", 2, false},
-    [WORD_ADDITIVE] = {"additive", 2, false},   [WORD_CAP] = {"cap", 3, true},              [WORD_ALIBI] = {"alibi", 4, false},
-    [WORD_SINK] = {"sink", 5, false},           [WORD_MASK] = {"maskbool", 6, false},       [WORD_BIAS] = {"bias", 7, false},
-    [WORD_PAD] = {"pad", 8, true},              [WORD_VARLEN] = {"varlen", 8, false},       [WORD_PAST] = {"past", 9, true},
-    [WORD_BHLD] = {"bhld", 10, false},          [WORD_BLHD] = {"blhd", 10, false},          [WORD_PACKED] = {"packed", 10, false},
-    [WORD_VK] = {"vk", 11, false},              [WORD_LSE] = {"lse", 12, false},            [WORD_RAW] = {"scoresraw", 13, false},
-    [WORD_CAPPED] = {"scorescapped", 13, false}, [WORD_BIASED] = {"scoresbiased", 13, false}, [WORD_WEIGHTS] = {"scoresweights", 13, false},
+#define WORD(id, text, rank, value, option, example, meaning) {text, rank, value},
+#include "harness/ops/sdpa/shape_words.def"
 };
 static const char order[] = "causal[-tl|-off<N>|-offs] or br, off<N>, offs; win[<L>][r<R>]; gauss or additive; cap<C>; alibi; sink; "
                             "maskbool; bias; pad<F> or varlen; past<N>; bhld, blhd or packed; vk; lse; scores{raw,capped,biased,weights}";
@@ -53,6 +45,8 @@ static const struct {
 } later[] = {
     {"maskf32", "float masks under this name (say bias)"}, {"mask2d", "masks shared by all heads"}, {"paged", "paged caches"},
 };
+
+/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
 
 /* A whole number at *at, at most `high`; *at moves past it. */
 static bool number(const char **at, uint64_t high, uint64_t *value)
@@ -280,58 +274,91 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
 
 /* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
 
-/* A decimal number, no longer than needed, that reads back as `value`. */
-static void put_real(char *text, size_t size, const char *word, double value)
+/* Does the name hold this word? */
+static bool holds(const Shape *s, Word word)
 {
-    char digits[32] = "";
-    for (int precision = 6; precision <= 17 && strtod(digits, NULL) != value; precision++)
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-    snprintf(text, size, "_%s%s", word, *digits ? digits : "0");
+    switch (word) {
+    case WORD_CAUSAL: return s->causal && s->align == ATTN_ALIGN_BOTTOM_RIGHT;
+    case WORD_CAUSAL_TL: return s->causal && s->align == ATTN_ALIGN_TOP_LEFT;
+    case WORD_CAUSAL_OFFS: return s->causal && s->align == ATTN_ALIGN_OFFSETS;
+    case WORD_CAUSAL_OFF: return s->causal && s->align == ATTN_ALIGN_OFFSET;
+    case WORD_BR: return !s->causal && s->align == ATTN_ALIGN_BOTTOM_RIGHT;
+    case WORD_OFFS: return !s->causal && s->align == ATTN_ALIGN_OFFSETS;
+    case WORD_OFF: return !s->causal && s->align == ATTN_ALIGN_OFFSET;
+    case WORD_WINDOW: return s->window;
+    case WORD_GAUSS: return s->score == ATTN_SCORE_GAUSSIAN;
+    case WORD_ADDITIVE: return s->score == ATTN_SCORE_ADDITIVE;
+    case WORD_CAP: return s->softcap != 0;
+    case WORD_ALIBI: return s->alibi;
+    case WORD_SINK: return s->sinks;
+    case WORD_MASK: return s->mask;
+    case WORD_BIAS: return s->bias;
+    case WORD_PAD: return s->kv_lengths;
+    case WORD_VARLEN: return s->varlen;
+    case WORD_PAST: return s->past_len > 0;
+    case WORD_BHLD: return false; /* goes without saying */
+    case WORD_BLHD: return s->layout == SHAPE_BLHD;
+    case WORD_PACKED: return s->layout == SHAPE_PACKED;
+    case WORD_VK: return s->v_in_k;
+    case WORD_LSE: return s->lse;
+    case WORD_RAW:
+    case WORD_CAPPED:
+    case WORD_BIASED:
+    case WORD_WEIGHTS: return s->scores && s->scores_stage == (AttnStage)(word - WORD_RAW);
+    case WORDS: break;
+    }
+    return false;
 }
 
-static void put_position(char *text, size_t size, const Shape *s)
+/* A decimal number, no longer than needed, that reads back as `value`. */
+static void put_real(char *text, size_t size, double value)
 {
-    const char *lead = s->causal ? "_causal-" : "_";
-    switch (s->align) {
-    case ATTN_ALIGN_TOP_LEFT: snprintf(text, size, "%s", s->causal ? "_causal-tl" : ""); break;
-    case ATTN_ALIGN_BOTTOM_RIGHT: snprintf(text, size, "%s", s->causal ? "_causal" : "_br"); break;
-    case ATTN_ALIGN_OFFSET: snprintf(text, size, "%soff%" PRId64, lead, s->offset); break;
-    case ATTN_ALIGN_OFFSETS: snprintf(text, size, "%soffs", lead); break;
-    case ATTN_ALIGN_MAX_ENUM: break;
-    }
+    text[0] = '\0';
+    for (int precision = 6; precision <= 17 && strtod(text, NULL) != value; precision++)
+        snprintf(text, size, "%.*g", precision, value);
+    if (!*text)
+        snprintf(text, size, "0");
 }
 
 static void put_window(char *text, size_t size, const Shape *s)
 {
-    char left[24] = "", right[24] = "";
+    size_t used = 0;
+    text[0] = '\0';
     if (s->window_left >= 0)
-        snprintf(left, sizeof left, "%" PRId64, s->window_left);
+        used = (size_t)snprintf(text, size, "%" PRId64, s->window_left);
     if (s->window_right >= 0)
-        snprintf(right, sizeof right, "r%" PRId64, s->window_right);
-    snprintf(text, size, "_win%s%s", left, right);
+        snprintf(text + used, size - used, "r%" PRId64, s->window_right);
+}
+
+/* What follows a word of which something follows. */
+static void put_value(char *text, size_t size, const Shape *s, Word word)
+{
+    if (word == WORD_WINDOW)
+        put_window(text, size, s);
+    else if (word == WORD_CAP || word == WORD_PAD)
+        put_real(text, size, word == WORD_CAP ? s->softcap : s->pad);
+    else if (word == WORD_PAST)
+        snprintf(text, size, "%zu", s->past_len);
+    else
+        snprintf(text, size, "%" PRId64, s->offset);
 }
 
 const char *shape_name(const Shape *s, char *buffer, size_t size)
 {
-    static const char *const score[] = {"", "_gauss", "_additive"}, *const layout[] = {"", "_blhd", "_packed"};
-    static const char *const stage[] = {"_scoresraw", "_scorescapped", "_scoresbiased", "_scoresweights"};
-    char heads[32] = "", values[32] = "", position[48] = "", window[64] = "", cap[48] = "", pad[48] = "", past[32] = "";
+    char heads[32] = "", values[32] = "";
     if (s->kv_heads != s->q_heads)
         snprintf(heads, sizeof heads, "g%zu", s->kv_heads);
     if (s->dv != s->d)
         snprintf(values, sizeof values, "v%zu", s->dv);
-    put_position(position, sizeof position, s);
-    if (s->window)
-        put_window(window, sizeof window, s);
-    if (s->softcap != 0)
-        put_real(cap, sizeof cap, "cap", s->softcap);
-    if (s->kv_lengths)
-        put_real(pad, sizeof pad, "pad", s->pad);
-    if (s->past_len > 0)
-        snprintf(past, sizeof past, "_past%zu", s->past_len);
-    snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", s->batch, s->q_heads, heads, s->q_len, s->k_len, s->d,
-             values, position, window, score[s->score], cap, s->alibi ? "_alibi" : "", s->sinks ? "_sink" : "", s->mask ? "_maskbool" : "",
-             s->bias ? "_bias" : "", pad, s->varlen ? "_varlen" : "", past, layout[s->layout], s->v_in_k ? "_vk" : "", s->lse ? "_lse" : "",
-             s->scores ? stage[s->scores_stage] : "");
+    const int sizes = snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s", s->batch, s->q_heads, heads, s->q_len, s->k_len, s->d, values);
+    size_t used = sizes > 0 ? (size_t)sizes : 0;
+    for (Word word = 0; word < WORDS && used < size; word++)
+        if (holds(s, word)) {
+            char value[64] = "";
+            if (words[word].value)
+                put_value(value, sizeof value, s, word);
+            const int wrote = snprintf(buffer + used, size - used, "_%s%s", words[word].text, value);
+            used += wrote > 0 ? (size_t)wrote : 0;
+        }
     return buffer;
 }
