@@ -3,6 +3,7 @@
  * Numbers are read by hand because strtod follows the locale of whoever uses the library. Nothing is skipped and nothing is guessed: a
  * reader that accepted " 12" or "012" would accept bytes that no writer wrote. */
 #include "dispatch/dtype.h"
+#include "dispatch/fnv.h"
 #include "dispatch/tune.h"
 
 #include <stdarg.h>
@@ -102,19 +103,10 @@ size_t attn_tune_head_text(const char *machine, const char *build, const char *c
     return used;
 }
 
-/* FNV-1a, 64 bits: each step is a bijection of the state, so no change of a single byte goes unseen. */
-static uint64_t checksum(const char *text, size_t length)
-{
-    uint64_t sum = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < length; i++)
-        sum = (sum ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
-    return sum;
-}
-
 size_t attn_tune_end_text(const char *before, size_t length, size_t entries, char *text, size_t size)
 {
     size_t used = 0;
-    add(text, size, &used, "end %zu %016llx", entries, (unsigned long long)checksum(before, length));
+    add(text, size, &used, "end %zu %016llx", entries, (unsigned long long)attn_fnv64(ATTN_FNV64, before, length));
     return used;
 }
 

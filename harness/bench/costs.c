@@ -6,17 +6,11 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/stop.h"
 #include "harness/bench/case.h"
 
 #define ENERGY_SECONDS 1.0
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void count_events(BenchCase *bench)
 {
@@ -54,9 +48,9 @@ static void measure_energy(BenchCase *bench)
     if (!energy_open(&energy, "", bench->no_energy, sizeof bench->no_energy))
         return;
     const struct timespec second = {(time_t)ENERGY_SECONDS, 0};
-    double start = now();
+    double start = clock_seconds();
     bool read = energy_read(&energy, &from) && nanosleep(&second, NULL) == 0 && energy_read(&energy, &to);
-    const double idle = read ? energy_between(&energy, &from, &to) / (now() - start) : NAN;
+    const double idle = read ? energy_between(&energy, &from, &to) / (clock_seconds() - start) : NAN;
     for (size_t i = 0; i < bench->count && read && !stop_signal; i++) {
         BenchKernel *k = &bench->kernels[i];
         if (!k->timed)
@@ -65,11 +59,11 @@ static void measure_energy(BenchCase *bench)
         size_t calls = 0;
         read = energy_read(&energy, &from);
         const size_t most = (size_t)ceil(4 * ENERGY_SECONDS / arm->trial); /* a clock may have stopped since */
-        start = now();
-        for (size_t trial = 0; trial < most && now() - start < ENERGY_SECONDS; trial++, calls += arm->iterations)
+        start = clock_seconds();
+        for (size_t trial = 0; trial < most && clock_seconds() - start < ENERGY_SECONDS; trial++, calls += arm->iterations)
             arm->run(arm->context, arm->iterations);
         read = read && energy_read(&energy, &to);
-        k->joules = read ? (energy_between(&energy, &from, &to) - idle * (now() - start)) / (double)calls : NAN;
+        k->joules = read ? (energy_between(&energy, &from, &to) - idle * (clock_seconds() - start)) / (double)calls : NAN;
     }
     if (!read)
         snprintf(bench->no_energy, sizeof bench->no_energy, "the counters of energy ceased to be readable");

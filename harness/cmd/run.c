@@ -3,6 +3,8 @@
  * It makes operands and plan, calls attn_run N times, and prints one line. It proves nothing and its time is one mean; `verify` and `bench`
  * are for that. */
 #include "dispatch/threads.h"
+#include "dispatch/fnv.h"
+#include "harness/base/clock.h"
 #include "harness/base/outputs.h"
 #include "harness/base/stop.h"
 #include "harness/cmd/commands.h"
@@ -13,7 +15,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 static const char usage[] =
     "attnzoo run [-k KERNEL] (-s SHAPE | --input DIR) - run one kernel, print one line\n"
@@ -34,24 +35,17 @@ static const CliOption options[] = {
     {KEY_DUMP, "dump", "FILE.npy", "write the output, [batch, head, row, column]; ragged (varlen) sequences as one batch entry"},
 };
 
-/* FNV-1a over the bits: equal exactly if every output bit is. */
+/* Over the bits, little end first: equal exactly if every output bit is. */
 static uint64_t hash(const float *data, size_t count)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    uint64_t sum = ATTN_FNV64;
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &data[i], sizeof bits);
-        for (int byte = 0; byte < 4; byte++)
-            sum = (sum ^ (bits >> (8 * byte) & 255)) * UINT64_C(0x100000001b3);
+        const unsigned char bytes[4] = {(unsigned char)bits, (unsigned char)(bits >> 8), (unsigned char)(bits >> 16), (unsigned char)(bits >> 24)};
+        sum = attn_fnv64(sum, bytes, sizeof bytes);
     }
     return sum;
-}
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static int report(const Cli *cli, const char *kernel, const char *name, uint64_t calls, double each, uint64_t checksum)
@@ -92,13 +86,13 @@ static int measure(const Cli *cli, const AttnPlan *plan, const Operands *operand
     bool ok = workspace != NULL;
     if (!ok)
         render_error("out of memory for a workspace of %zu bytes", size);
-    const double start = seconds();
+    const double start = clock_seconds();
     for (; ok && done < calls && !stop_signal; done++) {
         ok = attn_run(plan, &operands->tensors, workspace, size) == ATTN_OK;
         if (!ok)
             render_error("%s", attn_last_error());
     }
-    const double spent = seconds() - start, each = done && spent > 0 ? spent / (double)done : NAN; /* the clock may stand */
+    const double spent = clock_seconds() - start, each = done && spent > 0 ? spent / (double)done : NAN; /* the clock may stand */
     free(workspace);
     if (!ok)
         return EXIT_USAGE;

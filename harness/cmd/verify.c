@@ -5,9 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "dispatch/cpu.h"
+#include "harness/base/clock.h"
 #include "harness/base/isolate.h"
 #include "harness/base/outputs.h"
 #include "harness/base/random.h"
@@ -113,13 +113,6 @@ static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboa
     return ok;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
     if (!isfinite(paired_clock().resolution)) {
@@ -127,8 +120,8 @@ static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board
                      (unsigned long long)request->fuzz_seconds);
         return false;
     }
-    const double end = now() + (double)request->fuzz_seconds;
-    for (uint64_t batch = 0; now() < end; batch++) {
+    const double end = clock_seconds() + (double)request->fuzz_seconds;
+    for (uint64_t batch = 0; clock_seconds() < end; batch++) {
         Suite suite = {0};
         const uint64_t seed = random_bits(cli->seed, batch);
         const bool ok = suites_add(&suite, SUITE_FUZZ, seed) && run_suite(request, &suite, board, "fuzz");
@@ -303,13 +296,13 @@ static int verify(const Cli *cli, const VerifyRequest *request, Scoreboard *boar
     if (code == EXIT_OK) {
         if (request->mode != MODE_FUZZ)
             drop_unconcerned(&suite, board, request->mode != MODE_SHAPES || request->patterns);
-        const double start = now();
+        const double start = clock_seconds();
         const bool finished =
             request->mode == MODE_FUZZ ? fuzz(cli, request, board) : run_suite(request, &suite, board, names[request->mode]);
         if (finished && (request->mode == MODE_FULL || request->mode == MODE_SMOKE || request->mode == MODE_ADVERSARIAL))
             scoreboard_demand_all(board);
         if (!cli->quiet)
-            fprintf(board->notes, "%s, seed 0x%llx, %.1f s%s\n", names[request->mode], (unsigned long long)cli->seed, now() - start,
+            fprintf(board->notes, "%s, seed 0x%llx, %.1f s%s\n", names[request->mode], (unsigned long long)cli->seed, clock_seconds() - start,
                     finished ? "" : ", stopped early");
         code = request->mode == MODE_MUTANTS ? scoreboard_finish_mutants(board) : scoreboard_finish(board);
         if (stop_signal)

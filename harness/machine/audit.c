@@ -339,7 +339,7 @@ static bool read_ticks(Ticks *t)
     return read;
 }
 
-static double clock_seconds(clockid_t which)
+static double seconds_of(clockid_t which)
 {
     struct timespec t;
     clock_gettime(which, &t);
@@ -353,15 +353,15 @@ AuditSample audit_sample(void)
     static double chain[SAMPLES], work[SAMPLES];
     size_t n = 0;
     const bool before = read_ticks(&a);
-    const double own = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), start = clock_seconds(CLOCK_MONOTONIC);
+    const double own = seconds_of(CLOCK_PROCESS_CPUTIME_ID), start = seconds_of(CLOCK_MONOTONIC);
     double now = start;
     while (now - start < SAMPLE_SECONDS && n < SAMPLES) {
         chain_run();
-        const double then = clock_seconds(CLOCK_MONOTONIC);
+        const double then = seconds_of(CLOCK_MONOTONIC);
         chain[n++] = then - now;
         now = then;
     }
-    const double mine = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - own;
+    const double mine = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - own;
     if (before && read_ticks(&b)) {
         const double hz = (double)sysconf(_SC_CLK_TCK);
         const double busy = b.user - a.user + b.nice - a.nice + b.system - a.system + b.irq - a.irq + b.soft - a.soft;

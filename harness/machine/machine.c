@@ -1,4 +1,5 @@
 /* machine.c - facts from CPUID, /proc and /sys; whatever cannot be read is recorded as null, never guessed. */
+#include "dispatch/fnv.h"
 #include "harness/machine/machine.h"
 
 #include <ctype.h>
@@ -101,11 +102,8 @@ static void make_key(Machine *machine)
     short_vendor(machine->cpu, vendor, sizeof vendor);
     snprintf(facts, sizeof facts, "%s|%s|%zu %zu %zu %zu|%zu %zu|%s", vendor, names, t->l1d, t->l2, t->llc, t->line, cores, t->sockets,
              machine->hypervisor);
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (const char *c = facts; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
     snprintf(machine->key, sizeof machine->key, "%s-%s-%zuc-%s-%08x", vendor, attn_isa_label(machine->cpu->features), cores,
-             machine->hypervisor[0] ? machine->hypervisor : "metal", hash);
+             machine->hypervisor[0] ? machine->hypervisor : "metal", attn_fnv32(ATTN_FNV32, facts, strlen(facts)));
 }
 
 void machine_read(Machine *machine)

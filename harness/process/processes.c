@@ -1,6 +1,7 @@
 /* processes.c - see processes.h. Order: who takes part, N of each, a round that is thrown away to warm the page cache, rounds, differences.
  *
  * A process that fails (exit code, signal) takes its kernel out of the table, with the reason; the rest goes on. */
+#include "harness/base/clock.h"
 #include "harness/base/stop.h"
 #include "harness/cli/cli.h"
 #include "harness/ops/sdpa/verify.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dispatch/cpu.h"
@@ -34,13 +34,6 @@ typedef struct Making {
     char *error;
     size_t error_size;
 } Making;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- Command lines --------------------------------------------------------------------------------------------------------------- */
 
@@ -245,12 +238,12 @@ static bool all_rounds(Making *make)
         return stop_signal != 0;
     if (!read_report(path, &calls, &each, run->chosen, sizeof run->chosen))
         run->chosen[0] = '\0';
-    const double begin = now();
+    const double begin = clock_seconds();
     while (run->rounds < most && run->timed > 0) {
         if (!one_round(make, run->rounds + 1, run->rounds))
             return stop_signal != 0; /* that round does not count */
         run->rounds++;
-        run->elapsed = now() - begin;
+        run->elapsed = clock_seconds() - begin;
         render_progress(run->rounds, most, what);
         if (run->elapsed >= run->options->budget && run->rounds >= fewest)
             break;

@@ -1,5 +1,6 @@
 /* pack.c - dlopen behind pack.h. A library is refused before any function of it is called unless its one symbol is there, and before any
  * kernel is touched unless ABI and size fit. (Its constructors run on loading: a pack is code, to be trusted like the program.) */
+#include "dispatch/fnv.h"
 #include "harness/base/input.h"
 #include "harness/regress/pack.h"
 
@@ -22,12 +23,11 @@ static bool read_through(const char *path, FILE *to, char *hash, size_t size, ch
     FILE *file = input_open(path, error, error_size);
     if (!file)
         return false;
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    uint64_t h = ATTN_FNV64;
     unsigned char block[8192];
     bool ok = true;
     for (size_t n; ok && (n = fread(block, 1, sizeof block, file)) > 0;) {
-        for (size_t i = 0; i < n; i++)
-            h = (h ^ block[i]) * 1099511628211u;
+        h = attn_fnv64(h, block, n);
         ok = !to || fwrite(block, 1, n, to) == n;
     }
     ok = ok && !ferror(file) && (!to || fflush(to) == 0);

@@ -1,0 +1,7 @@
+/* clock.h - seconds of the monotonic clock, for what needs no paired measurement. */
+#ifndef HARNESS_BASE_CLOCK_H
+#define HARNESS_BASE_CLOCK_H
+
+double clock_seconds(void);
+
+#endif
