@@ -395,7 +395,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
     wanted.bench.threads = granted;
     const AttnKernel **kernels = calloc(zoo_count() + 1, sizeof *kernels);
     Work work = {0};
-    char error[1024];
+    char error[1024], prefixes[200];
     const bool room = kernels && make_room(&work);
     size_t count = room ? cli_select_kernels(cli, wanted.kernels ? wanted.kernels : "*", true, kernels) : SIZE_MAX;
     if (count == SIZE_MAX || (wanted.bench.hyperfine && !drop_yardsticks(&wanted, kernels, &count))) {
@@ -404,10 +404,12 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         render_error("%s", error);
         code = EXIT_USAGE;
     } else if (wanted.bench.hyperfine && others(&work.shapes)) {
-        render_error("--driver hyperfine drives attnzoo run, which takes attention; linear: and mha: shapes are measured without it");
+        render_error("--driver hyperfine drives attnzoo run, which takes attention; %s shapes are measured without it",
+                     ops_prefixes(prefixes, sizeof prefixes));
         code = EXIT_USAGE;
     } else if (wanted.varies && others(&work.shapes)) {
-        render_error("--scaling and lists of --dist are for shapes of attention; allowed: -s without linear: and mha:");
+        render_error("--scaling and lists of --dist are for shapes of attention; allowed: -s without %s",
+                     ops_prefixes(prefixes, sizeof prefixes));
         code = EXIT_USAGE;
     } else {
         if (!wanted.varies)

@@ -9,6 +9,7 @@
 #include "dispatch/registry.h"
 #include "harness/bench/micro/micro.h"
 #include "harness/bench/suites.h"
+#include "harness/ops/all/all.h"
 #include "harness/ops/zoo.h"
 
 enum { SUITE = 256, BASELINE, BUDGET, MIN_TRIAL, ROUNDS, TARGET_CI, DIST, MICRO, SCALING, DRIVER, ENERGY };
@@ -124,11 +125,8 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
     for (int key; (key = cli_next_option(argc, argv, usage, options, sizeof options / sizeof *options, &value)) != -1;) {
         if (key == 'h') {
             cli_suites_print(bench_suites, bench_suite_count);
-            printf("\nMulti-head attention, projections included\n"
-                   "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
-                   "  with keys and values from another source, instead of _causal:\n"
-                   "      ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
-                   "  mha:<preset>: mha:bert-base/encoder@128, mha:llama3-8b/prefill@512, mha:whisper-large/cross\n");
+            for (size_t o = 0; o < op_count; o++)
+                printf("%s%s", ops[o]->help ? "\n" : "", ops[o]->help ? ops[o]->help : "");
             return -1;
         }
         if (key == '?' || !take(wanted, key, value))

@@ -11,6 +11,13 @@
 
 enum { REFERENCE_ROWS = 8 };
 
+static const char help[] =
+    "Multi-head attention, projections included\n"
+    "  mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>[_causal][_rope][_nobias]\n"
+    "  with keys and values from another source, instead of _causal:\n"
+    "      ..._e<width>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]\n"
+    "  mha:<preset>: mha:bert-base/encoder@128, mha:llama3-8b/prefill@512, mha:whisper-large/cross\n";
+
 /* ---- Shapes and kernels ------------------------------------------------------------------------------------------------------------ */
 
 static bool parse(OpShapes *list, const char *word, char *error, size_t error_size)
@@ -180,7 +187,7 @@ static void done(OpReady *ready)
 }
 
 const Op op_mha = {
-    .name = "mha", .computes = "multi-head attention",
+    .name = "mha", .computes = "multi-head attention", .help = help,
     .parse = parse, .work = work, .kernel = does, .mutants = broken,
     .suite = suite_of, .job = job, .judge = judge,
     .open = open_case, .close = close_case,

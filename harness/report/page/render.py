@@ -36,7 +36,7 @@ def title_of(points, several_machines, threads="1"):
 def lengths(shape):
     """(family, varying length) of an attention shape: q and k both L, or k alone beside a fixed q; None for others."""
     found = re.match(r"(.*_q)(\d+)(_k)(\d+)(_.*)", shape)
-    if not found or shape.startswith(("linear:", "mha:")):
+    if not found or ":" in shape:
         return []
     head, q, middle, k, tail = found.groups()
     families = [(f"{head}{q}{middle}*{tail}", int(k))]
