@@ -10,6 +10,23 @@
 
 #define HUGE ((size_t)2 << 20)
 
+static const char *const names[] = {[FENCE_NONE] = "none", [FENCE_AFTER] = "after", [FENCE_BEFORE] = "before"};
+
+const char *fence_name(Fence fence)
+{
+    return names[fence];
+}
+
+bool fence_find(const char *name, Fence *fence)
+{
+    for (int i = FENCE_NONE; i <= FENCE_BEFORE; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *fence = (Fence)i;
+            return true;
+        }
+    return false;
+}
+
 static size_t round_up(size_t n, size_t unit)
 {
     return (n + unit - 1) / unit * unit;

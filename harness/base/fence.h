@@ -13,6 +13,9 @@ typedef enum Fence {
     FENCE_BEFORE /* the first byte begins at an unmapped page   */
 } Fence;
 
+const char *fence_name(Fence fence); /* "none", "after", "before" */
+bool fence_find(const char *name, Fence *fence);
+
 typedef struct Arena {
     void *base;    /* the mapping       */
     size_t mapped; /* its bytes         */

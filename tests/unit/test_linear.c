@@ -7,7 +7,7 @@
 #include "dispatch/registry.h"
 #include "harness/ops/linear/case.h"
 #include "harness/ops/linear/mutants.h"
-#include "harness/ops/sdpa/trial.h"
+#include "harness/ops/loops.h"
 
 static bool runs_here(const AttnKernel *kernel)
 {
@@ -129,7 +129,7 @@ Test(linear, units_cover_once)
                 cr_assert_eq(spans.seen[r][o], 1, "%zux%zu: element %zu %zu is in %d units", l.rows, l.outputs, r, o, spans.seen[r][o]);
         cr_expect_geq(calls, sizes[n][3] > 1 ? 2 : sizes[n][3], "%zux%zux%zu: %zu units", l.rows, l.inputs, l.outputs, calls);
         memset(&spans, 0, sizeof spans);
-        attn_linear_run(&kernel, &l, NULL, NULL, NULL, NULL, trial_loop_reversed, NULL, 7);
+        attn_linear_run(&kernel, &l, NULL, NULL, NULL, NULL, loop_reversed, NULL, 7);
         cr_expect_eq(spans.calls, calls, "the number of workers changes the units");
     }
 }

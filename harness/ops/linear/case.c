@@ -6,14 +6,13 @@
 #include <stdio.h>
 
 #include "harness/base/fence.h"
-#include "harness/ops/sdpa/case.h"
 
 static const char *const fill_names[LINEAR_FILLS] = {"normal", "positive", "wide", "tiny", "exact", "special"};
 
 const char *linear_case_name(const LinearCase *c, char *buffer, size_t size)
 {
     snprintf(buffer, size, "linear:%zux%zux%zu:%s:0x%llx:%s:t%zu:%zu.%zu.%zu%s%s", c->rows, c->inputs, c->outputs, fill_names[c->fill],
-             (unsigned long long)c->seed, case_fence_name(c->fence), c->threads, c->x_gap, c->w_gap, c->y_gap, c->bias ? ":b" : "",
+             (unsigned long long)c->seed, fence_name(c->fence), c->threads, c->x_gap, c->w_gap, c->y_gap, c->bias ? ":b" : "",
              c->accumulate ? ":a" : "");
     return buffer;
 }
@@ -31,13 +30,10 @@ bool linear_case_parse(const char *text, LinearCase *c, char *error, size_t erro
     for (int i = 0; i < LINEAR_FILLS; i++)
         if (strcmp(fill, fill_names[i]) == 0)
             c->fill = (LinearFill)i;
-    int fences = FENCE_NONE;
-    while (fences <= FENCE_BEFORE && strcmp(fence, case_fence_name((Fence)fences)) != 0)
-        fences++;
-    c->fence = (Fence)fences;
+    const bool fenced = fence_find(fence, &c->fence);
     /* What reads back as it was written is right in every part; signs, blanks and leading zeros are not. */
     const size_t most = (size_t)1 << 20;
-    if (c->fill < LINEAR_FILLS && fences <= FENCE_BEFORE && c->rows <= most && c->inputs <= most && c->outputs <= most &&
+    if (c->fill < LINEAR_FILLS && fenced && c->rows <= most && c->inputs <= most && c->outputs <= most &&
         c->x_gap <= most && c->w_gap <= most && c->y_gap <= most && c->threads >= 1 && c->threads <= 4096 &&
         strcmp(linear_case_name(c, name, sizeof name), text) == 0)
         return true;

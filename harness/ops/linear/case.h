@@ -2,7 +2,9 @@
 #ifndef HARNESS_OPS_LINEAR_CASE_H
 #define HARNESS_OPS_LINEAR_CASE_H
 
-#include "harness/ops/sdpa/verify.h"
+#include "harness/base/fence.h"
+#include "harness/ops/verdict.h"
+#include "kernels/kernel.h"
 
 /* What the operands hold. */
 typedef enum LinearFill {

@@ -19,7 +19,7 @@
 #include "harness/machine/cpu_state.h"
 #include "harness/ops/linear/case.h"
 #include "harness/ops/linear/mutants.h"
-#include "harness/ops/sdpa/trial.h"
+#include "harness/ops/loops.h"
 
 enum { CHILD_TIMEOUT = 300 };
 #define REPEAT_WORK 1e8    /* products beyond this many multiply-adds are repeated on threads only         */
@@ -179,8 +179,8 @@ static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *da
         kinds++;
     const size_t unusual = kinds ? c->seed % kinds : 0;
     const Way ways[] = {
-        {"threads of the caller", c->threads > 1 ? c->threads : 3, trial_loop_threads, NULL},
-        {"units in reverse order, 3 workers", 3, trial_loop_reversed, NULL},
+        {"threads of the caller", c->threads > 1 ? c->threads : 3, loop_threads, NULL},
+        {"units in reverse order, 3 workers", 3, loop_reversed, NULL},
         {kinds ? state_unusual_name(unusual) : "again", 1, NULL, kinds ? &unusual : NULL},
     };
     unsigned char *first = malloc(data->y.bytes + 1);

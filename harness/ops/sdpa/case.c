@@ -5,13 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const fence_names[] = {"none", "after", "before"};
-
-const char *case_fence_name(Fence fence)
-{
-    return fence_names[fence];
-}
-
 static void stretch(AttnLayout *l, ptrdiff_t factor, bool reversed)
 {
     l->batch *= factor;
@@ -74,7 +67,7 @@ const char *case_name(const VerifyCase *c, char *buffer, size_t size)
     if (twist[0] == '-')
         twist[0] = ':';
     snprintf(buffer, size, "%s:%s:0x%llx:%s:t%zu%s", shape_name(&c->shape, shape, sizeof shape), data_dist_name(c->dist),
-             (unsigned long long)c->seed, fence_names[c->fence], c->threads, twist);
+             (unsigned long long)c->seed, fence_name(c->fence), c->threads, twist);
     return buffer;
 }
 
@@ -171,14 +164,10 @@ bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size)
         snprintf(error, error_size, "seed is \"%s\"; allowed: a whole number, decimal or 0x...", field[2]);
         return false;
     }
-    int fence = 0;
-    while (fence < 3 && strcmp(field[3], fence_names[fence]) != 0)
-        fence++;
-    if (fence == 3) {
+    if (!fence_find(field[3], &c->fence)) {
         snprintf(error, error_size, "fence is \"%s\"; allowed: none after before", field[3]);
         return false;
     }
-    c->fence = (Fence)fence;
     c->threads = field[4][0] == 't' ? strtoul(field[4] + 1, &end, 10) : 0;
     if (c->threads < 1 || c->threads > 1024 || *end) {
         snprintf(error, error_size, "threads is \"%s\"; allowed: t1 to t1024", field[4]);

@@ -31,6 +31,4 @@ bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size);
 const char *case_name(const VerifyCase *c, char *buffer, size_t size);
 bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size);
 
-const char *case_fence_name(Fence fence);
-
 #endif

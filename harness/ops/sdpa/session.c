@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "harness/machine/cpu_state.h"
+#include "harness/ops/loops.h"
 #include "harness/ops/sdpa/trial.h"
 
 #define UNUSUAL_FLOP 1e8 /* above this the run under an unusual control is left to smaller cases */
@@ -94,7 +95,7 @@ static bool repeat_elsewhere(const Session *session, const AttnKernel *kernel, c
             continue;
         if (!case_data(&data, &c, result->why, sizeof result->why))
             return verdict_unable(result, "no memory for operands at another alignment");
-        snprintf(how, sizeof how, "other alignment (fence %s)", case_fence_name(c.fence));
+        snprintf(how, sizeof how, "other alignment (fence %s)", fence_name(c.fence));
         const bool same = repeat(kernel, bits, &data, &plain, how, result);
         data_free(&data);
         if (!same)
@@ -112,8 +113,8 @@ static bool repeat_all_ways(Session *session, const AttnKernel *kernel, const Bi
         {"workspace of zeros", {.threads = 1, .dirt = 0}},
         {"workspace of 0x3f3f3f3f", {.threads = 1, .dirt = 0x3f}},
         {"units in reverse order", {.threads = 1, .dirt = 0xff, .backwards = true}},
-        {"workers in reverse order", {.threads = 4, .dirt = 0x3f, .loop = trial_loop_reversed}},
-        {"3 threads of the caller", {.threads = 3, .dirt = 0xff, .loop = trial_loop_threads}},
+        {"workers in reverse order", {.threads = 4, .dirt = 0x3f, .loop = loop_reversed}},
+        {"3 threads of the caller", {.threads = 3, .dirt = 0xff, .loop = loop_threads}},
         {"2 threads", {.threads = 2, .dirt = 0xff}},
         {"3 threads", {.threads = 3, .dirt = 0}},
         {"7 threads", {.threads = 7, .dirt = 0xff}},
@@ -161,7 +162,7 @@ void session_judge(Session *session, const AttnKernel *kernel, VerifyResult *res
         result->status = VERIFY_SKIP;
         return;
     }
-    const Trial trial = {.threads = session->c.threads, .dirt = 0xff, .loop = session->c.threads > 1 ? trial_loop_threads : NULL};
+    const Trial trial = {.threads = session->c.threads, .dirt = 0xff, .loop = session->c.threads > 1 ? loop_threads : NULL};
     if (!trial_run(kernel, &session->data, &trial, result))
         return;
     if (!expect(session, &kernel->accuracy)) {

@@ -1,8 +1,6 @@
 /* trial.c - plan, fenced workspace, run, guards: the part that verify, exact oracles and special values share. */
 #include "harness/ops/sdpa/trial.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,42 +15,6 @@ bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why,
     if (!verdict.accepted)
         snprintf(why, size, "%s", verdict.why);
     return verdict.accepted;
-}
-
-void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
-{
-    (void)context;
-    while (n > 0)
-        task(argument, --n);
-}
-
-typedef struct Crew {
-    atomic_size_t next;
-    size_t n;
-    void (*task)(void *argument, size_t i);
-    void *argument;
-} Crew;
-
-static void *work(void *context)
-{
-    Crew *crew = context;
-    for (size_t i; (i = atomic_fetch_add(&crew->next, 1)) < crew->n;)
-        crew->task(crew->argument, i);
-    return NULL;
-}
-
-void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
-{
-    enum { MOST = 16 };
-    (void)context;
-    Crew crew = {0, n, task, argument};
-    pthread_t threads[MOST];
-    size_t started = 0;
-    while (started < MOST && started + 1 < n && pthread_create(&threads[started], NULL, work, &crew) == 0)
-        started++;
-    work(&crew);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
 }
 
 /* A plan decides which units there are and in which order they run. To run them backwards a stand-in takes the kernel's place: it notes

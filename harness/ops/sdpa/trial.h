@@ -19,9 +19,4 @@ bool trial_run(const AttnKernel *kernel, Data *data, const Trial *trial, VerifyR
 /* Can the kernel run this problem on this CPU? false: why[] says why not. */
 bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why, size_t size);
 
-/* Loops for Trial.loop: threads of our own, fresh each time, hence safe in a forked child whatever the parent did; and one worker after
- * another, the last one first. */
-void trial_loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
-void trial_loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
-
 #endif
