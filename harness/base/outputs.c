@@ -14,16 +14,16 @@ bool outputs_add(Outputs *outputs, const char *format, const char *path)
     for (size_t i = 0; i < outputs->count; i++) {
         const Output *before = &outputs->at[i];
         if (strcmp(before->format, format) == 0) {
-            render_error("option '-o' is given twice for '%s'; allowed: each form once, as in -o table -o csv:FILE", format);
+            render_error("option '-o' is given twice for '%s'; allowed: each format once, as in -o table -o csv:FILE", format);
             return false;
         }
         if (!before->path && !path) {
-            render_error("option '-o' sends two forms to stdout, '%s' and '%s'; allowed: one, and the others to files, as in -o %s:FILE",
+            render_error("option '-o' sends two formats to stdout, '%s' and '%s'; allowed: one, and the others to files, as in -o %s:FILE",
                          before->format, format, format);
             return false;
         }
         if (before->path && path && strcmp(before->path, path) == 0) {
-            render_error("option '-o' sends two forms to %s, '%s' and '%s'; allowed: a file for each", path, before->format, format);
+            render_error("option '-o' sends two formats to %s, '%s' and '%s'; allowed: one file per format", path, before->format, format);
             return false;
         }
     }

@@ -117,7 +117,7 @@ static int apply(Cli *cli, Looks *looks, int key, const char *value)
         cli->results = value;
         ok = *value != '\0';
         if (!ok)
-            render_error("option '--results' is given an empty folder name");
+            render_error("option '--results' needs the name of a folder");
         break;
     case KEY_NO_RESULTS: looks->no_results = true; break;
     case KEY_SEED: ok = cli_number("--seed", value, 0, UINT64_MAX, &cli->seed); break;
@@ -206,7 +206,7 @@ int cli_read(Cli *cli, int *argc, char **argv)
     argv[kept] = NULL;
     *argc = kept;
     if (cli->results && looks.no_results) {
-        render_error("--results and --no-results say where records go and that there are none; allowed: one of them");
+        render_error("--results and --no-results cannot be combined");
         return EXIT_USAGE;
     }
     if (!cli->results && !looks.no_results)
@@ -242,7 +242,7 @@ bool cli_writes(const Cli *cli, const char *command, const char *formats)
     if (!cli->outputs->given)
         return true;
     if (!*formats) {
-        render_error("option '-o' is of no use to %s, which writes to stdout and knows one form; allowed: %s without -o", command, command);
+        render_error("%s does not take -o: it has one format, and writes it to stdout", command);
         return false;
     }
     for (size_t i = 0; i < cli->outputs->count; i++)
@@ -308,7 +308,7 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
         if (found && missing && runnable_only) {
             char names[256];
             if (found == 2)
-                render_note("%s is left out: it needs %s", kernel->name, attn_cpu_feature_names(missing, names, sizeof names));
+                render_note("skipping %s: it needs %s", kernel->name, attn_cpu_feature_names(missing, names, sizeof names));
         } else if (found) {
             list[count++] = kernel;
         }

@@ -359,7 +359,7 @@ static bool drop_yardsticks(const BenchWanted *wanted, const AttnKernel **kernel
             named = kernels[i];
     *count = kept;
     if (named)
-        render_error("%s is a yardstick, which only this process can run; allowed with --driver hyperfine: kernels of the library", named->name);
+        render_error("%s cannot be combined with --driver hyperfine: it is a yardstick, which attnzoo run does not take", named->name);
     return !named;
 }
 
@@ -382,14 +382,14 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         return micro_list(cli);
     if (wanted.varies && wanted.vary.by_threads) {
         if (cli->threads) {
-            render_error("--scaling names the threads; allowed: --scaling without --threads");
+            render_error("--scaling and --threads cannot be combined");
             return EXIT_USAGE;
         }
         wanted.bench.threads = wanted.vary.threads[wanted.vary.count - 1];
     }
     const size_t granted = cli_granted(wanted.bench.threads);
     if (granted < wanted.bench.threads && wanted.varies && wanted.vary.by_threads) {
-        render_error("nothing to measure: --scaling asks for %zu threads", wanted.bench.threads);
+        render_error("nothing to measure: --scaling needs %zu threads", wanted.bench.threads);
         return EXIT_NOTHING;
     }
     wanted.bench.threads = granted;
@@ -404,12 +404,11 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         render_error("%s", error);
         code = EXIT_USAGE;
     } else if (wanted.bench.hyperfine && others(&work.shapes)) {
-        render_error("--driver hyperfine drives attnzoo run, which takes attention; %s shapes are measured without it",
+        render_error("--driver hyperfine cannot be combined with %s shapes: it starts attnzoo run, which takes attention only",
                      ops_prefixes(prefixes, sizeof prefixes));
         code = EXIT_USAGE;
     } else if (wanted.varies && others(&work.shapes)) {
-        render_error("--scaling and lists of --dist are for shapes of attention; allowed: -s without %s",
-                     ops_prefixes(prefixes, sizeof prefixes));
+        render_error("--scaling and --dist lists cannot be combined with %s shapes", ops_prefixes(prefixes, sizeof prefixes));
         code = EXIT_USAGE;
     } else {
         if (!wanted.varies)
@@ -418,7 +417,7 @@ int cmd_bench(const Cli *cli, int argc, char **argv)
         if (!wanted.micro)
             note_refused_tune(cli);
         if (count == 0)
-            render_error("nothing to measure: no kernel that was asked for runs on this CPU");
+            render_error("nothing to measure: none of the chosen kernels runs on this CPU");
         code = count == 0 ? EXIT_NOTHING : measure_all(cli, &wanted, &work);
     }
     free_work(&work);

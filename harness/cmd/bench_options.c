@@ -56,7 +56,7 @@ static bool read_dists(BenchWanted *wanted, const char *text)
         return true;
     }
     if (wanted->varies && wanted->vary.by_threads) {
-        render_error("--dist names several kinds of data, and --scaling several numbers of threads; allowed: one of the two lists");
+        render_error("--scaling and a --dist list cannot be combined");
         return false;
     }
     wanted->varies = true;
@@ -102,7 +102,7 @@ static bool take(BenchWanted *wanted, int key, const char *value)
     case DIST: return read_dists(wanted, value);
     case SCALING:
         if (wanted->varies && !wanted->vary.by_threads) {
-            render_error("--scaling names several numbers of threads, and --dist several kinds of data; allowed: one of the two lists");
+            render_error("--scaling and a --dist list cannot be combined");
             return false;
         }
         wanted->varies = true;
@@ -137,20 +137,20 @@ int bench_options_read(BenchWanted *wanted, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (wanted->varies && (wanted->micro || wanted->bench.hyperfine)) {
-        render_error("%s varies nothing; allowed: it without --scaling and lists of --dist", wanted->micro ? "--micro" : "--driver hyperfine");
+        render_error("%s cannot be combined with --scaling or a --dist list", wanted->micro ? "--micro" : "--driver hyperfine");
         return EXIT_USAGE;
     }
     if (wanted->bench.energy && (wanted->bench.hyperfine || wanted->varies || wanted->micro)) {
-        render_error("--energy counts joules of calls that are ranked in this process; allowed: --energy without %s",
-                     wanted->bench.hyperfine ? "--driver hyperfine" : wanted->micro ? "--micro" : "--scaling and lists of --dist");
+        render_error("--energy cannot be combined with %s",
+                     wanted->bench.hyperfine ? "--driver hyperfine" : wanted->micro ? "--micro" : "--scaling or a --dist list");
         return EXIT_USAGE;
     }
     if (wanted->micro && (wanted->suite || wanted->shapes)) {
-        render_error("--micro has shapes of its own; allowed: --micro without -s and --suite");
+        render_error("--micro cannot be combined with -s or --suite: it has its own shapes");
         return EXIT_USAGE;
     }
     if (wanted->suite && wanted->shapes) {
-        render_error("--suite and -s name the shapes twice; allowed: one of them");
+        render_error("--suite and -s cannot be combined");
         return EXIT_USAGE;
     }
     if (!wanted->shapes)

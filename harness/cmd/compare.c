@@ -80,11 +80,11 @@ static int parse(int argc, char **argv, Request *request)
     if (*error)
         render_error("%s", error);
     if (ok && request->winners && request->portability) {
-        render_error("--winners and --portability are two tables; one at a time");
+        render_error("--winners and --portability cannot be combined");
         ok = false;
     }
     if (ok && request->options.baseline && !compare_is_relative(request->options.metric)) {
-        render_error("--baseline goes with --metric speedup and change; '%s' has none", compare_metric_names[request->options.metric]);
+        render_error("--baseline cannot be combined with --metric %s; allowed: --metric speedup or change", compare_metric_names[request->options.metric]);
         ok = false;
     }
     return ok ? -1 : EXIT_USAGE;

@@ -283,13 +283,13 @@ static int run_cases(Loop *loop)
             loop->counts[PASSED], loop->counts[FAILED], loop->counts[SKIPPED]);
     render_table_free(loop->table);
     if (error) {
-        render_error("cannot go on: %s", error);
+        render_error("cannot continue: %s", error);
         return EXIT_USAGE;
     }
     if (code != EXIT_OK)
         return code;
     if (loop->unreadable > 0 && !(stop_signal && !whole)) {
-        render_error("%zu of %zu cases cannot be read, or hold what no case may; their lines say why", loop->unreadable,
+        render_error("%zu of %zu cases cannot be read or are not valid; their lines say why", loop->unreadable,
                      loop->paths->count);
         return EXIT_USAGE;
     }

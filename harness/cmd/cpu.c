@@ -211,7 +211,7 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
         return EXIT_USAGE;
     }
     if (json && !outputs_plain(cli->outputs)) {
-        render_error("--json and -o name the form twice; allowed: one of them");
+        render_error("--json and -o cannot be combined");
         return EXIT_USAGE;
     }
     Machine machine;

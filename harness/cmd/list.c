@@ -220,7 +220,7 @@ static void note_tune(const Cli *cli)
     const AttnTune *tune = cli->settings.tune;
     const size_t threads = attn_threads_workers(&cli->settings);
     if (tune->state == ATTN_TUNE_LOADED)
-        render_note("tune file %s: %zu entries; asked for %zu thread%s", tune->path, tune->count, threads, threads == 1 ? "" : "s");
+        render_note("tune file %s: %zu entries; for %zu thread%s", tune->path, tune->count, threads, threads == 1 ? "" : "s");
     else
         render_note("no tuning: %s%s%s%s", tune->path ? tune->path : "", tune->path ? ": " : "",
                     tune->state == ATTN_TUNE_REFUSED ? "refused, " : "", tune->why);
@@ -261,7 +261,7 @@ int cmd_list(const Cli *cli, int argc, char **argv)
         }
     }
     if (optind + 1 < argc) {
-        render_error("list shows one thing at a time, but '%s' follows '%s'", argv[optind + 1], argv[optind]);
+        render_error("list shows one thing at a time, but got '%s' after '%s'", argv[optind + 1], argv[optind]);
         return EXIT_USAGE;
     }
     if (optind < argc) {
@@ -276,7 +276,7 @@ int cmd_list(const Cli *cli, int argc, char **argv)
         }
     }
     if ((why && !shapes) || ((shapes || patterns) && topic != 0)) {
-        render_error(why && !shapes ? "option '--why' needs a shape: --why SHAPE" : "options -k and -s go with the list of kernels only");
+        render_error(why && !shapes ? "option '--why' needs a shape: --why SHAPE" : "options -k and -s apply to the list of kernels only");
         return EXIT_USAGE;
     }
     switch (topic) {

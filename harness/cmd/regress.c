@@ -31,7 +31,7 @@ static bool open_outputs(RegressOutputs *out, const Cli *cli, const RegressOptio
         for (size_t before = 0; paths[i] && before < i; before++)
             twice = twice || (paths[before] && strcmp(paths[before], paths[i]) == 0);
         if (twice)
-            render_error("two outputs go to %s; allowed: a file for each of -o, --jsonl, --md and --junit", paths[i]);
+            render_error("two outputs go to %s; allowed: different files for -o, --jsonl, --md and --junit", paths[i]);
         else if (paths[i] && !whole_open(&out->at[i], paths[i], error, sizeof error))
             render_error("%s", error);
         else

@@ -142,7 +142,7 @@ int regress_options_read(RegressOptions *o, int argc, char **argv)
     else if (!o->base || !o->head)
         render_error("%s is missing; allowed: a build's attnzoo_pack.so (./zoo regress makes both)", o->base ? "--head" : "--base");
     else if (suite && o->shapes)
-        render_error("--suite and -s name the shapes twice; allowed: one of them");
+        render_error("--suite and -s cannot be combined");
     else {
         if (!o->shapes)
             o->shapes = suite ? suite : suites[0].shapes;

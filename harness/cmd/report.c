@@ -132,18 +132,18 @@ static int draw(const char *title, const Loaded *loaded, FILE *to, const char *n
         code = EXIT_INTERRUPTED;
     } else if (!python) {
         render_error(
-            "the page is drawn by Python's Matplotlib and Jinja2, which are not here; ./zoo report installs them, or by hand: apt-get "
+            "the page needs Matplotlib and Jinja2 for Python, which are not installed; ./zoo report installs them, or by hand: apt-get "
             "install "
             "python3-matplotlib python3-jinja2 (dnf: the same names; pacman: python-matplotlib python-jinja); -o md needs neither");
         code = EXIT_NOTHING;
     } else if (!find_renderer(renderer, sizeof renderer)) {
-        render_error("%s is not there: the program was built from a tree that is gone, or installed in part; -o md needs no renderer",
+        render_error("%s does not exist: the source tree of this build is gone, or attnzoo is only partly installed; -o md needs no renderer",
                      renderer);
     } else {
         const char *const words[] = {python, "-B", renderer, "--title", title, "--to", name, NULL};
         const int ended = run(words, model, to);
         if (ended != 0 && ended != EXIT_USAGE && !stop_signal) /* with EXIT_USAGE it has said itself what could not be written */
-            render_error("%s %s ended with %d; its words stand above", python, renderer, ended);
+            render_error("%s %s ended with %d; its output is above", python, renderer, ended);
         code = ended == 0 ? EXIT_OK : stop_signal ? EXIT_INTERRUPTED : EXIT_USAGE;
     }
     json_decref(model);

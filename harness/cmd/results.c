@@ -200,7 +200,7 @@ int cmd_results(const Cli *cli, int argc, char **argv)
     if (!cli_writes(cli, name, formats[action]) || (action >= 2 && !outputs_default(cli->outputs, action == 2 ? "jsonl" : "csv", NULL)))
         return EXIT_USAGE;
     if (filter && action != 3) {
-        render_error("--filter goes with 'results export'; %s takes whole runs", name);
+        render_error("--filter needs 'results export'; %s takes whole runs", name);
         return EXIT_USAGE;
     }
     Loaded loaded;

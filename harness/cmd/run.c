@@ -161,7 +161,7 @@ int cmd_run(const Cli *cli, int argc, char **argv)
         }
     }
     if (optind < argc) {
-        render_error("run does not know what to do with '%s'; a shape is given with -s", argv[optind]);
+        render_error("unexpected argument '%s'; a shape is given with -s", argv[optind]);
         return EXIT_USAGE;
     }
     if (!shape == !input) {

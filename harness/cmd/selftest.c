@@ -277,7 +277,7 @@ static bool find_pack(char *path, size_t size)
         if (access(path, F_OK) == 0)
             return true;
     }
-    render_error("no pack to measure with: neither %s/%s nor %s/%s is there; --pack PACK names one", self, places[0], self, places[1]);
+    render_error("no pack to measure with: neither %s/%s nor %s/%s exists; --pack PACK names one", self, places[0], self, places[1]);
     return false;
 }
 

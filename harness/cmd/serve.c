@@ -117,7 +117,7 @@ int cmd_serve(const Cli *cli, int argc, char **argv)
     for (int key; (key = cli_next_option(argc, argv, usage, NULL, 0, &value)) != -1;)
         return key == 'h' ? EXIT_OK : EXIT_USAGE;
     if (optind < argc) {
-        render_error("serve does not know what to do with '%s'; it reads lines from stdin", argv[optind]);
+        render_error("unexpected argument '%s'; serve reads lines from stdin", argv[optind]);
         return EXIT_USAGE;
     }
     Server s = {.cli = cli, .threads = cli_granted(cli->threads ? cli->threads : 1)};

@@ -70,7 +70,7 @@ static bool take(Wanted *wanted, int key, const char *value)
     case 's':
     case PRESET:
         if (wanted->shapes)
-            render_error("-s and --preset name the shapes twice; allowed: one of them");
+            render_error("-s and --preset cannot be combined");
         else
             wanted->shapes = value;
         return wanted->shapes == value;
@@ -102,9 +102,9 @@ static int read_options(Wanted *wanted, int argc, char **argv)
     if (optind < argc)
         render_error("unexpected argument '%s'; shapes are given with -s", argv[optind]);
     else if (jobs > 1 || (jobs == 1 && measures))
-        render_error("--show, --check, --export and --import stand alone; only --file goes with each, and --sample with --check");
+        render_error("--show, --check, --export and --import cannot be combined with other options, except --file, and --sample with --check");
     else if (wanted->sample > 0 && !wanted->check)
-        render_error("--sample goes with --check");
+        render_error("--sample needs --check");
     else if (wanted->file && (!*wanted->file || strlen(wanted->file) > 1000))
         render_error("--file is '%.60s'; allowed: a name of 1 to 1000 bytes", wanted->file);
     else
@@ -251,7 +251,7 @@ static int tune_all(Run *run, const TuneBuckets *buckets)
     if (!read_known(run))
         return EXIT_USAGE;
 #ifndef __OPTIMIZE__
-    render_note("this build is not optimised: what is fastest in it says nothing about others");
+    render_note("this build is not optimised: which kernel is fastest here says nothing about other builds");
 #endif
     topology_read(&run->topology);
     run->table = render_table_of(columns, sizeof columns / sizeof *columns);
@@ -265,7 +265,7 @@ static int tune_all(Run *run, const TuneBuckets *buckets)
     const int printed = code == EXIT_USAGE ? EXIT_OK : outputs_table(run->cli->outputs, run->table);
     render_table_free(run->table);
     if (run->skipped > 0)
-        render_note("%zu buckets were in %s already, with rigor %s or more; --again measures them anew", run->skipped, run->path,
+        render_note("%zu buckets were already in %s, with rigor %s or more; --again measures them again", run->skipped, run->path,
                     attn_rigor_names[run->wanted->rigor]);
     if (run->written > 0)
         render_note("%s: %zu entries written", run->path, run->written);

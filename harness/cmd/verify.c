@@ -116,7 +116,7 @@ static bool run_suite(const VerifyRequest *request, const Suite *suite, Scoreboa
 static bool fuzz(const Cli *cli, const VerifyRequest *request, Scoreboard *board)
 {
     if (!isfinite(paired_clock().resolution)) {
-        render_error("the clock of this system stands still, so %llu seconds have no end; -s and the other suites need no clock",
+        render_error("the clock of this system does not advance, so %llu seconds never end; -s and the other suites need no clock",
                      (unsigned long long)request->fuzz_seconds);
         return false;
     }
@@ -188,7 +188,7 @@ static const AttnKernel *find_repro(const char *id, const char **job)
         free(broken.at);
     }
     if (!kernel)
-        render_error("--repro names kernel '%s', which is not built in; attnzoo list names those that are", name);
+        render_error("--repro names kernel '%s', which is not built in; attnzoo list shows those that are", name);
     return kernel;
 }
 

@@ -92,19 +92,19 @@ int verify_request_read(int argc, char **argv, VerifyRequest *request)
             return EXIT_USAGE;
     }
     if (optind < argc) {
-        render_error("verify takes no operand, but got '%s'; shapes go behind -s", argv[optind]);
+        render_error("unexpected argument '%s'; shapes are given with -s", argv[optind]);
         return EXIT_USAGE;
     }
     if ((suite != NULL) + (request->shapes != NULL) + (request->mode == MODE_MUTANTS) + (request->repro != NULL) > 1) {
-        render_error("--suite, -s, --mutants and --repro exclude each other; give one");
+        render_error("--suite, -s, --mutants and --repro cannot be combined");
         return EXIT_USAGE;
     }
     if (request->has_dist && !request->shapes) {
-        render_error("--dist goes with -s; a suite brings its own data");
+        render_error("--dist needs -s: a suite has its own data");
         return EXIT_USAGE;
     }
     if (request->patterns && (request->mode == MODE_MUTANTS || request->repro)) {
-        render_error("-k does not go with --mutants or --repro, which name their kernels themselves");
+        render_error("-k cannot be combined with --mutants or --repro, which choose their own kernels");
         return EXIT_USAGE;
     }
     if (request->shapes)

@@ -324,7 +324,7 @@ static bool check_presence(const Reader *r)
     if (!in[FOLDER_PAST_KEY].data != !in[FOLDER_PAST_VALUE].data || !out[FOLDER_PRESENT_KEY].data != !out[FOLDER_PRESENT_VALUE].data)
         return fail(r, "past_key and past_value come together, and so do present_key and present_value");
     if (in[FOLDER_KV_LENGTHS].data && (in[FOLDER_PAST_KEY].data || out[FOLDER_PRESENT_KEY].data || r->opset < 24))
-        return fail(r, "nonpad_kv_seqlen needs opset 24 and excludes past and present");
+        return fail(r, "nonpad_kv_seqlen needs opset 24 and cannot be combined with past and present");
     for (size_t b = 0; in[FOLDER_KV_LENGTHS].data && b < in[FOLDER_KV_LENGTHS].count; b++) {
         const double length = npy_at(&in[FOLDER_KV_LENGTHS], b);
         if (!(length >= 0 && length <= (double)(ATTN_MAX_SIZE / 2))) /* the offset length - Sq must stay in range */

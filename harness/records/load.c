@@ -23,9 +23,9 @@ static size_t common_folders(char **names, size_t count)
 static void note_again(const char *name, size_t added, size_t again)
 {
     if (again > 0 && added == 0)
-        render_note("%s: all of its %zu records were met before; it adds nothing", name, again);
+        render_note("%s: all of its %zu records are in earlier files; it adds nothing", name, again);
     else if (again > 0)
-        render_note("%s: %zu of its %zu records were met before and count once", name, again, added + again);
+        render_note("%s: %zu of its %zu records are in earlier files and count once", name, again, added + again);
 }
 
 int results_load(const char *folder, int argc, char **argv, int from, const char *filter, bool keep_going, Loaded *loaded)
@@ -46,7 +46,7 @@ int results_load(const char *folder, int argc, char **argv, int from, const char
             render_error("%s", error);
             return EXIT_USAGE;
         }
-        render_note("left out from here on: %s", error);
+        render_note("skipping the rest: %s", error);
     }
     size_t i;
     const json_t *note;

@@ -30,17 +30,17 @@ static size_t opponent(const Regress *r, const Cli *cli, size_t i, bool say)
         return none;
     if (other == none) {
         if (say)
-            render_note("%s is new in the head: there is nothing to compare it with", name);
+            render_note("%s is new in the head: nothing to compare it with", name);
         return none;
     }
     if (!pack_needs(&r->head, i, &ours) || !pack_needs(&r->base, other, &theirs)) {
         if (say)
-            render_note("%s is left out: it needs a CPU feature that this program does not know", name);
+            render_note("skipping %s: it needs a CPU feature that this program does not know", name);
         return none;
     }
     const uint64_t missing = (ours | theirs) & ~(attn_cpu_this()->features & cli->settings.allowed);
     if (missing && wanted == 2 && say)
-        render_note("%s is left out: it needs %s", name, attn_cpu_feature_names(missing, names, sizeof names));
+        render_note("skipping %s: it needs %s", name, attn_cpu_feature_names(missing, names, sizeof names));
     return missing ? none : other;
 }
 
@@ -203,7 +203,7 @@ static int list_pairs(Regress *r, const Cli *cli)
         render_error("out of memory for the list of pairs");
         code = EXIT_USAGE;
     } else if (code == EXIT_OK && r->pair_count == 0) {
-        render_error("nothing to compare: no kernel that was asked for is in both packs, runs on this CPU and takes these shapes");
+        render_error("nothing to compare: none of the chosen kernels is in both packs, runs on this CPU and takes these shapes");
         code = EXIT_NOTHING;
     }
     op_shapes_free(&shapes);
@@ -234,7 +234,7 @@ static void note_idle_waivers(const Regress *r)
         for (size_t i = 0; i < r->count_count && !used; i++)
             used = waiver_names(waiver, r->counts[i].pair.shape, r->counts[i].pair.kernel);
         if (!used)
-            render_note("%s: the waiver of line %zu (%s %s) names nothing that is compared here", r->options->allow, waiver->line,
+            render_note("%s: the waiver on line %zu (%s %s) matches nothing that is compared", r->options->allow, waiver->line,
                         waiver->shape, waiver->kernel);
     }
 }
@@ -255,11 +255,11 @@ int regress_open(Regress *r, const RegressOptions *options, const Cli *cli)
         return code;
     r->alike = strcmp(r->base.v1->compiler, r->head.v1->compiler) == 0 && strcmp(r->base.v1->flags, r->head.v1->flags) == 0;
     if (!r->alike)
-        render_note("base is built by %s %s, head by %s %s: instruction counts are shown and fail nothing", r->base.v1->compiler,
+        render_note("base was built by %s %s, head by %s %s: instruction counts are shown, but fail nothing", r->base.v1->compiler,
                     r->base.v1->flags, r->head.v1->compiler, r->head.v1->flags);
     r->chooses = pack_chooses(&r->base) && pack_chooses(&r->head);
     if (!r->chooses)
-        render_note("the pack %s of commit %s does not tell what dispatch takes: kernels are compared, and each that is slower fails",
+        render_note("the pack %s of commit %s does not say what dispatch chooses: kernels are compared, and every slower one fails",
                     pack_chooses(&r->base) ? r->head.path : r->base.path,
                     pack_chooses(&r->base) ? r->head.v1->commit : r->base.v1->commit);
     code = list_pairs(r, cli);

@@ -284,7 +284,7 @@ int regress_run(Regress *r, const Cli *cli)
     const RegressOptions *o = r->options;
     char why[400];
     if (o->time && !launch_clock_serves(o->min_trial, why, sizeof why)) {
-        render_error("nothing was measured: %s; allowed: a longer --min-trial where the clock moves, or --gate insn, which needs none",
+        render_error("nothing was measured: %s; try a longer --min-trial if the clock advances, or --gate insn, which needs no clock",
                      why);
         return EXIT_NOTHING;
     }

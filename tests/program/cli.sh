@@ -65,8 +65,8 @@ check 2 "option '--color' needs a value" list --color
 check 2 "option '--quiet' takes no value" --quiet=1 list
 check 2 "unknown output format 'xml'" list -o xml
 check 2 'names no file' list -o csv:
-check 2 "option '-o' sends two forms to stdout, 'csv' and 'md'" list -o csv -o md
-check 2 "option '-o' is given twice for 'table'; allowed: each form once" -o table list --output=table
+check 2 "option '-o' sends two formats to stdout, 'csv' and 'md'" list -o csv -o md
+check 2 "option '-o' is given twice for 'table'; allowed: each format once" -o table list --output=table
 check 2 "'-s' is given twice, with 'b1_h1_q1_k1_d8' and 'b1_h1_q2_k2_d8'; allowed: once, with several SHAPES separated by commas" \
     list -s b1_h1_q1_k1_d8 --shape b1_h1_q2_k2_d8
 check 2 "'-k' is given twice, with 'naive_f32' and 'flash_\*'; allowed: once, with several PATTERNS separated by commas" \
@@ -76,8 +76,8 @@ check 2 "'--disable' is given twice.*several F,F separated by commas" --disable 
 check 2 "'-f' is given twice.*several TERMS separated by blanks" results export -f kernel:a results -f threads:1
 check 2 "'--budget' is given twice, with '1s' and '2s'; allowed: once$" bench --no-results --budget 1s --budget 2s
 check 2 "'--seed' is given twice, with '1' and '1'; allowed: once$" --seed 1 list --seed 1
-check 2 '-s and --preset name the shapes twice' tune -s b1_h1_q1_k1_d8 --preset gpt2/decode@1
-check 2 '--results and --no-results' --results here list --no-results
+check 2 '-s and --preset cannot be combined' tune -s b1_h1_q1_k1_d8 --preset gpt2/decode@1
+check 2 '--results and --no-results cannot be combined' --results here list --no-results
 check 2 '--results and --no-results' --no-results list --results here
 check 0 naive_f32 -qq list --quiet -s b1_h1_q1_k1_d8,b1_h1_q2_k2_d8 -k naive_f32,flash_f32 --why --why
 check 2 "seed is 'x'" --seed x list
@@ -105,11 +105,11 @@ check 0 '^machine,Cores,' cpu -o csv
 check 0 '^{"of":"audit","name":"load",' cpu --audit -o jsonl
 check 0 '' cpu -o md:cpu.md
 grep -q '^| machine *| Build ' cpu.md || fail 'cpu -o md:FILE: no table in it'
-check 2 'name the form twice' cpu --json -o csv
+check 2 '--json and -o cannot be combined' cpu --json -o csv
 for command in 'completion bash' serve; do
     for form in csv table:nowhere; do
         # shellcheck disable=SC2086
-        check 2 "option '-o' is of no use to ${command%% *}" $command -o $form
+        check 2 "${command%% *} does not take -o" $command -o $form
     done
 done
 check 0 'note: --threads 4096: this process may use [0-9]* hardware thread' list dtypes --threads 4096
@@ -157,7 +157,7 @@ check 2 'not in the interface yet' run -s b1_h8_q1_k1_d8_paged
 check 2 "window is '-5'; allowed: .* from 0" run -s b1_h8_q1_k1_d8_win-5
 check 2 "soft-cap is '0'; allowed: a number from 2^-60" run -s b1_h8_q1_k1_d8_cap0
 check 2 "past is '2'; allowed: .* 1 to 1" run -s b1_h8_q1_k1_d8_past2
-check 2 'varlen and scores exclude each other' run -s b1_h8_q1_k1_d8_varlen_scoresraw
+check 2 'varlen and scores cannot be combined' run -s b1_h8_q1_k1_d8_varlen_scoresraw
 check 2 "'varlen' is given twice or contradicts" run -s b1_h8_q1_k1_d8_pad0.5_varlen
 check 2 "'win5' comes too late; the order is causal.*; win" run -s b1_h8_q1_k1_d8_alibi_win5
 check 2 '2 shapes' run -s 'b1_h1_q{1,2}_k1_d8'
@@ -175,8 +175,8 @@ check 0 'cross_k<rows>' bench --help
 # Micro-benchmarks: their list, their tables in every format, and what does not go together.
 check 0 '^threads  *a parallel region' bench --micro list
 check 0 '^threads,' bench --micro list -o csv
-check 2 '--energy counts .* without --driver hyperfine' bench --no-results --driver hyperfine --energy
-check 2 '--energy counts .* without --micro' bench --no-results --micro run --energy
+check 2 '--energy cannot be combined with --driver hyperfine' bench --no-results --driver hyperfine --energy
+check 2 '--energy cannot be combined with --micro' bench --no-results --micro run --energy
 # A tune file that was refused: dispatch's choice, which the table names, is then an estimate.
 echo nonsense >foreign.tune
 ATTNZOO_TUNE_FILE=foreign.tune check 0 'note: tune file foreign.tune is refused: ' bench --no-results -k naive_f32 -s b1_h1_q1_k1_d8 --budget 20ms
@@ -198,12 +198,12 @@ check 2 'scaling is .2,1.; allowed: 2 to 16 ascending' bench --no-results --scal
 check 2 'scaling is .1.; allowed: 2 to 16 ascending' bench --no-results --scaling 1
 check 2 "number of --scaling is '0'; allowed: a whole number from 1" bench --no-results --scaling 0,1
 check 2 "unknown distribution 'raged'; did you mean 'ragged'? known: normal, " bench --no-results --dist normal,raged
-check 2 'allowed: one of the two lists' bench --no-results --dist all --scaling 1,2
-check 2 'allowed: one of the two lists' bench --no-results --scaling 1,2 --dist all
-check 2 'allowed: --scaling without --threads' --threads 2 bench --no-results --scaling 1,2
-check 2 'for shapes of attention; allowed: -s without' bench --no-results --dist all -s linear:8x8x8
-check 2 '--micro varies nothing' bench --no-results --dist all --micro run
-check 2 'allowed: --micro without -s and --suite' bench --no-results --micro run -s b1_h1_q1_k1_d1
+check 2 '--scaling and a --dist list cannot be combined' bench --no-results --dist all --scaling 1,2
+check 2 '--scaling and a --dist list cannot be combined' bench --no-results --scaling 1,2 --dist all
+check 2 '--scaling and --threads cannot be combined' --threads 2 bench --no-results --scaling 1,2
+check 2 '--dist lists cannot be combined with linear: and mha: shapes' bench --no-results --dist all -s linear:8x8x8
+check 2 '--micro cannot be combined with --scaling or a --dist list' bench --no-results --dist all --micro run
+check 2 '--micro cannot be combined with -s or --suite' bench --no-results --micro run -s b1_h1_q1_k1_d1
 
 # run
 check 0 'naive_f32  b1_h2_q5_k7_d8  3 calls .* checksum [0-9a-f]*$' run -k naive_f32 -s b1_h2_q5_k7_d8 --iters 3

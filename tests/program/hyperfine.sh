@@ -21,9 +21,9 @@ refused() {
 refused 2 "unknown driver 'hyprfine'; did you mean 'hyperfine'" --driver hyprfine
 refused 2 'takes attention' --driver hyperfine -s linear:8x8x8
 if "$program" list kernels -o csv | grep -q '^blas_f32,'; then
-    refused 2 'blas_f32 is a yardstick' --driver hyperfine -k blas_f32 -s b1_h1_q1_k1_d8
-    refused 2 'blas_f32 is a yardstick' --driver hyperfine --baseline blas_f32 -s b1_h1_q1_k1_d8
-    refused 4 'no kernel that was asked for' --driver hyperfine -k 'blas_*' -s b1_h1_q1_k1_d8
+    refused 2 'blas_f32 cannot be combined with --driver hyperfine: it is a yardstick' --driver hyperfine -k blas_f32 -s b1_h1_q1_k1_d8
+    refused 2 'blas_f32 cannot be combined with --driver hyperfine: it is a yardstick' --driver hyperfine --baseline blas_f32 -s b1_h1_q1_k1_d8
+    refused 4 'none of the chosen kernels' --driver hyperfine -k 'blas_*' -s b1_h1_q1_k1_d8
 fi
 search=$work
 refused 2 'hyperfine is not here' --driver hyperfine -s b1_h1_q1_k1_d8

@@ -45,6 +45,6 @@ check 0 '' bench --results results --budget 20ms -k flash_f32 -s "$small" --thre
 granted=$(sed -n 's/.*grants this process no more than \([0-9]*\) .*/\1/p' err)
 grep -q "\"threads\":$granted," results/*/*.jsonl || fail "the record is not of $granted threads"
 check 4 '' bench --results none --budget 20ms -k flash_f32 -s "$small" --scaling 1,2000
-says 'error: nothing to measure: --scaling asks for 2000 threads'
+says 'error: nothing to measure: --scaling needs 2000 threads'
 [ ! -e none ] || fail '--scaling without its threads leaves a file'
 finish

@@ -107,7 +107,7 @@ with tempfile.TemporaryDirectory() as work:
         check(f"case.{key} differs from bench", case[0][key] == case[1][key], [c[key] for c in case])
 
     # And what results/schema.json says of them
-    schema = [os.path.join(source, *path) for path in (("tests", "schema.py"), ("results", "schema.json"), ("results", "README.md"))]
+    schema = [os.path.join(source, *path) for path in (("tests", "program", "schema.py"), ("results", "schema.json"), ("results", "README.md"))]
     done = subprocess.run([sys.executable, "-B", *schema, results], capture_output=True, text=True)
     if done.returncode == 77:
         print(done.stdout.strip())
@@ -148,11 +148,12 @@ with tempfile.TemporaryDirectory() as work:
     # What our own options refuse
     refuses("unknown peer 'tensorflow'; known: torch.sdpa", "--peers", "tensorflow")
     refuses("unknown suite 'big'; known: prefill, decode, small, all", "--suite", "big")
-    refuses("exclude each other", "--suite", "small", "-s", shape)
+    refuses("unknown suite 'prefil'; did you mean 'prefill'? known: prefill, decode", "--suite", "prefil")
+    refuses("--suite and -s cannot be combined", "--suite", "small", "-s", shape)
     refuses("--rounds is '29'; allowed: a whole number from 30 to 256", "--rounds", "29")
     refuses("--threads is '0'", "--threads", "0")
     refuses("--min-trial is '1ms'", "--min-trial", "1ms")
-    refuses("unknown kernel 'flsh'", "-k", "flsh", "-s", shape)
+    refuses("unknown kernel 'flsh_f32'; did you mean 'flash_f32'? known: auto, ", "-k", "flsh_f32", "-s", shape)
     refuses("-k is 'a,,b'", "-k", "a,,b")
     refuses("a core is 'x'", "--cores", "x")
     refuses("core 4000 is not usable here", "--cores", "4000")

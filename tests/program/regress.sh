@@ -52,7 +52,7 @@ printf '* blocked_f32 +5%% until=9999-12-31 named\nb1_* flash_f33 +5%% until=999
 if decide 0 --base "$pack" --head "$pack" $few --allow allow --junit j.xml --md m.md --jsonl r.jsonl; then
     has out '2 same, 0 inconclusive'
     has out 'controls hold in 2 of 2'
-    has err 'note: .*allow: the waiver of line 2 (b1_\* flash_f33) names nothing that is compared here'
+    has err 'note: .*allow: the waiver on line 2 (b1_\* flash_f33) matches nothing that is compared'
     lacks err 'waiver of line 1 '
     has j.xml 'failures="0" skipped="0"'
     has m.md '### Kernels: nothing slower'
@@ -109,7 +109,7 @@ check 2 "unknown value of --fail-on 'none'; known: taken, all" --base "$pack" --
 # A pack that does not tell what its dispatch takes is compared all the same; then every kernel fails.
 # shellcheck disable=SC2086
 if decide 1 --base "$old" --head "$slowed" $on -k 'blocked_f3[2]'; then
-    has err 'note: the pack .*pack_old.so of commit .* does not tell what dispatch takes'
+    has err 'note: the pack .*pack_old.so of commit .* does not say what dispatch chooses'
     has out ' blocked_f32  *unknown .* SLOWER'
 fi
 

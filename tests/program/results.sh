@@ -51,10 +51,10 @@ check 0 '^  *aaaaaaaa (baseline)  *bbbbbbbb$' compare both --col commit
 check 0 '^  *aaaaaaaa  *bbbbbbbb (baseline)$' compare both --col commit --baseline bbbbbbbb
 # what is left out is said: copies, rows without a partner, columns without a common row, what a filter drops, what a metric cannot show
 cp one.jsonl copy.jsonl
-check 0 '^note: copy.jsonl: all of its 18 records were met before; it adds nothing$' compare one.jsonl copy.jsonl
+check 0 '^note: copy.jsonl: all of its 18 records are in earlier files; it adds nothing$' compare one.jsonl copy.jsonl
 check 0 '^note: both/a.jsonl: all of its' compare both both/a.jsonl three.jsonl
 head -n 9 one.jsonl >part.jsonl
-check 0 '^note: one.jsonl: 9 of its 18 records were met before and count once$' compare part.jsonl one.jsonl
+check 0 '^note: one.jsonl: 9 of its 18 records are in earlier files and count once$' compare part.jsonl one.jsonl
 grep -v q64 three.jsonl >fewer.jsonl
 check 0 '^note: .*3 of 6 rows were measured in one column only' compare one.jsonl fewer.jsonl --keep-going
 sed 's/q[0-9]*_k[0-9]*/q9_k9/' three.jsonl | grep -v '"c2"' >strange.jsonl
@@ -82,8 +82,8 @@ check 4 'of two machines or more; these are of 1' compare --portability one.json
 check 2 "unknown metric 'tme'; did you mean 'time'" compare one.jsonl --metric tme
 check 2 "row: 'shap' is no key; keys: machine" compare one.jsonl --row shap
 check 2 "no column is called 'nope'" compare one.jsonl --baseline nope
-check 2 'baseline goes with --metric speedup' compare one.jsonl --baseline fast2 --metric roof
-check 2 'one at a time' compare one.jsonl --winners --portability
+check 2 'baseline cannot be combined with --metric roof' compare one.jsonl --baseline fast2 --metric roof
+check 2 '--winners and --portability cannot be combined' compare one.jsonl --winners --portability
 check 2 "compare does not write 'html'; it writes table md csv jsonl json" compare one.jsonl -o html:a.html
 check 2 "list does not write 'hyperfine'" list -o hyperfine
 check 2 'is no KEY:PATTERN' compare one.jsonl --filter kernel
@@ -117,7 +117,7 @@ sed '/"kernel":"fast2"/d' one.jsonl >fewer.jsonl
 check 2 'its end counts 6 bench records, but there are 4' results check fewer.jsonl
 echo '{"t":"host","v":9,"run":"x"}' >future.jsonl
 check 2 'future.jsonl:1: is a record of version 9' results check future.jsonl
-check 0 'left out from here on: future.jsonl:1' results check future.jsonl one.jsonl --keep-going
+check 0 'skipping the rest: future.jsonl:1' results check future.jsonl one.jsonl --keep-going
 : >nothing.jsonl
 check 4 'holds no records' results list nothing.jsonl
 check 2 "unknown action 'lst'; did you mean 'list'" results lst
@@ -138,7 +138,7 @@ for command in results compare report 'results check'; do
     check 2 'folder/pipe.jsonl: is a FIFO, not a regular file' $command folder/pipe.jsonl
 done
 check 2 '/dev/null: is a character device, not a regular file' results /dev/null
-check 2 'filter goes with' results merge one.jsonl --filter op:sdpa
+check 2 '--filter needs' results merge one.jsonl --filter op:sdpa
 check 2 "results merge does not write 'csv'" results merge one.jsonl -o csv
 
 # exports, read by what is at hand

@@ -228,6 +228,6 @@ line 1 'error.*cannot write file/below'
 checks=$((checks + 2))
 "$program" serve extra </dev/null >out 2>err
 [ $? -eq 2 ] || fail 'serve extra: not exit code 2'
-grep -q "does not know what to do with 'extra'" err || fail 'serve extra: no reason'
+grep -q "unexpected argument 'extra'" err || fail 'serve extra: no reason'
 
 finish

@@ -33,9 +33,9 @@ small='b1_h2_q16_k64_d16'
 # Words
 check 2 "unknown rigor 'mesure'; did you mean 'measure'" tune --rigor mesure
 check 2 "unexpected argument 'gpt2'" tune gpt2
-check 2 'stand alone' tune --show --check
-check 2 'stand alone' tune --show -s $small
-check 2 '--sample goes with --check' tune --sample 5
+check 2 'cannot be combined' tune --show --check
+check 2 'cannot be combined' tune --show -s $small
+check 2 '--sample needs --check' tune --sample 5
 check 2 'percentage above 0' tune --check --sample 0
 check 2 "unknown preset 'gpt9/x'" tune -s gpt9/x
 check 2 '--file is' tune --file ''
@@ -64,8 +64,8 @@ holds 'sorted' env LC_ALL=C sort -c lines
 cp new/a.tune before.tune
 check 0 'sdpa f32 none q16 k64 d16 v16 g1 t1.*quick.*b1_h2_q16_k64_d16' tune --show
 check 0 'chosen: tuned' list -s $small --why --threads 1
-check 0 'note: tune file .*2 entries; asked for 1 thread' list -s $small --why --threads 1
-check 0 '2 buckets were in .* already' tune --rigor quick --threads 1 -s "$small llama3-8b/decode@32"
+check 0 'note: tune file .*2 entries; for 1 thread' list -s $small --why --threads 1
+check 0 '2 buckets were already in .*' tune --rigor quick --threads 1 -s "$small llama3-8b/decode@32"
 holds 'untouched' cmp before.tune new/a.tune
 check 0,3 holds tune --check
 check 0 '"by":"tune"' bench --no-results -o jsonl --budget 20ms -s $small --threads 1

@@ -218,9 +218,9 @@ static bool consistent(const Shape *s, const char *text, char *error, size_t err
         return fail(error, error_size, "shape '%s': vk makes v the first columns of k, but v is %zu wide and k only %zu", text, s->dv, s->d);
     if (s->layout == SHAPE_PACKED && (s->q_len != s->k_len - s->past_len || s->dv != s->d || s->v_in_k))
         return fail(error, error_size,
-                    "shape '%s': packed puts q, k and v into one tensor, so q and new k lengths and d and v must be equal, without vk", text);
+                    "shape '%s': packed interleaves q, k and v in one tensor, so q and new k lengths must be equal, d and v too, without vk", text);
     if (s->varlen && (s->past_len > 0 || s->scores))
-        return fail(error, error_size, "shape '%s': varlen and %s exclude each other", text, s->scores ? "scores" : "past");
+        return fail(error, error_size, "shape '%s': varlen and %s cannot be combined", text, s->scores ? "scores" : "past");
     const size_t heads = s->q_heads + (s->layout == SHAPE_PACKED ? 2 * s->kv_heads : 0), wide = s->d > s->dv ? s->d : s->dv;
     const size_t rows = s->q_len > s->k_len ? s->q_len : s->k_len;
     if (!product_fits(s->batch, heads, rows, wide) ||

@@ -6,6 +6,7 @@
 This file has the options and the order of things; measure.py the rounds, show.py tables and records, process.py the talk with workers,
 worker.py and peer_*.py the peers."""
 import argparse
+import difflib
 import fnmatch
 import json
 import os
@@ -62,6 +63,13 @@ def usage_error(sentence):
     sys.exit(EXIT_USAGE)
 
 
+def unknown(what, word, known):
+    """As cli_unknown of the program: name the nearest known word, if one is near."""
+    near = difflib.get_close_matches(word, known, n=1)
+    guess = f" did you mean '{near[0]}'?" if near else ""
+    usage_error(f"unknown {what} '{word}';{guess} known: {', '.join(known)}")
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message):
         usage_error(message)
@@ -80,7 +88,7 @@ def pick_arms(patterns):
     for pattern in patterns.split(","):
         found = [name for name in ARMS if fnmatch.fnmatchcase(name, pattern) or name.split(".")[0] == pattern]
         if not found:
-            usage_error(f"unknown peer '{pattern}'; known: {', '.join(KNOWN)}")
+            unknown("peer", pattern, KNOWN)
         chosen += [name for name in found if name not in chosen]
     return chosen
 
@@ -99,27 +107,27 @@ def pick_cores(text, threads):
 
 
 def read_options():
-    parser = Parser(prog="zoo peers", description="Our kernels and other libraries side by side; harness/serve/peers/README.md explains.")
-    parser.add_argument("-s", "--shapes", help="shapes and presets, as in attnzoo bench")
-    parser.add_argument("--suite", help=f"a list of shapes: {', '.join(SUITES)} (default: all)")
-    parser.add_argument("-k", "--kernel", default="auto", help="our kernels, separated by commas; the first is what all is compared with "
-                                                               "(default auto: what dispatch chooses)")
-    parser.add_argument("--peers", help=f"arms or libraries, globs, separated by commas (default: all but torch.math): {', '.join(KNOWN)}")
-    parser.add_argument("--rounds", default="60", help="30 to 256 (default 60)")
-    parser.add_argument("--min-trial", default="1", help="shortest trial in milliseconds, 1 to 1000 (default 1)")
-    parser.add_argument("--threads", default="1", help="of every worker (default 1)")
-    parser.add_argument("--cores", help="where they run, as 2,3 (default: the last ones usable)")
-    parser.add_argument("--seed", default=str(0x5eed))
-    parser.add_argument("--results", default="results", help="folder of records")
+    parser = Parser(prog="zoo peers", description="Measure our kernels and other libraries side by side; see harness/serve/peers/README.md.")
+    parser.add_argument("-s", "--shapes", help="measure these shapes and presets, as in attnzoo bench")
+    parser.add_argument("--suite", help=f"measure a named set of shapes: {', '.join(SUITES)} (default: all)")
+    parser.add_argument("-k", "--kernel", default="auto", help="measure these kernels of ours, separated by commas; all is compared with the "
+                                                               "first; auto: the one dispatch chooses (default: auto)")
+    parser.add_argument("--peers", help=f"measure these peers or libraries, names or globs separated by commas: {', '.join(KNOWN)} (default: all but torch.math)")
+    parser.add_argument("--rounds", default="60", help="run N rounds, 30 to 256 (default: 60)")
+    parser.add_argument("--min-trial", default="1", help="make each trial at least this long, in milliseconds, 1 to 1000 (default: 1)")
+    parser.add_argument("--threads", default="1", help="use N threads per worker (default: 1)")
+    parser.add_argument("--cores", help="run on these cores, such as 2,3 (default: the last usable ones)")
+    parser.add_argument("--seed", default=str(0x5eed), help="seed all random numbers with N (default: 0x5eed)")
+    parser.add_argument("--results", default="results", help="append records to this folder (default: results)")
     parser.add_argument("--no-results", action="store_true", help="keep no records")
     parser.add_argument("--python", default=os.environ.get("ATTNZOO_PEERS_PYTHON", sys.executable),
-                        help="the Python that has the peers (default: $ATTNZOO_PEERS_PYTHON, else this one)")
-    parser.add_argument("--attnzoo", default="attnzoo", help="our program (./zoo sets it)")
+                        help="use the Python that has the peers (default: $ATTNZOO_PEERS_PYTHON, else this one)")
+    parser.add_argument("--attnzoo", default="attnzoo", help="use this attnzoo program (./zoo sets it)")
     options = parser.parse_args()
     if options.suite and options.shapes is not None:
-        usage_error("--suite and -s exclude each other")
+        usage_error("--suite and -s cannot be combined")
     if options.suite and options.suite not in SUITES:
-        usage_error(f"unknown suite '{options.suite}'; known: {', '.join(SUITES)}")
+        unknown("suite", options.suite, list(SUITES))
     options.shapes = " ".join((SUITES[options.suite or "all"] if options.shapes is None else options.shapes).split())
     options.kernels = options.kernel.split(",")
     if "" in options.kernels or options.kernel.split() != [options.kernel]:
@@ -161,7 +169,7 @@ def main():
         known = run.secretary.ask("kernels")["kernels"]
         for kernel in options.kernels:
             if kernel not in known + ["auto"]:
-                usage_error(f"unknown kernel '{kernel}'; known: auto, {', '.join(known)}")
+                unknown("kernel", kernel, ["auto", *known])
         cores = "core " * (len(options.cores or []) == 1) or "cores "
         pinned = cores + ",".join(map(str, options.cores)) if options.cores else "not pinned"
         host = run.secretary.ask("host", {"pinned": pinned, "peers": options.arms})
