@@ -93,7 +93,7 @@ check 0 '' compare --winners records.jsonl -o csv:winners.csv
 plain 2 winners.csv time_s
 
 check 2 "sends two formats to stdout, 'csv' and 'md'; allowed: one, and the others to files, as in -o md:FILE" list -o csv -o md
-check 2 "is given twice for 'csv'; allowed: each form once" list -o csv:a -o csv:b
+check 2 "is given twice for 'csv'; allowed: each format once" list -o csv:a -o csv:b
 check 2 "sends two formats to a, 'csv' and 'md'; allowed: one file per format" list -o csv:a -o md:a
 check 2 "list does not write 'hyperfine'" list -o csv:a -o hyperfine:b
 [ ! -e a ] || fail 'an output that is refused leaves a file'
