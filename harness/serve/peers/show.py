@@ -94,7 +94,7 @@ def peer_field(arm):
 def verify_record(arm, name):
     judged = arm.judged
     return {"case": name, "kernel": arm.name, "isa": arm.isa, "status": judged["status"] if arm.ready() else arm.status,
-            "ref": "double", "rows": judged.get("rows", 0),
+            "judge": judged.get("judge", "none"), "ref": "double", "rows": judged.get("rows", 0),
             **{key: judged.get(key) for key in ("eta", "z", "max_abs", "max_ulp", "rel_l2_row")}, "why": arm.why, "repro": None,
             **peer_field(arm)}
 
