@@ -175,8 +175,8 @@ Test(data, keys_that_nobody_sees_are_nan_and_no_others)
                     seen = seen || (j >= low && j < high);
                 }
                 hidden += !seen;
-                cr_assert_eq(!isnan(oracle_k_row(&x.problem, &x.tensors, &entry, 1, j)[3]), seen, "%s entry %zu key %zu", cases[n], b, j);
-                cr_assert_eq(!isnan(oracle_v_row(&x.problem, &x.tensors, &entry, 0, j)[0]), seen, "%s entry %zu key %zu", cases[n], b, j);
+                cr_assert_eq(!isnan(operand_get(oracle_k_row(&x.problem, &x.tensors, &entry, 1, j), 3)), seen, "%s entry %zu key %zu", cases[n], b, j);
+                cr_assert_eq(!isnan(operand_get(oracle_v_row(&x.problem, &x.tensors, &entry, 0, j), 0)), seen, "%s entry %zu key %zu", cases[n], b, j);
             }
         }
         cr_assert_eq(hidden > 0, n < 4, "%s", cases[n]);
@@ -214,7 +214,7 @@ Test(data, the_past_continues_in_the_new_rows)
     Data x = data_of("b1_h1_q2_k40_d4_past25:rampup:1:after:t1", &c);
     const OracleEntry entry = oracle_entry(&x.problem, &x.tensors, 0);
     for (size_t j = 1; j < 40; j++)
-        cr_expect_gt(oracle_k_row(&x.problem, &x.tensors, &entry, 0, j)[0], oracle_k_row(&x.problem, &x.tensors, &entry, 0, j - 1)[0]);
+        cr_expect_gt(operand_get(oracle_k_row(&x.problem, &x.tensors, &entry, 0, j), 0), operand_get(oracle_k_row(&x.problem, &x.tensors, &entry, 0, j - 1), 0));
     data_free(&x);
 }
 

@@ -387,3 +387,23 @@ Test(shape, work)
     const Shape vk = parsed("b1_h8g1_q1_k10_d6v4_vk");
     cr_assert_eq(shape_bytes(&vk), 4.0 * (8 * 10 + 10 * 6));
 }
+
+Test(shape, carries_its_storage_types)
+{
+    static const char *const same[] = {"b1_h2_q3_k4_d5", "f32:b1_h2_q3_k4_d5", "f32/f32/f32/f32:b1_h2_q3_k4_d5"};
+    static const char *const refused[] = {"f32/f32:b1_h2_q3_k4_d5", "f32/f32/f32/f32/f32:b1_h2_q3_k4_d5", "f3:b1_h2_q3_k4_d5", ":b1_h2_q3_k4_d5",
+                                          "f32/:b1_h2_q3_k4_d5", "f32/f32/f32/nan:b1_h2_q3_k4_d5"};
+    Shape shape;
+    char text[SHAPE_TYPES];
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        cr_assert(shape_parse(&shape, same[i], error, sizeof error), "%s", error);
+        const AttnProblem p = shape_problem(&shape);
+        cr_expect_str_eq(shape_types(&shape, text, sizeof text), "f32");
+        cr_expect(p.q.dtype == ATTN_F32 && p.k.dtype == ATTN_F32 && p.v.dtype == ATTN_F32 && p.o.dtype == ATTN_F32, "%s", same[i]);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        cr_expect(!shape_parse(&shape, refused[i], error, sizeof error), "%s is taken", refused[i]);
+    shape.k_type = shape.v_type = ATTN_BF16;
+    cr_expect_str_eq(shape_types(&shape, text, sizeof text), "f32/bf16/bf16/f32");
+    cr_expect_eq(shape_problem(&shape).v.dtype, ATTN_BF16);
+}

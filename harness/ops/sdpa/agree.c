@@ -339,7 +339,8 @@ static void expect_outputs(Agree *agree, size_t at, const Oracle *oracle, const 
         const OracleKey *key = &row->keys[n];
         if (key->s == -INFINITY)
             continue;
-        const float *v = key->j == ORACLE_SINK ? room->nothing : oracle_v_row(agree->p, oracle->t, &oracle->entry, row->g, key->j);
+        const float *v = key->j == ORACLE_SINK ? room->nothing
+                                                     : operand_floats(oracle_v_row(agree->p, oracle->t, &oracle->entry, row->g, key->j), dv, oracle->room);
         add_key(key, &room->errors[n], v, row->o, dv, sums);
     }
     for (size_t c = 0; c < dv; c++)
@@ -466,14 +467,15 @@ static void judge_row(const Agree *agree, size_t at, double c, const AttnTensors
     const AttnProblem *p = agree->p;
     const size_t number = agree->rows[at], i = number % p->q_len, head = number / p->q_len, b = head / p->q_heads, h = head % p->q_heads;
     const OracleEntry entry = oracle_entry(p, t, b);
-    const float *o = oracle_o_row(p, t, &entry, h, i);
+    const Operand o = oracle_o_row(p, t, &entry, h, i);
     const AgreeNumber *x = agree->o + at * p->dv;
     double error2 = 0.0, ref2 = 0.0;
     for (size_t col = 0; col < p->dv; col++) {
-        const VerifyJudge judge = judge_number(&x[col], c, agree->linear[at], o[col], result);
+        const float got = operand_get(o, col);
+        const VerifyJudge judge = judge_number(&x[col], c, agree->linear[at], got, result);
         if (judge != JUDGE_NONE)
-            object(result, judge, p, number, "o", "col", col, &x[col], o[col]);
-        error2 += ((double)o[col] - x[col].ref) * ((double)o[col] - x[col].ref);
+            object(result, judge, p, number, "o", "col", col, &x[col], got);
+        error2 += ((double)got - x[col].ref) * ((double)got - x[col].ref);
         ref2 += x[col].ref * x[col].ref;
     }
     if (ref2 > 0.0 && sqrt(error2 / ref2) > result->rel_l2)

@@ -3,6 +3,7 @@
  * Inputs lie in arenas whose gaps and margins are NaN, outputs in arenas whose gaps and margins are 0xA5: what a kernel must not read
  * spoils its result, what it must not write shows. Masks and biases hold, row by row, the patterns that break tile logic: rows with nothing
  * visible, with one key, with a hidden beginning or end, and rows with random holes. Cost: one hash and about 10 flop an element. */
+#include "dispatch/dtype.h"
 #include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 
@@ -49,23 +50,24 @@ typedef struct Walk {
     size_t n[4];
     ptrdiff_t stride[4];
     size_t element; /* bytes; 0: the problem has not this tensor */
+    AttnDtype dtype;
 } Walk;
 
 static Walk walk_layout(const AttnLayout *l, size_t batch, size_t heads, size_t rows, size_t width)
 {
-    return (Walk){{batch, heads, rows, width}, {l->batch, l->head, l->row, 1}, l->dtype != ATTN_NONE ? sizeof(float) : 0};
+    return (Walk){{batch, heads, rows, width}, {l->batch, l->head, l->row, 1}, attn_dtype_bytes(l->dtype), l->dtype};
 }
 
 static Walk walk_scores(const AttnProblem *p, const AttnScoreLayout *l)
 {
     return (Walk){{p->batch, p->q_heads, p->q_len, p->k_len},
                   {l->batch, l->head, l->row, l->col},
-                  l->dtype == ATTN_NONE ? 0 : l->dtype == ATTN_BOOL ? 1 : sizeof(float)};
+                  attn_dtype_bytes(l->dtype), l->dtype};
 }
 
 static Walk walk_array(bool present, size_t element, size_t n)
 {
-    return (Walk){{1, 1, 1, n}, {0, 0, 0, 1}, present ? element : 0};
+    return (Walk){{1, 1, 1, n}, {0, 0, 0, 1}, present ? element : 0, element == sizeof(float) ? ATTN_F32 : ATTN_NONE};
 }
 
 /* Packed tensors are one entry of as many rows as the cumulative lengths, which must be filled by then, add up to. */
@@ -201,10 +203,9 @@ static void fill_input_row(void *context, void *row, size_t i0, size_t i1, size_
 {
     const Fill *f = context;
     const Walk *w = &f->w;
-    float *x = row;
     const uint64_t first = ((uint64_t)(i0 * w->n[1] + i1) * w->n[2] + i2) * w->n[3];
     for (size_t c = 0; c < w->n[3]; c++)
-        x[c] = input_element(f, f->first_row + i2, c, first + c);
+        operand_put((Operand){row, w->dtype, 0}, c, input_element(f, f->first_row + i2, c, first + c));
 }
 
 /* Which keys does row `row` of a mask (or of the -inf of a bias) hide? One of five patterns, drawn per row. */
@@ -340,10 +341,10 @@ static bool make_tensor(Data *data, const Shape *shape, int tensor, Fence fence,
     return true;
 }
 
-static void spoil(const float *row, size_t width)
+static void spoil(Operand row, size_t width)
 {
     for (size_t c = 0; c < width; c++)
-        ((float *)(uintptr_t)row)[c] = NAN;
+        operand_put(row, c, NAN);
 }
 
 /* NaN in k and v of keys that position, window and lengths hide from all rows of an entry. Entries that share memory see for each other,
@@ -416,8 +417,7 @@ static void poison_row(void *context, void *row, size_t i0, size_t i1, size_t i2
 {
     const Walk *w = context;
     (void)i0, (void)i1, (void)i2;
-    for (size_t c = 0; c < w->n[3]; c++)
-        ((float *)row)[c] = NAN;
+    spoil((Operand){row, w->dtype, 0}, w->n[3]);
 }
 
 static void *zero_of(const Data *data, int arena)

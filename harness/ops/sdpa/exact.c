@@ -4,7 +4,7 @@
  *              to exactly 0: the output is that key's V row, to the bit. Catches lanes, tails, strides, head groups, masks. Where d is too
  *              small for distinct codes, keys are +- unit vectors and share classes; V depends on the class alone, so the mean of equal
  *              integers is due, to 1 ulp (n * V / n may be a product with 1/n).
- * count        Q = 0 and V[j][c] = (j mod M == c), so o[c] * n is the integer number of visible keys j = c mod M.
+ * count        Q = 0 and V[j][c] = (j mod M == c), so operand_get(o, c) * n is the integer number of visible keys j = c mod M.
  * equal V      every V row is the same: so is the output, whatever the scores. Judged by the bound, whose score terms are then 0.
  * stairs       scores rise by 16 nats every 37 keys, so every tile rescales; fall: by 8 nats over all keys. Judged like any case. */
 #include "harness/ops/sdpa/exact.h"
@@ -99,12 +99,6 @@ const char *exact_name(size_t index)
 
 /* ---- Writing and reading operands ------------------------------------------------------------------------------------------------- */
 
-/* A row of an input, to be written. */
-static float *writable(const float *row)
-{
-    return (float *)(uintptr_t)row;
-}
-
 /* The entry whose k and v batch entry b reads: entry 0 where all share them. */
 static size_t owner(const AttnProblem *p, size_t b)
 {
@@ -112,7 +106,7 @@ static size_t owner(const AttnProblem *p, size_t b)
 }
 
 /* Call visit for each key row of k and v that may be looked at; NaN marks the others. */
-typedef void (*VisitKey)(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v);
+typedef void (*VisitKey)(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, Operand k, Operand v);
 
 static void each_key(Data *data, VisitKey visit, const void *context)
 {
@@ -122,9 +116,9 @@ static void each_key(Data *data, VisitKey visit, const void *context)
         const size_t rows = p->varlen ? entry.k_len : p->k_len;
         for (size_t g = 0; g < p->kv_heads; g++)
             for (size_t j = 0; j < rows; j++) {
-                float *v = writable(oracle_v_row(p, &data->tensors, &entry, g, j));
-                if (!isnan(v[0]))
-                    visit(p, context, owner(p, b), g, j, writable(oracle_k_row(p, &data->tensors, &entry, g, j)), v);
+                const Operand v = oracle_v_row(p, &data->tensors, &entry, g, j);
+                if (!isnan(operand_get(v, 0)))
+                    visit(p, context, owner(p, b), g, j, oracle_k_row(p, &data->tensors, &entry, g, j), v);
             }
     }
 }
@@ -161,13 +155,13 @@ static size_t class_of(const Codes *codes, size_t b, size_t g, size_t j)
     return (j * 5 + b * 3 + g * 11 + 1) % codes->classes; /* 5 is odd, so 2^bits keys in a row are all different */
 }
 
-static void write_code(const Codes *codes, size_t class, float size, float *row, size_t d)
+static void write_code(const Codes *codes, size_t class, float size, Operand row, size_t d)
 {
     for (size_t c = 0; c < d; c++)
         if (codes->bits)
-            row[c] = class >> (c % codes->bits) & 1 ? size : -size;
+            operand_put(row, c, class >> (c % codes->bits) & 1 ? size : -size);
         else
-            row[c] = class / 2 != c ? 0.0f : class % 2 ? size : -size;
+            operand_put(row, c, class / 2 != c ? 0.0f : class % 2 ? size : -size);
 }
 
 static float permuted_v(size_t b, size_t g, size_t class, size_t c)
@@ -185,13 +179,13 @@ static size_t target_of(const Data *data, const OracleEntry *entry, size_t h, si
     return SIZE_MAX;
 }
 
-static void permute_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
+static void permute_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, Operand k, Operand v)
 {
     const Codes *codes = context;
     const size_t class = class_of(codes, b, g, j);
     write_code(codes, class, 1.0f, k, p->d);
     for (size_t c = 0; c < p->dv; c++)
-        v[c] = permuted_v(b, g, class, c);
+        operand_put(v, c, permuted_v(b, g, class, c));
 }
 
 static void fill_permutation(Data *data, const Codes *codes)
@@ -207,7 +201,7 @@ static void fill_permutation(Data *data, const Codes *codes)
             for (size_t i = 0; i < entry.q_len; i++) {
                 const size_t target = target_of(data, &entry, h, i);
                 write_code(codes, class_of(codes, owner(p, b), h / group, target == SIZE_MAX ? 0 : target), size,
-                           writable(oracle_q_row(p, &data->tensors, &entry, h, i)), p->d);
+                           oracle_q_row(p, &data->tensors, &entry, h, i), p->d);
             }
     }
 }
@@ -218,13 +212,13 @@ static bool check_permuted_row(const AttnKernel *kernel, const Data *data, const
     const AttnProblem *p = &data->problem;
     const bool exact = codes->bits && kernel->accuracy.exp_exact_at_0;
     const size_t target = target_of(data, entry, h, i), g = h / (p->q_heads / p->kv_heads), b = owner(p, entry->b);
-    const float *o = oracle_o_row(p, &data->tensors, entry, h, i);
+    const Operand o = oracle_o_row(p, &data->tensors, entry, h, i);
     for (size_t c = 0; c < p->dv; c++) {
         const float due = target == SIZE_MAX ? 0.0f : permuted_v(b, g, class_of(codes, b, g, target), c);
         const float slack = exact || due == 0.0f ? 0.0f : fabsf(due) * 0x1p-23f;
-        if (!(fabsf(o[c] - due) <= slack))
+        if (!(fabsf(operand_get(o, c) - due) <= slack))
             return verdict_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu col %zu is %.9g, must be %g: V of key %zd alone", entry->b,
-                              h, i, c, (double)o[c], (double)due, (ptrdiff_t)target);
+                              h, i, c, (double)operand_get(o, c), (double)due, (ptrdiff_t)target);
     }
     for (size_t j = 0; j < p->k_len && p->scores.dtype != ATTN_NONE && codes->bits; j++) {
         const float weight = data->tensors.scores[oracle_score_at(&p->scores, entry->b, h, i, j)];
@@ -254,11 +248,11 @@ static size_t modulus(const AttnProblem *p)
     return p->dv > 1 ? p->dv : 2;
 }
 
-static void count_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
+static void count_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, Operand k, Operand v)
 {
     (void)context, (void)b, (void)g, (void)k;
     for (size_t c = 0; c < p->dv; c++)
-        v[c] = j % modulus(p) == c ? 1.0f : 0.0f;
+        operand_put(v, c, j % modulus(p) == c ? 1.0f : 0.0f);
 }
 
 static bool check_counted_row(const Data *data, const OracleEntry *entry, size_t h, size_t i, size_t *due, VerifyResult *result)
@@ -271,11 +265,11 @@ static bool check_counted_row(const Data *data, const OracleEntry *entry, size_t
             due[j % modulus(p)]++;
             n++;
         }
-    const float *o = oracle_o_row(p, &data->tensors, entry, h, i);
+    const Operand o = oracle_o_row(p, &data->tensors, entry, h, i);
     for (size_t c = 0; c < p->dv; c++)
-        if (!(fabs((double)o[c] * (double)n - (double)due[c]) < 0.01) || (n == 0 && o[c] != 0.0f))
+        if (!(fabs((double)operand_get(o, c) * (double)n - (double)due[c]) < 0.01) || (n == 0 && operand_get(o, c) != 0.0f))
             return verdict_fail(result, JUDGE_EXACT, "batch %zu head %zu row %zu: counts %.4f keys j mod %zu = %zu, must be %zu of %zu",
-                              entry->b, h, i, (double)o[c] * (double)n, modulus(p), c, due[c], n);
+                              entry->b, h, i, (double)operand_get(o, c) * (double)n, modulus(p), c, due[c], n);
     return true;
 }
 
@@ -306,11 +300,11 @@ static void flatten_scores(Data *data)
 
 /* ---- Equal V, stairs -------------------------------------------------------------------------------------------------------------- */
 
-static void equal_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, float *k, float *v)
+static void equal_key(const AttnProblem *p, const void *context, size_t b, size_t g, size_t j, Operand k, Operand v)
 {
     (void)context, (void)j, (void)k;
     for (size_t c = 0; c < p->dv; c++)
-        v[c] = (float)(c + 1) * 0.7f - (float)(g + 2 * b);
+        operand_put(v, c, (float)(c + 1) * 0.7f - (float)(g + 2 * b));
 }
 
 static bool check_agree(const AttnKernel *kernel, const Data *data, VerifyResult *result)

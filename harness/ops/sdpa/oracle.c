@@ -63,7 +63,8 @@ bool oracle_open(Oracle *oracle, const AttnProblem *problem, const AttnTensors *
     oracle->row.keys = malloc((problem->k_len + 2) * sizeof *oracle->row.keys);
     oracle->row.o = malloc(problem->dv * sizeof *oracle->row.o);
     oracle->work = malloc((LEVELS + 1) * problem->dv * sizeof *oracle->work);
-    if (oracle->row.keys && oracle->row.o && oracle->work)
+    oracle->room = malloc((2 * problem->d + problem->dv) * sizeof *oracle->room);
+    if (oracle->row.keys && oracle->row.o && oracle->work && oracle->room)
         return true;
     oracle_close(oracle);
     return false;
@@ -74,6 +75,7 @@ void oracle_close(Oracle *oracle)
     free(oracle->row.keys);
     free(oracle->row.o);
     free(oracle->work);
+    free(oracle->room);
     memset(oracle, 0, sizeof *oracle);
 }
 
@@ -134,34 +136,34 @@ bool oracle_sees(const AttnProblem *p, const AttnTensors *t, const OracleEntry *
     return bias_of(p, t, e->b, h, i, j) != -INFINITY;
 }
 
-static const float *row_at(const void *base, const AttnLayout *l, size_t b, size_t h, size_t i)
+static Operand row_at(const void *base, const AttnLayout *l, size_t b, size_t h, size_t i)
 {
-    return (const float *)base + (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row;
+    return (Operand){base, l->dtype, (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row};
 }
 
-const float *oracle_q_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
+Operand oracle_q_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
     return row_at(t->q, &p->q, e->b, h, e->q_first + i);
 }
 
-const float *oracle_k_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
+Operand oracle_k_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
 {
     return j < p->past_len ? row_at(t->k_past, &p->k_past, e->b, g, j) : row_at(t->k, &p->k, e->b, g, e->k_first + j - p->past_len);
 }
 
-const float *oracle_v_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
+Operand oracle_v_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
 {
     return j < p->past_len ? row_at(t->v_past, &p->v_past, e->b, g, j) : row_at(t->v, &p->v, e->b, g, e->k_first + j - p->past_len);
 }
 
-const float *oracle_o_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
+Operand oracle_o_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
     return row_at(t->o, &p->o, e->b, h, e->q_first + i);
 }
 
 const float *oracle_lse_at(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
-    return row_at(t->lse, &p->lse, e->b, h, e->q_first + i);
+    return operand_floats(row_at(t->lse, &p->lse, e->b, h, e->q_first + i), 1, NULL);
 }
 
 /* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */
@@ -234,7 +236,8 @@ static OracleKey raw_key(const Oracle *oracle, size_t j)
 {
     const AttnProblem *p = oracle->p;
     const OracleRow *row = &oracle->row;
-    const float *q = oracle_q_row(p, oracle->t, &oracle->entry, row->h, row->i), *k = oracle_k_row(p, oracle->t, &oracle->entry, row->g, j);
+    const float *q = operand_floats(oracle_q_row(p, oracle->t, &oracle->entry, row->h, row->i), p->d, oracle->room);
+    const float *k = operand_floats(oracle_k_row(p, oracle->t, &oracle->entry, row->g, j), p->d, oracle->room + p->d);
     Sums x = {0};
     if (p->score == ATTN_SCORE_DOT)
         sum_products(q, k, p->d, &x);
@@ -325,7 +328,7 @@ static void weigh(Oracle *oracle, OracleRow *row)
         const OracleKey *key = &row->keys[n];
         if (key->j == ORACLE_SINK || key->s == -INFINITY)
             continue;
-        const float *v = oracle_v_row(p, oracle->t, &oracle->entry, row->g, key->j);
+        const float *v = operand_floats(oracle_v_row(p, oracle->t, &oracle->entry, row->g, key->j), p->dv, oracle->room);
         for (size_t c = 0; c < p->dv; c++)
             product[c] = key->p * (double)v[c];
         cascade_add(&sum, product);
@@ -340,8 +343,8 @@ static long double long_score(const Oracle *oracle, const OracleRow *row, const 
     const AttnProblem *p = oracle->p;
     if (key->j == ORACLE_SINK)
         return (long double)oracle->t->sinks[row->h];
-    const float *q = oracle_q_row(p, oracle->t, &oracle->entry, row->h, row->i);
-    const float *k = oracle_k_row(p, oracle->t, &oracle->entry, row->g, key->j), *w = oracle->t->w;
+    const float *q = operand_floats(oracle_q_row(p, oracle->t, &oracle->entry, row->h, row->i), p->d, oracle->room), *w = oracle->t->w;
+    const float *k = operand_floats(oracle_k_row(p, oracle->t, &oracle->entry, row->g, key->j), p->d, oracle->room + p->d);
     long double s = 0.0L;
     for (size_t c = 0; c < p->d; c++) {
         const long double a = (long double)q[c], b = (long double)k[c];
@@ -380,7 +383,7 @@ static void recompute_long(Oracle *oracle, OracleRow *row)
         for (size_t j = 0; j < row->n; j++)
             if (row->keys[j].j != ORACLE_SINK && row->keys[j].s != -INFINITY)
                 sum += (long double)row->keys[j].p *
-                       (long double)oracle_v_row(p, oracle->t, &oracle->entry, row->g, row->keys[j].j)[c];
+                       (long double)operand_get(oracle_v_row(p, oracle->t, &oracle->entry, row->g, row->keys[j].j), c);
         row->o[c] = row->n ? (double)(sum / l) : 0.0;
     }
     for (size_t j = 0; j < row->n; j++)

@@ -6,6 +6,7 @@
 #define HARNESS_OPS_SDPA_ORACLE_H
 
 #include "attnzoo.h"
+#include "harness/ops/sdpa/operand.h"
 
 /* One batch entry: what exists of it, where that lies in packed tensors, and where its row 0 stands among its keys. */
 typedef struct OracleEntry {
@@ -21,11 +22,11 @@ void oracle_range(const AttnProblem *problem, const OracleEntry *entry, size_t i
 /* Does row i of head h see key j, everything considered? */
 bool oracle_sees(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t h, size_t i, size_t j);
 
-/* Addresses. A row of k or v counts through the past and the new rows. */
-const float *oracle_q_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t h, size_t i);
-const float *oracle_k_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t g, size_t j);
-const float *oracle_v_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t g, size_t j);
-const float *oracle_o_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t h, size_t i);
+/* Rows of tensors. A row of k or v counts through the past and the new rows. */
+Operand oracle_q_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t h, size_t i);
+Operand oracle_k_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t g, size_t j);
+Operand oracle_v_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t g, size_t j);
+Operand oracle_o_row(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t h, size_t i);
 const float *oracle_lse_at(const AttnProblem *problem, const AttnTensors *tensors, const OracleEntry *entry, size_t h, size_t i);
 ptrdiff_t oracle_score_at(const AttnScoreLayout *layout, size_t b, size_t h, size_t i, size_t j);
 
@@ -62,6 +63,7 @@ typedef struct Oracle {
     OracleEntry entry; /* of the last row computed                                          */
     OracleRow row;     /* the last one computed                                             */
     double *work;
+    float *room;       /* a row of q, and one of k or v, as f32 */
 } Oracle;
 
 /* Buffers for rows of this problem; both pointers must stay valid. false: no memory. */

@@ -38,10 +38,11 @@ int64_t shape_offset(const Shape *s, size_t b)
 /* ---- Problem --------------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of `heads` heads: one head after another, or heads side by side in rows that are `row` elements long (0: gap-free). */
-static void set_layout(AttnLayout *l, const Shape *s, size_t heads, size_t rows, size_t width, size_t row)
+static void set_layout(AttnLayout *l, AttnDtype type, const Shape *s, size_t heads, size_t rows, size_t width, size_t row)
 {
     const bool inside = s->layout != SHAPE_BHLD;
     row = row ? row : inside ? heads * width : width;
+    l->dtype = type == ATTN_NONE ? ATTN_F32 : type;
     l->head = (ptrdiff_t)(inside ? width : rows * width);
     l->row = (ptrdiff_t)row;
     l->batch = s->varlen ? 0 : (ptrdiff_t)(inside ? rows * row : heads * rows * width);
@@ -62,14 +63,13 @@ static void set_tensors(AttnProblem *p, const Shape *s)
     /* Before the lengths are known the library takes it that packed entries have the longest: heads that lie apart leave room for that. */
     const size_t q_rows = s->varlen ? s->batch * s->q_len : s->q_len;
     const size_t k_rows = s->varlen ? s->batch * s->k_len : s->k_len - s->past_len;
-    set_layout(&p->q, s, s->q_heads, q_rows, s->d, packed);
-    set_layout(&p->k, s, s->kv_heads, k_rows, s->d, packed);
-    set_layout(&p->v, s, s->kv_heads, k_rows, s->dv, packed);
-    set_layout(&p->o, s, s->q_heads, q_rows, s->dv, 0);
+    set_layout(&p->q, s->q_type, s, s->q_heads, q_rows, s->d, packed);
+    set_layout(&p->k, s->k_type, s, s->kv_heads, k_rows, s->d, packed);
+    set_layout(&p->v, s->v_type, s, s->kv_heads, k_rows, s->dv, packed);
+    set_layout(&p->o, s->o_type, s, s->q_heads, q_rows, s->dv, 0);
     if (s->past_len > 0) {
-        set_layout(&p->k_past, s, s->kv_heads, s->past_len, s->d, 0);
-        set_layout(&p->v_past, s, s->kv_heads, s->past_len, s->dv, 0);
-        p->k_past.dtype = p->v_past.dtype = ATTN_F32;
+        set_layout(&p->k_past, s->k_type, s, s->kv_heads, s->past_len, s->d, 0);
+        set_layout(&p->v_past, s->v_type, s, s->kv_heads, s->past_len, s->dv, 0);
     }
     if (s->v_in_k) {
         p->v = p->k;

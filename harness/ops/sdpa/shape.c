@@ -2,6 +2,8 @@
  *
  * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table, shape_words.def, says
  * which words there are. */
+#include "dispatch/dtype.h"
+#include "harness/ops/sdpa/operand.h"
 #include "harness/ops/sdpa/shape.h"
 
 #include <errno.h>
@@ -229,6 +231,58 @@ static bool consistent(const Shape *s, const char *text, char *error, size_t err
     return true;
 }
 
+/* One storage type at `at`, of those that operands are read as; what follows it, or NULL. */
+static const char *read_type(const char *at, size_t length, AttnDtype *type)
+{
+    for (size_t i = 0; (*type = operand_dtype(i)) != ATTN_NONE; i++)
+        if (strlen(attn_dtype_name(*type)) == length && strncmp(at, attn_dtype_name(*type), length) == 0)
+            return at + length;
+    return NULL;
+}
+
+/* "f32:", or the types of q, k, v and o with '/' between them. What follows the colon, or NULL. */
+static const char *read_types(Shape *s, const char *text)
+{
+    AttnDtype *const types[] = {&s->q_type, &s->k_type, &s->v_type, &s->o_type};
+    size_t count = 0;
+    const char *at = text;
+    for (; at && count < 4; count++) {
+        at = read_type(at, strcspn(at, "/:"), types[count]);
+        if (!at || *at == ':')
+            break;
+        at++;
+    }
+    if (!at || *at != ':' || (count != 0 && count != 3))
+        return NULL;
+    for (size_t i = 1; i < 4 && count == 0; i++)
+        *types[i] = s->q_type;
+    return at + 1;
+}
+
+const char *shape_types(const Shape *s, char *buffer, size_t size)
+{
+    const AttnDtype types[] = {s->q_type, s->k_type, s->v_type, s->o_type};
+    const char *names[4];
+    bool alike = true;
+    for (size_t i = 0; i < 4; i++) {
+        names[i] = attn_dtype_name(types[i] == ATTN_NONE ? ATTN_F32 : types[i]);
+        alike = alike && strcmp(names[i], names[0]) == 0;
+    }
+    if (alike)
+        snprintf(buffer, size, "%s", names[0]);
+    else
+        snprintf(buffer, size, "%s/%s/%s/%s", names[0], names[1], names[2], names[3]);
+    return buffer;
+}
+
+static bool refuse_types(const char *text, const char *colon, char *error, size_t error_size)
+{
+    char known[100] = "";
+    for (size_t i = 0; operand_dtype(i) != ATTN_NONE; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", attn_dtype_name(operand_dtype(i)));
+    return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: %s", text, (int)(colon - text), text, known);
+}
+
 bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
 {
     const char *at = text, *colon = strchr(text, ':');
@@ -238,10 +292,8 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
         return fail(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
     if (op_number(text) != 0)
         return fail(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
-    if (colon && (colon - text != 3 || strncmp(text, "f32", 3) != 0))
-        return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: f32", text, (int)(colon - text),
-                    text);
-    at = colon ? colon + 1 : text;
+    if (colon && !(at = read_types(&s, text)))
+        return refuse_types(text, colon, error, error_size);
     if (!size_at(&at, text, "b", "batch", 0, &s.batch, error, error_size))
         return false;
     if (!size_at(&at, text, "_h", "query heads", 1, &s.q_heads, error, error_size))

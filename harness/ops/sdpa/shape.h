@@ -47,6 +47,7 @@ typedef struct Shape {
     bool v_in_k;          /* V is a view of K (MLA absorbed)                        */
     ShapeLayout layout;   /* bhld: each head contiguous; blhd: heads interleaved;
                              packed: q, k, v in one [B, S, (Hq + 2 Hkv) * d] tensor */
+    AttnDtype q_type, k_type, v_type, o_type; /* what they are stored as; 0 (ATTN_NONE): f32 */
     char name[64];        /* preset alias, "" if given as a shape string            */
 } Shape;
 
@@ -84,6 +85,11 @@ size_t preset_match(const char *glob, size_t from); /* first preset at or after 
 
 /* Canonical name, without dtype prefix. Returns buffer; SHAPE_NAME bytes hold any. */
 const char *shape_name(const Shape *shape, char *buffer, size_t size);
+
+/* The storage types in words: "f32" if all of q, k, v and o are f32, else the four with '/' between them. They stand before the name and a
+ * colon; without them a name means f32. Returns buffer; SHAPE_TYPES bytes hold any. */
+enum { SHAPE_TYPES = 32 };
+const char *shape_types(const Shape *shape, char *buffer, size_t size);
 
 /* The problem, with the strides of the layout (gap-free, but for heads of packed entries). The past is stored like
  * k and v, but never inside a packed tensor. */

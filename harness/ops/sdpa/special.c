@@ -17,22 +17,24 @@ enum { ROWS = 21, KEYS = 75, HEADS = 4, KV_HEADS = 2, WIDTH = 24, WIDTH_V = 20 }
 
 /* ---- Poking ----------------------------------------------------------------------------------------------------------------------- */
 
-static float *q_at(const Data *x, size_t b, size_t h, size_t i)
+static Operand row_at(const void *zero, const AttnLayout *l, size_t b, size_t h, size_t i)
 {
-    return (float *)(uintptr_t)x->tensors.q + (ptrdiff_t)b * x->problem.q.batch + (ptrdiff_t)h * x->problem.q.head +
-           (ptrdiff_t)i * x->problem.q.row;
+    return (Operand){zero, l->dtype, (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row};
 }
 
-static float *k_at(const Data *x, size_t b, size_t g, size_t j)
+static Operand q_at(const Data *x, size_t b, size_t h, size_t i)
 {
-    return (float *)(uintptr_t)x->tensors.k + (ptrdiff_t)b * x->problem.k.batch + (ptrdiff_t)g * x->problem.k.head +
-           (ptrdiff_t)j * x->problem.k.row;
+    return row_at(x->tensors.q, &x->problem.q, b, h, i);
 }
 
-static float *v_at(const Data *x, size_t b, size_t g, size_t j)
+static Operand k_at(const Data *x, size_t b, size_t g, size_t j)
 {
-    return (float *)(uintptr_t)x->tensors.v + (ptrdiff_t)b * x->problem.v.batch + (ptrdiff_t)g * x->problem.v.head +
-           (ptrdiff_t)j * x->problem.v.row;
+    return row_at(x->tensors.k, &x->problem.k, b, g, j);
+}
+
+static Operand v_at(const Data *x, size_t b, size_t g, size_t j)
+{
+    return row_at(x->tensors.v, &x->problem.v, b, g, j);
 }
 
 /* Row of a mask or bias; the problems here have no repeated axes, and columns are next to each other. */
@@ -62,9 +64,9 @@ static void spoil_key(Data *x, size_t j, float value)
     for (size_t b = 0; b < x->problem.batch; b++)
         for (size_t g = 0; g < x->problem.kv_heads; g++) {
             for (size_t c = 0; c < x->problem.d; c++)
-                k_at(x, b, g, j)[c] = value;
+                operand_put(k_at(x, b, g, j), c, value);
             for (size_t c = 0; c < x->problem.dv; c++)
-                v_at(x, b, g, j)[c] = value;
+                operand_put(v_at(x, b, g, j), c, value);
         }
 }
 
@@ -85,40 +87,40 @@ static void spoil_hidden(Data *x)
 
 static void nan_in_q(Data *x)
 {
-    q_at(x, 1, 2, 7)[5] = NAN;
-    q_at(x, 0, 0, 0)[0] = NAN;
-    q_at(x, 0, 3, ROWS - 1)[WIDTH - 1] = NAN;
+    operand_put(q_at(x, 1, 2, 7), 5, NAN);
+    operand_put(q_at(x, 0, 0, 0), 0, NAN);
+    operand_put(q_at(x, 0, 3, ROWS - 1), WIDTH - 1, NAN);
 }
 
 static void nan_in_k(Data *x)
 {
-    k_at(x, 1, 1, 9)[WIDTH - 1] = NAN;
-    k_at(x, 0, 0, KEYS - 1)[0] = NAN;
+    operand_put(k_at(x, 1, 1, 9), WIDTH - 1, NAN);
+    operand_put(k_at(x, 0, 0, KEYS - 1), 0, NAN);
 }
 
 static void nan_in_v(Data *x)
 {
-    v_at(x, 1, 0, 9)[WIDTH_V - 1] = NAN;
-    v_at(x, 0, 1, 0)[3] = NAN;
+    operand_put(v_at(x, 1, 0, 9), WIDTH_V - 1, NAN);
+    operand_put(v_at(x, 0, 1, 0), 3, NAN);
 }
 
 static void inf_in_v(Data *x)
 {
-    v_at(x, 1, 0, 9)[WIDTH_V - 1] = INFINITY;
-    v_at(x, 0, 1, 70)[3] = -INFINITY;
-    v_at(x, 0, 1, 0)[0] = INFINITY;
-    v_at(x, 0, 1, 64)[0] = -INFINITY; /* Inf - Inf */
+    operand_put(v_at(x, 1, 0, 9), WIDTH_V - 1, INFINITY);
+    operand_put(v_at(x, 0, 1, 70), 3, -INFINITY);
+    operand_put(v_at(x, 0, 1, 0), 0, INFINITY);
+    operand_put(v_at(x, 0, 1, 64), 0, -INFINITY); /* Inf - Inf */
 }
 
 static void inf_in_k(Data *x)
 {
-    k_at(x, 0, 0, 40)[2] = INFINITY; /* score +Inf or -Inf by the sign of q */
-    k_at(x, 1, 1, 3)[0] = -INFINITY;
+    operand_put(k_at(x, 0, 0, 40), 2, INFINITY); /* score +Inf or -Inf by the sign of q */
+    operand_put(k_at(x, 1, 1, 3), 0, -INFINITY);
 }
 
 static void inf_in_q(Data *x)
 {
-    q_at(x, 0, 1, 4)[2] = INFINITY;
+    operand_put(q_at(x, 0, 1, 4), 2, INFINITY);
 }
 
 static void mask_column_row(Data *x, size_t b, size_t h, size_t i)
@@ -173,7 +175,7 @@ static void dead_mask_nan_q(Data *x)
 {
     dead_mask(x);
     for (size_t c = 0; c < WIDTH; c++)
-        q_at(x, 0, 0, 0)[c] = q_at(x, 1, 2, 3)[c] = NAN; /* both rows see nothing */
+        operand_put(q_at(x, 0, 0, 0), c, NAN), operand_put(q_at(x, 1, 2, 3), c, NAN); /* both rows see nothing */
 }
 
 static void all_dead(Data *x)
@@ -212,7 +214,7 @@ static void huge_bias_all(Data *x, float value)
         for (size_t g = 0; g < KV_HEADS; g++)
             for (size_t j = 0; j < KEYS; j++)
                 for (size_t c = 0; c < WIDTH_V; c++)
-                    v_at(x, b, g, j)[c] = 8.0f + 0.5f * (float)tanh((double)v_at(x, b, g, j)[c]);
+                    operand_put(v_at(x, b, g, j), c, 8.0f + 0.5f * (float)tanh((double)operand_get(v_at(x, b, g, j), c)));
 }
 
 static void bias_1e30(Data *x)
@@ -259,9 +261,9 @@ static void masked_bias(Data *x)
 static void minus_zero(Data *x)
 {
     for (size_t c = 0; c < WIDTH; c++)
-        q_at(x, 0, 0, 3)[c] = -0.0f;
+        operand_put(q_at(x, 0, 0, 3), c, -0.0f);
     for (size_t j = 0; j < KEYS; j++)
-        v_at(x, 0, 0, j)[2] = -0.0f;
+        operand_put(v_at(x, 0, 0, j), 2, -0.0f);
 }
 
 static void nothing(Data *x)
@@ -277,10 +279,10 @@ static void infinite_hidden(Data *x)
     for (size_t b = 0; b < x->problem.batch; b++)
         for (size_t g = 0; g < x->problem.kv_heads; g++)
             for (size_t j = 0; j < x->problem.k_len - x->problem.past_len; j++) {
-                for (size_t c = 0; c < x->problem.d && isnan(k_at(x, b, g, j)[0]); c++)
-                    k_at(x, b, g, j)[x->problem.d - 1 - c] = j % 2 ? INFINITY : -INFINITY;
-                for (size_t c = 0; c < x->problem.dv && isnan(v_at(x, b, g, j)[0]); c++)
-                    v_at(x, b, g, j)[x->problem.dv - 1 - c] = j % 2 ? INFINITY : -INFINITY;
+                for (size_t c = 0; c < x->problem.d && isnan(operand_get(k_at(x, b, g, j), 0)); c++)
+                    operand_put(k_at(x, b, g, j), x->problem.d - 1 - c, j % 2 ? INFINITY : -INFINITY);
+                for (size_t c = 0; c < x->problem.dv && isnan(operand_get(v_at(x, b, g, j), 0)); c++)
+                    operand_put(v_at(x, b, g, j), x->problem.dv - 1 - c, j % 2 ? INFINITY : -INFINITY);
             }
 }
 
@@ -299,12 +301,12 @@ static void extreme_lengths(Data *x)
     for (size_t g = 0; g < x->problem.kv_heads; g++)
         for (size_t j = 0; j < x->problem.k_len; j++) {
             for (size_t c = 0; c < x->problem.d; c++) {
-                k_at(x, 0, g, j)[c] = NAN;
-                k_at(x, 1, g, j)[c] = (float)sin((double)(j * 7 + c * 3 + g));
+                operand_put(k_at(x, 0, g, j), c, NAN);
+                operand_put(k_at(x, 1, g, j), c, (float)sin((double)(j * 7 + c * 3 + g)));
             }
             for (size_t c = 0; c < x->problem.dv; c++) {
-                v_at(x, 0, g, j)[c] = INFINITY;
-                v_at(x, 1, g, j)[c] = (float)cos((double)(j * 5 + c + g));
+                operand_put(v_at(x, 0, g, j), c, INFINITY);
+                operand_put(v_at(x, 1, g, j), c, (float)cos((double)(j * 5 + c + g)));
             }
         }
 }
@@ -317,7 +319,7 @@ static void empty_sequences(Data *x)
     cu_k[4] = cu_k[5];
     for (size_t g = 0; g < x->problem.kv_heads; g++)
         for (size_t j = (size_t)cu_k[3]; j < (size_t)cu_k[4]; j++)
-            k_at(x, 0, g, j)[0] = v_at(x, 0, g, j)[0] = NAN;
+            operand_put(k_at(x, 0, g, j), 0, NAN), operand_put(v_at(x, 0, g, j), 0, NAN);
 }
 
 static void set_sinks(Data *x, float value)
@@ -350,9 +352,9 @@ static void sinks_nan_scores_minus_inf(Data *x)
     for (size_t b = 0; b < x->problem.batch; b++) {
         for (size_t i = 0; i < x->problem.q_len; i++)
             for (size_t c = 0; c < x->problem.d; c++)
-                q_at(x, b, 1, i)[c] = c == 0 ? 1.0f : 0.0f;
+                operand_put(q_at(x, b, 1, i), c, c == 0 ? 1.0f : 0.0f);
         for (size_t j = 0; j < x->problem.k_len; j++)
-            k_at(x, b, 0, j)[0] = -INFINITY;
+            operand_put(k_at(x, b, 0, j), 0, -INFINITY);
     }
 }
 
@@ -388,7 +390,7 @@ static void huge_q(Data *x)
         for (size_t h = 0; h < x->problem.q_heads; h++)
             for (size_t i = 0; i < x->problem.q_len; i++)
                 for (size_t c = 0; c < x->problem.d; c++)
-                    q_at(x, b, h, i)[c] *= 1e15f;
+                    operand_put(q_at(x, b, h, i), c, 1e15f * operand_get(q_at(x, b, h, i), c));
 }
 
 /* NaN in the bias wherever position, window or length hide the key from the row. */
@@ -421,13 +423,13 @@ static void set_scores(Data *x, float first, float (*of)(size_t j))
         for (size_t h = 0; h < x->problem.q_heads; h++)
             for (size_t i = 0; i < x->problem.q_len; i++)
                 for (size_t c = 0; c < x->problem.d; c++)
-                    q_at(x, b, h, i)[c] = c ? 0.0f : first;
+                    operand_put(q_at(x, b, h, i), c, c ? 0.0f : first);
         for (size_t g = 0; g < x->problem.kv_heads; g++)
             for (size_t j = 0; j < x->problem.k_len; j++) {
                 for (size_t c = 0; c < x->problem.d; c++)
-                    k_at(x, b, g, j)[c] = c ? 0.0f : of(j);
+                    operand_put(k_at(x, b, g, j), c, c ? 0.0f : of(j));
                 for (size_t c = 0; c < x->problem.dv; c++)
-                    v_at(x, b, g, j)[c] = 8.0f + 0.5f * (float)sin((double)(j * 7 + c));
+                    operand_put(v_at(x, b, g, j), c, 8.0f + 0.5f * (float)sin((double)(j * 7 + c)));
             }
     }
 }
@@ -503,11 +505,11 @@ static void cancelling_terms(Data *x)
         for (size_t h = 0; h < x->problem.q_heads; h++)
             for (size_t i = 0; i < x->problem.q_len; i++)
                 for (size_t c = 0; c < x->problem.d; c++)
-                    q_at(x, b, h, i)[c] = FLT_MAX;
+                    operand_put(q_at(x, b, h, i), c, FLT_MAX);
         for (size_t g = 0; g < x->problem.kv_heads; g++)
             for (size_t j = 0; j < x->problem.k_len; j++)
                 for (size_t c = 0; c < x->problem.d; c++)
-                    k_at(x, b, g, j)[c] = c % 2 ? FLT_MAX : -FLT_MAX;
+                    operand_put(k_at(x, b, g, j), c, c % 2 ? FLT_MAX : -FLT_MAX);
     }
 }
 
@@ -526,7 +528,7 @@ static void some_values(Data *x)
     for (size_t b = 0; b < x->problem.batch; b++)
         for (size_t g = 0; g < x->problem.kv_heads; g++)
             for (size_t j = 60; j < x->problem.k_len; j += 4)
-                v_at(x, b, g, j)[(j + g) % WIDTH_V] = j % 3 == 0 ? INFINITY : j % 3 == 1 ? NAN : -INFINITY;
+                operand_put(v_at(x, b, g, j), (j + g) % WIDTH_V, j % 3 == 0 ? INFINITY : j % 3 == 1 ? NAN : -INFINITY);
 }
 
 static void some_values_masked_row(Data *x, size_t b, size_t h, size_t i)

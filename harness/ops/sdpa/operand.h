@@ -1,0 +1,26 @@
+/* operand.h - elements of q, k, v and o as numbers, whatever they are stored as: the one place of the program that reads and writes storage
+ * types. Shares no code with the kernels. A further type is one row of the table in operand.c. */
+#ifndef HARNESS_OPS_SDPA_OPERAND_H
+#define HARNESS_OPS_SDPA_OPERAND_H
+
+#include <stddef.h>
+
+#include "attnzoo.h"
+
+/* Neighbouring elements of a tensor, from number `at` behind its element 0 on. */
+typedef struct Operand {
+    const void *zero;
+    AttnDtype dtype;
+    ptrdiff_t at;
+} Operand;
+
+float operand_get(Operand row, size_t c);
+void operand_put(Operand row, size_t c, float value); /* rounds to the storage type; the memory is the caller's to write to */
+
+/* The first n of them as f32: they themselves where they are that, else decoded into room[n]. */
+const float *operand_floats(Operand row, size_t n, float *room);
+
+/* The storage types that this reads, by number; ATTN_NONE behind the last one. */
+AttnDtype operand_dtype(size_t index);
+
+#endif
