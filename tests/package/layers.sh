@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The order, from the ground up: the first cell of each row of the table.
+# shellcheck disable=SC2016
 sed -n '/^### The program, folder by folder/,/^### /s/^| `\([a-z/]*\)\/` |.*/\1/p' "$page" >"$work/order"
 [ -s "$work/order" ] || { echo "$page has no table of folders"; exit 1; }
 find harness -name '*.[ch]' -exec dirname {} \; | sort -u | sed -n 's,^harness/,,p' >"$work/folders"

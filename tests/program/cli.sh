@@ -88,9 +88,9 @@ check 2 "threads is 'nan'" --threads nan list
 check 2 'max_isa.*avx3.*known' --max-isa avx3 list
 check 2 'disable.*"foo".*known' list --disable foo
 for command in $("$program" --list-subcommands | cut -f1); do
-    check 0 "^attnzoo $command" $command --help
+    check 0 "^attnzoo $command" "$command" --help
     awk -v "of=$command" 'length > 100 { print of " --help is wider than 100 columns: " $0 }' out >>wide
-    check 2 'unknown option.*known' $command --no-such-option
+    check 2 'unknown option.*known' "$command" --no-such-option
 done
 [ "$("$program" --list-subcommands | wc -l)" -ge 14 ] || fail 'there are fewer subcommands than there were'
 "$program" --help | awk 'length > 100 { print "--help is wider than 100 columns: " $0 }' >>wide
