@@ -1,4 +1,4 @@
-/* json.c - see bench_json.h. */
+/* json.c - see json.h. */
 #include "harness/base/json.h"
 #include "harness/bench/json.h"
 

@@ -1,4 +1,4 @@
-/* vary.c - see bench_vary.h. Speeds are work over time, so that variants of different work (ragged lengths) compare. */
+/* vary.c - see vary.h. Speeds are work over time, so that variants of different work (ragged lengths) compare. */
 #include "harness/base/json.h"
 #include "harness/base/stop.h"
 #include "harness/bench/vary.h"

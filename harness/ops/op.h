@@ -117,7 +117,7 @@ typedef struct OpReady {
 struct Op {
     const char *name;     /* "linear": in records and before the colon of words          */
     const char *computes; /* "a matrix product"                                          */
-    const char *help;     /* how its words are spelt, for the help of bench; NULL: no more */
+    const char *help;     /* for the help of bench: how its words are spelt; or NULL     */
     bool guarded;         /* its judge looks at canaries, machine state and bits as well */
     bool longdouble;      /* JudgeOptions.longdouble means something to its judge        */
     bool dists;           /* operands hold what settings say; else always normal numbers */

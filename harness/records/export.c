@@ -1,4 +1,4 @@
-/* export.c - see results_export.h. */
+/* export.c - see export.h. */
 #include "harness/base/json.h"
 #include "harness/base/render.h"
 #include "harness/records/export.h"

@@ -1,4 +1,4 @@
-/* load.c - see results_load.h. */
+/* load.c - see load.h. */
 #include "harness/base/exit.h"
 #include "harness/base/render.h"
 #include "harness/records/load.h"

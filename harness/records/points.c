@@ -1,4 +1,4 @@
-/* points.c - see results_points.h. */
+/* points.c - see points.h. */
 #include "harness/records/points.h"
 
 #include <fnmatch.h>

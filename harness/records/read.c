@@ -1,4 +1,4 @@
-/* read.c - see results_read.h. Jansson parses each line (it refuses NaN, numbers beyond double, invalid UTF-8 and nesting beyond
+/* read.c - see read.h. Jansson parses each line (it refuses NaN, numbers beyond double, invalid UTF-8 and nesting beyond
  * 2048 by itself); a table says which fields must be there and what they may hold, so that later code need not ask. Memory is that of the
  * parsed records; a line is read into one buffer that never grows beyond RESULTS_LINE_LIMIT. */
 #include "harness/base/input.h"

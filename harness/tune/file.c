@@ -1,4 +1,4 @@
-/* file.c - see tune_file.h. The words of a line are dispatch/tune_text.c's. */
+/* file.c - see file.h. The words of a line are dispatch/tune_text.c's. */
 #include "harness/base/stop.h"
 #include "harness/tune/file.h"
 

@@ -1,4 +1,4 @@
-/* measure.c - see tune_measure.h. */
+/* measure.c - see measure.h. */
 #include "harness/base/stop.h"
 #include "harness/tune/measure.h"
 

@@ -1,6 +1,6 @@
 /* measure.h - which kernel is fastest for the problems of one bucket: candidates, verification, paired rounds, the pick.
  *
- * Each shape of the bucket is a case of bench (bench_case.h): every candidate is verified on it here and now, then all are measured in
+ * Each shape of the bucket is a case of bench (bench/case.h): every candidate is verified on it here and now, then all are measured in
  * interleaved rounds. How much is measured follows from the rigor:
  *
  *     quick       the 3 cheapest by estimate, 0.2 s, stops at intervals of +-3 %

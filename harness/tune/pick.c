@@ -1,4 +1,4 @@
-/* pick.c - see tune_pick.h. */
+/* pick.c - see pick.h. */
 #include "harness/tune/pick.h"
 
 #include <math.h>

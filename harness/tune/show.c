@@ -1,4 +1,4 @@
-/* show.c - see tune_show.h. */
+/* show.c - see show.h. */
 #include "harness/tune/show.h"
 
 #include <stdio.h>

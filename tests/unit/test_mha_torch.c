@@ -1,7 +1,7 @@
 /* test_mha_torch.c - the reference outputs of torch.nn.MultiheadAttention in tests/data/mha, made by tests/data/make_mha.py.
  *
  * Each case is run as a user of torch would port it: masks turned from torch's polarity (true = not allowed), the packed in_proj_weight cut
- * into its three blocks. It is held to the error bounds of mha_reference.h around torch's numbers, and that reference must give torch's
+ * into its three blocks. It is held to the error bounds of ops/mha/reference.h around torch's numbers, and that reference must give torch's
  * numbers too. */
 #include <criterion/criterion.h>
 #include <stdio.h>

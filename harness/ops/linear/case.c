@@ -1,4 +1,4 @@
-/* case.c - names and suites of matrix products, and their operands. The judgement is in linear_judge.c. */
+/* case.c - names and suites of matrix products, and their operands. The judgement is in judge.c. */
 #include "harness/base/random.h"
 #include "harness/ops/linear/case.h"
 

@@ -1,4 +1,4 @@
-/* case.c - see mha_case.h. */
+/* case.c - see case.h. */
 #include "harness/base/random.h"
 #include "harness/ops/mha/case.h"
 

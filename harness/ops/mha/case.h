@@ -14,7 +14,7 @@ bool mha_pair(const AttnKernel *linear, OpKernel *pair);
 enum { MHA_MUTANTS = 5 };
 void mha_mutants(OpKernel mutants[MHA_MUTANTS]);
 
-/* Draw a case (mha_draw.h) and judge the pair on it, in this process. */
+/* Draw a case (draw.h) and judge the pair on it, in this process. */
 void mha_case_judge_drawn(const OpKernel *pair, uint64_t seed, VerifyResult *result);
 
 /* Operands of a shape: x ~ N(0,1), weights ~ N(0,1) / sqrt(inputs), biases ~ N(0,1) / 2. The reference is made for about `rows` query

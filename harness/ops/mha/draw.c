@@ -1,4 +1,4 @@
-/* draw.c - see mha_draw.h. */
+/* draw.c - see draw.h. */
 #include "harness/base/random.h"
 #include "harness/ops/mha/draw.h"
 

@@ -1,4 +1,4 @@
-/* reference.c - see mha_reference.h. */
+/* reference.c - see reference.h. */
 #include "harness/ops/mha/reference.h"
 
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static Number exact(double v)
     return (Number){v, 0.0, 0.0};
 }
 
-/* What the roundings of a sum of n products add to its variance: linear_judge.c has the reasons. */
+/* What the roundings of a sum of n products add to its variance: ops/linear/judge.c has the reasons. */
 static double roundings(size_t n, double squares, double partial, double more, double v)
 {
     return U * U / 3.0 * ((1.0 + (double)n / 6.0) * squares + partial + 2.0 * (more * more + v * v));

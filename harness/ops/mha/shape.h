@@ -2,7 +2,7 @@
  *
  *     mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width of x>[_causal][_rope][_nobias]
  *     mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width of x>_cross_k<rows>[_kdim<width>][_vdim<width>][_rope][_nobias]
- *     mha:<model>/<phase>, a preset of shape.h for encoder, prefill or cross, of a model whose widths mha_shape.c knows
+ *     mha:<model>/<phase>, a preset of shape.h for encoder, prefill or cross, of a model whose widths shape.c knows
  *
  * Self-attention projects q, k and v from one source; _cross makes k and v of a second source of _k rows, _kdim wide (E if not given), and
  * with _vdim v of a third one, as many rows. Heads turn by their positions with _rope; projections have biases unless _nobias. */
