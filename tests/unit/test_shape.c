@@ -406,4 +406,9 @@ Test(shape, carries_its_storage_types)
     shape.k_type = shape.v_type = ATTN_BF16;
     cr_expect_str_eq(shape_types(&shape, text, sizeof text), "f32/bf16/bf16/f32");
     cr_expect_eq(shape_problem(&shape).v.dtype, ATTN_BF16);
+    char name[SHAPE_NAME];
+    cr_assert(shape_parse(&shape, same[1], error, sizeof error));
+    cr_expect_str_eq(shape_name(&shape, name, sizeof name), same[0]);
+    shape.k_type = shape.v_type = ATTN_BF16;
+    cr_expect_str_eq(shape_name(&shape, name, sizeof name), "f32/bf16/bf16/f32:b1_h2_q3_k4_d5");
 }

@@ -280,7 +280,8 @@ static bool refuse_types(const char *text, const char *colon, char *error, size_
     char known[100] = "";
     for (size_t i = 0; operand_dtype(i) != ATTN_NONE; i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", attn_dtype_name(operand_dtype(i)));
-    return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: %s", text, (int)(colon - text), text, known);
+    return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: %s", text, (int)(colon - text), text,
+                known);
 }
 
 bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
@@ -397,12 +398,14 @@ static void put_value(char *text, size_t size, const Shape *s, Word word)
 
 const char *shape_name(const Shape *s, char *buffer, size_t size)
 {
-    char heads[32] = "", values[32] = "";
+    char heads[32] = "", values[32] = "", types[SHAPE_TYPES];
+    const bool plain = strcmp(shape_types(s, types, sizeof types), "f32") == 0;
     if (s->kv_heads != s->q_heads)
         snprintf(heads, sizeof heads, "g%zu", s->kv_heads);
     if (s->dv != s->d)
         snprintf(values, sizeof values, "v%zu", s->dv);
-    const int sizes = snprintf(buffer, size, "b%zu_h%zu%s_q%zu_k%zu_d%zu%s", s->batch, s->q_heads, heads, s->q_len, s->k_len, s->d, values);
+    const int sizes = snprintf(buffer, size, "%s%sb%zu_h%zu%s_q%zu_k%zu_d%zu%s", plain ? "" : types, plain ? "" : ":", s->batch,
+                               s->q_heads, heads, s->q_len, s->k_len, s->d, values);
     size_t used = sizes > 0 ? (size_t)sizes : 0;
     for (Word word = 0; word < WORDS && used < size; word++)
         if (holds(s, word)) {

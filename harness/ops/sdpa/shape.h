@@ -83,7 +83,7 @@ bool preset_refuse(const char *text, char *error, size_t error_size); /* false: 
 bool preset_model(const char *word);                                  /* the name of a model, or nearly; not a shape */
 size_t preset_match(const char *glob, size_t from); /* first preset at or after `from` whose name matches; preset_count if none */
 
-/* Canonical name, without dtype prefix. Returns buffer; SHAPE_NAME bytes hold any. */
+/* Canonical name; types stand before it unless all are f32. Returns buffer; SHAPE_NAME bytes hold any. */
 const char *shape_name(const Shape *shape, char *buffer, size_t size);
 
 /* The storage types in words: "f32" if all of q, k, v and o are f32, else the four with '/' between them. They stand before the name and a
