@@ -1,4 +1,4 @@
-/* test_mha.c - multi-head attention against the reference of ops/mha/reference.h: every argument, drawn at random and one by one; mistakes that
+/* test_mha.c - multi-head attention against ops/mha/reference.h: every argument, drawn at random and one by one; mistakes that
  * must show; caches, threads, memory, and bad input. Reference outputs of torch are in test_mha_torch.c. */
 #include <criterion/criterion.h>
 #include <stdio.h>

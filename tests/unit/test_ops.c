@@ -31,7 +31,8 @@ Test(ops, shapes_of_one_kind_stand_together)
 {
     char error[400] = "";
     OpShapes list = {0};
-    cr_assert(words_split(&list, NULL, "mha:b1_h2_q3_d4_e8 linear:{1,2}x3x4 b1_h1_q1_k1_d1 linear:5x6x7 gpt2/prefill@8", error, sizeof error));
+    const char *text = "mha:b1_h2_q3_d4_e8 linear:{1,2}x3x4 b1_h1_q1_k1_d1 linear:5x6x7 gpt2/prefill@8";
+    cr_assert(words_split(&list, NULL, text, error, sizeof error), "%s", error);
     static const char *const names[] = {"b1_h1_q1_k1_d1", "b1_h12_q8_k8_d64_causal", "linear:1x3x4", "linear:2x3x4", "linear:5x6x7",
                                         "mha:b1_h2_q3_d4_e8"};
     cr_assert_eq(list.count, sizeof names / sizeof *names);

@@ -2,7 +2,7 @@
  *
  * Each number carries a bound on the error that a correct f32 computation of it may have (running error analysis: u = 2^-24 for each
  * rounding, in any order of summation), so a comparison needs no tolerance of its own. That bound adds up the worst cases, and over the
- * widths of real models it grows beyond the values themselves; so each number carries a modelled variance too, as in ops/linear/judge.c, where
+ * widths of real models it grows beyond the values themselves; so each number carries a modelled variance too, as in ops/linear, where
  * roundings are independent and uniform. An error beyond 12 sigma is a fault. */
 #ifndef HARNESS_OPS_MHA_REFERENCE_H
 #define HARNESS_OPS_MHA_REFERENCE_H
