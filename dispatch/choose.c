@@ -1,4 +1,5 @@
-/* choose.c - judges kernels one clause at a time and takes the one that measured fastest (tune.h), else the cheapest that passes. */
+/* choose.c - tests each kernel condition by condition; chooses the one measured fastest (tune.h), else the cheapest estimate that passes.
+ * */
 #include "dispatch/choose.h"
 
 #include <stdarg.h>

@@ -13,7 +13,8 @@ typedef struct AttnVerdict {
     char why[120]; /* the clause that rejected it; "" if accepted               */
 } AttnVerdict;
 
-/* Can this kernel run this problem on this CPU under these settings? cpu NULL: a CPU that has everything; settings NULL: nothing forbidden. */
+/* Can this kernel run this problem on this CPU under these settings? cpu NULL: a CPU that has everything; settings NULL: nothing
+ * forbidden. */
 AttnVerdict attn_choose_judge(const AttnKernel *kernel, const AttnProblem *problem, const AttnCpu *cpu, const AttnSettings *settings);
 
 /* Judge `count` kernels into verdicts[] and return the index of the cheapest accepted one (ties: the earlier), or count if there is

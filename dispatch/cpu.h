@@ -2,7 +2,7 @@
  *
  * A feature counts only if CPUID (or HWCAP) names it and the operating system saves its registers (XCR0; for AMX also Linux's permission
  * for tile data). Model names are recorded but never decide anything: hypervisors mask them. The probe is a table of functions, so tests
- * put any CPU in its place. */
+ * can simulate any CPU. */
 #ifndef ATTN_CPU_H
 #define ATTN_CPU_H
 

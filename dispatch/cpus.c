@@ -1,5 +1,5 @@
-/* cpus.c - see cpus.h. Asked once, because workspaces are sized by it. The quota is that of Linux's control groups, version 2, by which
- * containers are limited: threads beyond it are stopped for the rest of each period, all at once. */
+/* cpus.c - see cpus.h. Determined once, because workspace sizes depend on it. The quota is that of Linux control groups (version 2), which
+ * limit containers: a process that exceeds it has all its threads stopped for the rest of each period. */
 #include "dispatch/cpus.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* error.c - one sentence a thread, and a few words for each status. */
+/* error.c - the last error message of each thread, and a short text for each status. */
 #include "dispatch/error.h"
 #include "dispatch/fork.h"
 

@@ -1,4 +1,4 @@
-/* error.h - the sentence behind the last error of this thread. */
+/* error.h - sets the last error message of this thread. */
 #ifndef ATTN_ERROR_H
 #define ATTN_ERROR_H
 

@@ -1,4 +1,5 @@
-/* fnv.h - the FNV-1a hash, 32 and 64 bits (Fowler, Noll, Vo). Each step is a bijection of the state, so no change of a single byte goes unseen. */
+/* fnv.h - the FNV-1a hash, 32 and 64 bits (Fowler, Noll, Vo). Each step is a bijection of the state, so no change of a single byte goes
+ * unseen. */
 #ifndef ATTN_FNV_H
 #define ATTN_FNV_H
 

@@ -1,13 +1,11 @@
-/* fork.c - see fork.h. A child of fork() has one thread, and the memory as it was: whatever another thread held or was about to finish
- * stays so for ever. The library therefore has no lock that a run or a plan waits for; what it does once carries the number of forks at
- * which it was begun, and a handler, set when the library is loaded, counts them and forgets the threads that stayed behind.
- * is told apart by
- * forks in glibc and not elsewhere.) */
+/* fork.c - see fork.h. A child of fork() has one thread and a copy of the memory: whatever another thread held, or was about to finish,
+ * stays that way for ever. The library therefore has no lock that a run or a plan waits for. One-time initialization records the number of
+ * forks at its start; a handler, installed when the library is loaded, counts forks and forgets the threads that stayed behind.
+ * (pthread_once handles forks in glibc, but not elsewhere.) */
 #include "dispatch/fork.h"
 
 #include <pthread.h>
 #include <time.h>
-
 
 /* States of a once: nobody came, done, or begun after so many forks. */
 enum { UNTOUCHED, DONE, BEGUN };

@@ -1,4 +1,4 @@
-/* fork.h - what is done once in a process, also where that process was forked in the middle of it. */
+/* fork.h - one-time initialization that works even if the process is forked in the middle of it. */
 #ifndef ATTN_FORK_H
 #define ATTN_FORK_H
 

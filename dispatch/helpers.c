@@ -1,12 +1,12 @@
 /* helpers.c - see helpers.h.
  *
- * A caller puts its job on a post, calls the helpers that are idle and begins. A helper joins by a count on the post, which says how many
- * are inside; it can join only while the post is open, and whoever runs out of work closes it. So a caller waits for nobody who did not
- * come: not for a thread that is slow to wake, that the system never ran or that does not exist. A helper that comes back looks for other
- * open posts before it rests. Idle helpers turn for a while, then sleep; there is no lock but the one around falling asleep.
+ * A caller publishes its job on a post, wakes idle helpers and starts. A helper joins by incrementing the post's count of participants; it
+ * can join only while the post is open, and the first participant that runs out of work closes it. So a caller never waits for a thread
+ * that has not joined: one that is slow to wake, that the system never scheduled, or that does not exist. A helper that has finished looks
+ * for other open posts before it idles. Idle helpers spin for a while, then sleep; the only lock is the one around falling asleep.
  *
- * Posts and helpers are static, so that neither a run nor a fork needs memory for them; pages of helpers that were never made are never
- * touched. A call to one helper and its answer cost about four transfers of a cache line. */
+ * Posts and helpers are static, so that neither a run nor a fork needs memory for them; pages of helpers that were never created are never
+ * touched. Waking one helper and its answer cost about four transfers of a cache line. */
 #include "dispatch/helpers.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* helpers.h - the library's own threads: kept between jobs, shared by all callers, made when first asked for. */
+/* helpers.h - the library's threads: created when first needed, kept between jobs, shared by all callers. */
 #ifndef ATTN_HELPERS_H
 #define ATTN_HELPERS_H
 

@@ -1,5 +1,5 @@
-/* init.c - the makers of attnzoo.h for callers who cannot call an inline function, and what asks for more of a struct that is made. Each
- * works on a struct of this library's age; structs.c carries it over to the caller's. */
+/* init.c - the initializers of attnzoo.h for callers that cannot call an inline function, and functions that request more outputs. Each
+ * works on this library's version of a struct; structs.c copies it to the caller's version. */
 #include "dispatch/structs.h"
 
 /* ---- Makers ---------------------------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* linear.c - y = x W^T + b: which kernel, how many bytes, and the product in units.
  *
- * A unit is a block of rows times a block of outputs. Its size follows from the sizes of the product and from how many outputs the kernel
- * packs together, never from the number of workers, so the same elements are always summed in the same order. Rows go first, because all
- * rows of a unit share one pass over its weights; where there are few rows (decoding), outputs alone make the units. */
+ * A unit is a block of rows times a block of outputs. Its size depends on the sizes of the product and on how many outputs the kernel
+ * packs together, never on the number of workers, so elements are always summed in the same order. Units take as many rows as possible,
+ * because all rows of a unit share one pass over its weights; with few rows (decoding), only the outputs are divided. */
 #include "dispatch/linear.h"
 
 #include "dispatch/error.h"

@@ -1,8 +1,8 @@
-/* merge.c - partial attention results to one, by their log-sum-exps.
+/* merge.c - merges partial attention results by their log-sum-exps.
  *
  * Each part is a softmax-weighted mean over its own keys, and exp(lse_n) is the weight that its keys have together; so the whole is the
- * mean of the parts under a softmax of their lse. The largest lse is subtracted first, as ever. One exponential a part and row, in double;
- * one multiply-add a part and element, summed in double and rounded once. */
+ * mean of the parts under a softmax of their lse. The largest lse is subtracted first, as usual. Cost: one exponential per part and row,
+ * in double; one multiply-add per part and element, summed in double and rounded once. */
 #include "dispatch/merge.h"
 #include "dispatch/structs.h"
 #include "dispatch/view.h"

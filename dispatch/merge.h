@@ -1,4 +1,4 @@
-/* merge.h - partial results to one, for the library's own use. */
+/* merge.h - merges partial results, for use inside the library. */
 #ifndef ATTN_MERGE_H
 #define ATTN_MERGE_H
 

@@ -2,8 +2,8 @@
  *
  *     xq --norm (pre)--> project --rotate--> q, k, v --append to a cache--> attend --project--> + xq --norm (post)--> y
  *
- * Each arrow is one pass over rows or one matrix product, and is left out where it is not asked for. Everything is checked first, so
- * nothing can fail once something was written. */
+ * Each arrow is one pass over rows or one matrix product, and is skipped if not requested. Everything is checked first, so nothing can fail
+ * after the first write. */
 #include "dispatch/mha.h"
 
 #include "dispatch/error.h"

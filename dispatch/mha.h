@@ -1,8 +1,8 @@
 /* mha.h - what the files of multi-head attention share.
  *
  *     mha_create.c   config + weights -> AttnMha: everything packed into one block of memory
- *     mha_plan.c     + shape          -> AttnMhaPlan: the problem of the attention inside, the rooms of the workspace
- *     mha_check.c    + tensors        -> refused, or fit to run
+ *     mha_plan.c     + shape          -> AttnMhaPlan: the problem of the attention inside, the layout of the workspace
+ *     mha_check.c    + tensors        -> refused, or ready to run
  *     mha.c          the run: project, rotate, append, mask, attend, project back
  *     mha_mask.c, mha_cache.c, rope.c, norm.c   its steps */
 #ifndef ATTN_MHA_H

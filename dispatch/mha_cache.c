@@ -1,4 +1,4 @@
-/* mha_cache.c - the caller's cache of keys and values: is there room, and the new rows behind the past ones. */
+/* mha_cache.c - the caller's cache of keys and values: checks that there is room, and appends the new rows. */
 #include "dispatch/mha.h"
 
 #include <inttypes.h>

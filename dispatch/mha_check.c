@@ -1,4 +1,4 @@
-/* mha_check.c - do the pointers of a run fit its plan? All of it before the first write, to the cache too. */
+/* mha_check.c - do the pointers of a run fit its plan? Everything is checked before the first write, including writes to the cache. */
 #include "dispatch/mha_views.h"
 
 #include <inttypes.h>

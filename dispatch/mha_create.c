@@ -1,7 +1,7 @@
-/* mha_create.c - the weights of multi-head attention: checked, packed once, together in one block of memory.
+/* mha_create.c - the weights of multi-head attention: checked, and packed once into one block of memory.
  *
  * Projections that read the same rows are packed as one matrix, so that self-attention projects q, k and v in a single product. Biases and
- * norm weights are copied too: nothing of the caller's is read after creation. */
+ * norm weights are copied too: the caller's memory is not read after creation. */
 #include "dispatch/mha.h"
 
 #include <stdlib.h>

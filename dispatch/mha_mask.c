@@ -1,5 +1,5 @@
-/* mha_mask.c - what SDPA does not take as it comes: a key mask beside a mask, masks and biases that are too short for the extra rows of
- * bias_k and zero_attn, and, because those rows are seen by every query row, structure that has to become a mask. And the mean of weights
+/* mha_mask.c - converts what SDPA does not support directly: a key mask together with a mask; masks and biases too short for the extra
+ * rows of bias_k and zero_attn; and structure, which must become a mask because every query row sees those rows. Also the mean of weights
  * over heads. */
 #include "dispatch/mha.h"
 

@@ -1,8 +1,8 @@
-/* mha_plan.c - one shape on one set of weights: the problem of the attention inside, and the rooms of the workspace.
+/* mha_plan.c - one shape on one set of weights: the problem of the attention inside, and the layout of the workspace.
  *
  * The attention inside reads q, k and v where the projections left them (or the cache), and writes its heads where the output projection
- * reads them (or to y). Only options that SDPA does not know cost more: a key mask beside a mask, and extra rows (bias_k, zero_attn), which
- * escape every structural option, so that these are folded into a mask of bytes. */
+ * reads them (or to y). Only options that SDPA does not have cost more: a key mask together with a mask, and extra rows (bias_k,
+ * zero_attn), to which no structural option applies, so that structure becomes a mask of bytes. */
 #include "dispatch/mha.h"
 
 #include <inttypes.h>

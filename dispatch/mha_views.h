@@ -1,4 +1,4 @@
-/* mha_views.h - the tensors of one run of multi-head attention as numbers, in one order for all checks. */
+/* mha_views.h - numbers the tensors of one run of multi-head attention, in one order for all checks. */
 #ifndef ATTN_MHA_VIEWS_H
 #define ATTN_MHA_VIEWS_H
 

@@ -1,4 +1,4 @@
-/* norm.c - LayerNorm of one row. Mean and variance in two passes and in double, so that a large common offset costs no digits. */
+/* norm.c - LayerNorm of one row. Mean and variance in two passes and in double, so that a large common offset loses no digits. */
 #include "dispatch/mha.h"
 
 void attn_norm_row(size_t width, double eps, const float *weight, const float *bias, const float *x, float *y)

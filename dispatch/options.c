@@ -1,7 +1,7 @@
 /* options.c - the caller's options and the environment become one AttnSettings.
  *
- * A field of the options wins over its variable, which then is not even looked at; an empty variable is one that is not set. A name that
- * is not known is an error that lists the known ones: a misspelt request that silently did nothing would be measured as if it had. */
+ * A field of the options overrides its variable, which is then not read; an empty variable counts as not set. An unknown name is an error
+ * that lists the known ones: a misspelt request that silently did nothing would be measured as if it had worked. */
 #include "dispatch/fork.h"
 #include "dispatch/options.h"
 #include "dispatch/cpu.h"

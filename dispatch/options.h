@@ -1,4 +1,4 @@
-/* options.h - what caller and environment ask for, merged and checked. The only getenv of the library is in options.c. */
+/* options.h - the settings of caller and environment, merged and checked. The only getenv of the library is in options.c. */
 #ifndef ATTN_OPTIONS_H
 #define ATTN_OPTIONS_H
 

@@ -6,8 +6,8 @@
  *     -(wa - 1) <= (a - b) + sum c_k s_k - sum d_k r_k <= wb - 1.
  * Counting d_k from the other end makes every sign positive, and axes of equal stride become one whose index runs over both. So the
  * question is: does a sum of n_k s_k, 0 <= n_k <= most_k, fall into [lo, hi]? The search goes from the largest stride down. What is
- * left of the smaller strides bounds the index of the larger, and where axes nest, as they do in every sane layout, two or three
- * candidates remain on each level. Strides that do not nest can make many more, so the steps are counted. */
+ * left of the smaller strides bounds the index of the larger, and where axes nest, as in every sane layout, two or three
+ * candidates remain per level. Strides that do not nest can give many more, so the number of steps is limited. */
 #include "dispatch/overlap.h"
 
 #define MOST_STEPS 20000 /* below a millisecond; a sane layout takes fewer than 100 (tests/unit/test_problem.c) */

@@ -4,7 +4,7 @@
  *     plan + tensors + workspace --attn_run--> o, lse                                              often
  *
  * Everything that can fail does so before the first output element is written. What depends on sizes alone (kernel, units, scratch) is
- * fixed in the plan; nothing depends on the number of threads, so neither do the bits of the result. */
+ * fixed in the plan; nothing depends on the number of threads, so the bits of the result do not either. */
 #include "dispatch/plan.h"
 
 #include <stdatomic.h>

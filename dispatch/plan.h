@@ -1,4 +1,4 @@
-/* plan.h - what the harness may know of a plan beside the public interface. */
+/* plan.h - what the harness may know about a plan in addition to the public interface. */
 #ifndef ATTN_PLAN_H
 #define ATTN_PLAN_H
 

@@ -1,7 +1,7 @@
 /* problem.c - is a problem well formed, and do the pointers of a run fit it?
  *
- * Whatever passes here can be computed: sizes are in range, every element has an address, no two results share a place, and no output
- * touches another tensor. Kernels rely on all of it and check none of it. What passes may still find no kernel (dispatch/choose.c). */
+ * A problem that passes can be computed: sizes are in range, every element has an address, no two results share an address, and no output
+ * overlaps another tensor. Kernels rely on all of this and check none of it. There may still be no kernel for it (dispatch/choose.c). */
 #include "dispatch/dtype.h"
 #include "dispatch/problem.h"
 #include "dispatch/structs.h"

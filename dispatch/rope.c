@@ -1,7 +1,7 @@
-/* rope.c - rotary position embedding: pair c of a head turns by position * base^(-2c/dims).
+/* rope.c - rotary position embedding: rotates pair c of a head by the angle position * base^(-2c/dims).
  *
- * The angle is made in double, where a position of a million still leaves it 30 bits; sine and cosine are rounded once. A sine, a cosine a
- * pair and row, shared by all heads of the row. */
+ * The angle is computed in double, where a position of a million still leaves it 30 bits; sine and cosine are rounded once. Cost: one sine
+ * and one cosine per pair and row, shared by all heads of the row. */
 #include "dispatch/mha.h"
 
 void attn_rope_frequencies(size_t dims, double base, double *frequency)

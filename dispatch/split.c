@@ -1,8 +1,8 @@
 /* split.c - see split.h.
  *
- * A problem of few rows has few units: a decode step has one a KV head. Where those of a batch entry would leave threads without work, each
- * unit's keys are cut into parts; a part is a problem of its own whose o and lse go to the workspace, and attn_merge's rule makes them one. Cost: rows * (dv + 1)
- * floats written and read for each part, under 3 % at 512 keys a part. */
+ * A problem of few rows has few units: a decode step has one per KV head. If the units of a batch entry would leave threads without work,
+ * the keys of each unit are split into parts; each part is a separate problem whose o and lse go to the workspace, and the rule of
+ * attn_merge merges them. Cost: rows * (dv + 1) floats written and read per part, under 3 % at 512 keys per part. */
 #include "dispatch/split.h"
 
 #include "dispatch/merge.h"

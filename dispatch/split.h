@@ -1,7 +1,7 @@
-/* split.h - one long sequence for many threads: its keys in parts of fixed size, merged in a fixed order.
+/* split.h - splits the keys of one long sequence into parts of fixed size for many threads; parts are merged in a fixed order.
  *
- * Parts depend on the problem, its batch excepted, and the kernel only, so the bits of what is worked on in parts depend neither on the
- * number of threads nor on the batch. */
+ * Parts depend only on the problem without its batch and on the kernel, so the bits of a split problem depend neither on the number of
+ * threads nor on the batch. */
 #ifndef ATTN_SPLIT_H
 #define ATTN_SPLIT_H
 

@@ -1,4 +1,4 @@
-/* structs.h - copies public structs across the border between caller and library, whose headers may differ in age. */
+/* structs.h - copies public structs between caller and library, which may be built from different headers. */
 #ifndef ATTN_STRUCTS_H
 #define ATTN_STRUCTS_H
 

@@ -1,4 +1,4 @@
-/* threads.h - runs n independent units on the library's own threads, on the caller's own parallel loop, or here. */
+/* threads.h - runs n independent units on the library's threads, the caller's parallel-for, or the calling thread. */
 #ifndef ATTN_THREADS_H
 #define ATTN_THREADS_H
 

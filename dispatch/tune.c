@@ -1,8 +1,7 @@
-/* tune.c - tune files of this process: who this machine is, which file counts, and each file read once.
+/* tune.c - tune files of this process: identifies the machine, finds the file, and reads each file once.
  *
- * Files that were opened stand in a list that only grows at its head, without a lock: of two threads that read the same path at once, one
- * puts what it read into the list and the other takes that. What is in the list is never freed: plans keep pointers to what they were
- * chosen by. */
+ * Opened files are in a lock-free list that only grows at its head: if two threads read the same path at once, one inserts what it read
+ * and the other uses that. Entries are never freed, because plans keep pointers to the file that decided their choice. */
 #include "dispatch/fnv.h"
 #include "dispatch/tune.h"
 

@@ -1,16 +1,16 @@
-/* tune.h - what was measured on this machine wins over what is estimated: the tune file, read.
+/* tune.h - reads the tune file: measurements on this machine override estimates.
  *
- * `attnzoo tune` writes the file (harness/tune/file.h), the library only reads it, once in a process. A file is taken whole or not at
- * all: it names the machine and the build that it holds for, and ends with the number of its entries and a checksum over every byte
- * before. One that is cut short, changed, or made elsewhere is refused with a sentence, and dispatch estimates as if there were none.
- * What a file can do is bounded whatever it holds: prefer one registered kernel to another, where both can run.
+ * `attnzoo tune` writes the file (harness/tune/file.h); the library only reads it, once per process. A file is accepted or refused as a
+ * whole: it names the machine and build for which it is valid, and ends with the number of its entries and a checksum over all preceding
+ * bytes. A file that is truncated, changed, or made elsewhere is refused with a message, and dispatch estimates as if there were none.
+ * Whatever a file contains, it can only prefer one registered kernel to another, where both can run.
  *
  *     attnzoo-tune 1 machine=x86_64-authenticamd-26.2-2c-1a2b3c4d build=0123456789abcdef compiler=gcc-12.2.0
  *     sdpa f32 causal q512 k512 d128 v128 g4 t1 | flash_f32_avx512 over=flash_f32_avx2 ratio=0.5710 ci=0.5660:0.5770 n=100 ...
  *     end 1 89abcdef01234567
  *
- * Left of the bar stands the bucket (AttnTuneKey), right of it the kernel and how that is known. Entries ascend by bytes, each bucket
- * once. Text of 1 MiB takes about 10 ms to load; a lookup hashes eight words and compares one bucket. */
+ * Left of the bar is the bucket (AttnTuneKey), right of it the kernel and the evidence for it. Entries are sorted by bytes, one per
+ * bucket. Text of 1 MiB takes about 10 ms to load; a lookup hashes eight words and compares one bucket. */
 #ifndef ATTN_TUNE_H
 #define ATTN_TUNE_H
 
@@ -98,7 +98,8 @@ AttnTune *attn_tune_parse(const char *text, size_t length, const char *machine, 
 AttnTune *attn_tune_load(const char *path);
 void attn_tune_free(AttnTune *tune);
 
-/* The same, once for each path in a process, and shared: later changes of the file are not seen. "off", NULL: no file. Lock-free once loaded. */
+/* The same, once for each path in a process, and shared: later changes of the file are not seen. "off", NULL: no file. Lock-free once
+ * loaded. */
 const AttnTune *attn_tune_open(const char *path);
 
 /* The entry of a bucket; NULL: none. `tune` is loaded. */

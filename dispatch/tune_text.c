@@ -1,7 +1,7 @@
-/* tune_text.c - the words of a tune file: what is written and what is read, side by side.
+/* tune_text.c - the words of a tune file: writing and reading, side by side.
  *
- * Numbers are read by hand because strtod follows the locale of whoever uses the library. Nothing is skipped and nothing is guessed: a
- * reader that accepted " 12" or "012" would accept bytes that no writer wrote. */
+ * Numbers are parsed by hand because strtod follows the locale of the program. Nothing is skipped or guessed: a reader that accepted " 12"
+ * or "012" would accept bytes that no writer writes. */
 #include "dispatch/dtype.h"
 #include "dispatch/fnv.h"
 #include "dispatch/tune.h"

@@ -1,8 +1,8 @@
 /* hyperfine.h - the tool hyperfine (1.15 or newer) as a clock for whole processes: command lines in, its JSON out.
  *
- * hyperfine takes all runs of one command before it begins the next, so what it compares lies seconds apart. Here it is called once a round,
- * with one run of each command in a fresh order: neighbours in time are compared, as in the paired engine (paired.h). It randomises the size
- * of the environment itself. A call costs its commands and about 5 ms. */
+ * hyperfine takes all runs of one command before it begins the next, so the runs it compares are seconds apart. Here it is called once per
+ * round, with one run of each command in a new order: runs close in time are compared, as in the paired engine (paired.h). It randomises
+ * the size of the environment itself. A call costs its commands and about 5 ms. */
 #ifndef HARNESS_PROCESS_HYPERFINE_H
 #define HARNESS_PROCESS_HYPERFINE_H
 

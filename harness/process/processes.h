@@ -1,4 +1,4 @@
-/* processes.h - `bench --driver hyperfine`: what a process of its own costs, where bench measures calls inside one process.
+/* processes.h - `bench --driver hyperfine`: the cost of whole processes, where bench measures calls inside one process.
  *
  * Every round runs each of these once, in a new order, under hyperfine:
  *   start      attnzoo --version                     exec, linking, the probe of the CPU
@@ -8,7 +8,7 @@
  *   and for each kernel K  attnzoo run -k K -s SHAPE --iters 0, --iters 1 and --iters N, N calls being at least 300 ms
  * Differences of the same round answer the questions: choice = auto - (K of the same name, 0 calls); tuning = tuned - untuned; setup =
  * 0 calls - start; first call = 1 call - 0 calls; a call = (N calls - 0 calls) / N. The process of N calls also writes down its own figure,
- * so that each call as hyperfine sees it stands beside the same calls as seen from inside. */
+ * so that the calls as hyperfine sees them can be compared with the same calls seen from inside. */
 #ifndef HARNESS_PROCESS_PROCESSES_H
 #define HARNESS_PROCESS_PROCESSES_H
 

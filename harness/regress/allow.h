@@ -1,11 +1,11 @@
-/* allow.h - waivers: regressions that were looked at and accepted for a while.
+/* allow.h - waivers: regressions that were examined and accepted for a while.
  *
  *     # case            kernel          up to   until             reason
  *     b1_h8_q1_*        flash_f32_avx2  +8%     until=2026-12-31  exact exponential, see #42
  *     *                 naive_f32       +20%    until=2026-12-31  readability
  *
  * Case and kernel are globs; the case of an instruction count is its shape too. A waiver covers what is slower, or has more instructions,
- * by no more than its percentage, through the day named (UTC). From the next day on it covers nothing: what it hid fails again. */
+ * by no more than its percentage, through the given date (UTC). After that it covers nothing: what it hid fails again. */
 #ifndef HARNESS_REGRESS_ALLOW_H
 #define HARNESS_REGRESS_ALLOW_H
 

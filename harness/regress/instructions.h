@@ -1,14 +1,14 @@
 /* instructions.h - how many instructions a call of a kernel executes: a figure without noise, for machines whose clock says nothing.
  *
- * One call of one kernel on one tiny case, in a process of its own: single thread, fixed operands at fixed places of their pages, no
- * address randomisation. So code that is the same counts the same, to the instruction. By whatever works here, best first:
+ * One call of one kernel on one tiny case, in a separate process: single thread, fixed operands at fixed places of their pages, no address
+ * randomisation. So identical code gives identical counts, to the instruction. Methods, best first; the first that works here is used:
  *
  *   perf      the processor's counter, user space only; often missing in virtual machines and forbidden in containers
- *   ptrace    the process is stepped through the call, 50 to 100 thousand instructions a second; any instruction set, AVX-512 and AMX too
+ *   ptrace    the process is stepped through the call, 50 to 100 thousand instructions per second; any instruction set, AVX-512 and AMX too
  *   valgrind  callgrind's count; kernels that use AVX-512 cannot run under it
  *
- * A count says what was executed, not how long it took: it never ranks kernels, it only compares one with its own past, same compiler, same
- * flags. */
+ * A count says what was executed, not how long it took: it never ranks kernels, it only compares one with its own past, same compiler,
+ * same flags. */
 #ifndef HARNESS_REGRESS_INSTRUCTIONS_H
 #define HARNESS_REGRESS_INSTRUCTIONS_H
 

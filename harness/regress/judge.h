@@ -4,12 +4,12 @@
  *   interval   of the median by the sign test (stats.h), at level alpha
  *   p          that the median exceeds ln(1 + e), and that it is below -ln(1 + e): one-sided sign tests; twice the smaller
  *   slower     p, adjusted by Holm (1979) over all pairs of the run, below alpha, and four launches of five have a median above 1
- *   faster     the same on the other side
+ *   faster     the same in the other direction
  *   same       the interval lies inside 1 / (1 + e) .. 1 + e
  *   else       inconclusive: noise is never called "no change"
  *
- * Two controls, taken in the same rounds, stand before any verdict. The base against its copy must be same; the copy with 5 % planted work
- * must be slower. If one is not, this machine could not have told at this moment, and the pair is inconclusive. */
+ * Two controls, measured in the same rounds, precede any verdict. The base against its copy must be same; the copy with 5 % planted work
+ * must be slower. If one fails, this machine could not have detected a change at this moment, and the pair is inconclusive. */
 #ifndef HARNESS_REGRESS_JUDGE_H
 #define HARNESS_REGRESS_JUDGE_H
 

@@ -5,9 +5,9 @@
  * order), of the stack (a drawn gap), of the operands (a drawn cache line of their page). The arms of a pair:
  *
  *   base     the kernel of the base pack
- *   head     the same kernel of the head pack, or another one that its dispatch takes there
- *   copy     the base once more, from a second copy of its file: what it differs by is what nothing differs by (A/A)
- *   planted  the copy with more to do: a chain of dependent multiplications after each call, as long as a share of the call. It takes
+ *   head     the same kernel of the head pack, or the one that its dispatch chooses
+ *   copy     the base once more, from a second copy of its file: any difference is noise (A/A)
+ *   planted  the copy with extra work: a chain of dependent multiplications after each call, as long as a share of the call. It takes
  *            time by being executed; nothing is scaled afterwards. Its length is found by timing chain and call side by side.
  *
  * Parent and child are the same program, so they exchange plain structs over pipes. */

@@ -1,4 +1,4 @@
-/* offsets.h - memory at places drawn from a seed: a launch has its own, and over several launches a lucky one evens out. */
+/* offsets.h - memory at random offsets: each launch has different ones, so that over several launches lucky ones average out. */
 #ifndef HARNESS_REGRESS_OFFSETS_H
 #define HARNESS_REGRESS_OFFSETS_H
 

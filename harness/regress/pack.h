@@ -1,5 +1,4 @@
-/* pack.h - kernel packs (pack_abi.h) on this side of the border: load, check, name, and let a pack's kernel stand where an AttnKernel is
- * expected. */
+/* pack.h - uses kernel packs (pack_abi.h): load, check, name, and wrap a pack's kernel as an AttnKernel. */
 #ifndef HARNESS_REGRESS_PACK_H
 #define HARNESS_REGRESS_PACK_H
 

@@ -1,9 +1,9 @@
-/* pack_abi.h - the border between this program and a kernel pack: a shared library with all kernels of one commit behind one symbol.
+/* pack_abi.h - the interface between this program and a kernel pack: a shared library with all kernels of one commit behind one symbol.
  *
- * Two packs, made from two commits, are loaded side by side and measured in the same rounds. So nothing of the inside of either may cross
- * the border: no AttnKernel, no AttnPlan, no feature bit, whose meaning changes from commit to commit. What crosses are the structs of
- * attnzoo.h, which carry their size and grow at their end, numbers, and names. A change that an older program or pack would misread raises
- * ATTN_PACK_ABI; what is only added goes to the end of AttnPackV1 and is known by its `size`. */
+ * Two packs, made from two commits, are loaded side by side and measured in the same rounds. So the interface exposes no internals whose
+ * meaning changes from commit to commit: no AttnKernel, no AttnPlan, no feature bit. It passes only the structs of attnzoo.h, which carry
+ * their size and grow at their end, numbers, and names. A change that an older program or pack would misread increments ATTN_PACK_ABI;
+ * additions go to the end of AttnPackV1 and are detected by its `size`. */
 #ifndef HARNESS_REGRESS_PACK_ABI_H
 #define HARNESS_REGRESS_PACK_ABI_H
 

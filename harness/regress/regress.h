@@ -88,8 +88,8 @@ typedef struct Regress {
 
 /* Open the packs and list what both can run. EXIT_OK, EXIT_NOTHING (with the reason printed), EXIT_USAGE. */
 int regress_open(Regress *regress, const RegressOptions *options, const Cli *cli);
-/* Verify, count, measure, judge. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written; EXIT_NOTHING:
- * a launch failed, and why is printed. */
+/* Verify, count, measure, judge. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written;
+ * EXIT_NOTHING: a launch failed, and why is printed. */
 int regress_run(Regress *regress, const Cli *cli);
 /* A pair's kernel, or "dispatch"; whose dispatch takes it, in a word; what dispatch takes in both, for people. */
 const char *regress_name(const RegressPair *p);

@@ -1,7 +1,7 @@
 /* rival.h - kernels of packs on one case, ready to be called: what `regress`, `selftest` and the instruction counter run.
  *
- * All rivals of a case share its operands and one workspace, so that no arm of a comparison has better addresses than another. Where these
- * lie is drawn from a seed: a launch has its own offsets, and over several launches a lucky one evens out. */
+ * All rivals of a case share its operands and one workspace, so that no arm of a comparison has better addresses than another. Their
+ * addresses are drawn from a seed: each launch has different offsets, so that over several launches lucky ones average out. */
 #ifndef HARNESS_REGRESS_RIVAL_H
 #define HARNESS_REGRESS_RIVAL_H
 

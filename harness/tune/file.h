@@ -1,8 +1,8 @@
-/* file.h - tune files, written: entries merged, sorted, replaced whole, by one writer at a time.
+/* file.h - writes tune files: merges and sorts entries and replaces the file atomically, one writer at a time.
  *
- * The bytes follow from the entries alone, whatever order they came in: no date, no host name, no path. Writers hold flock on
- * <file>.lock, read what is there, merge, write beside the name and rename; so readers need no lock and see one whole file or the other.
- * The lock is a file of its own because renaming would take a lock on the file itself away with the old one; it stays behind, empty. */
+ * The bytes depend only on the entries, not on their order of arrival: no date, no host name, no path. Writers hold flock on
+ * <file>.lock, read what is there, merge, write beside the name and rename; so readers need no lock and see the old file or the new one.
+ * The lock is a separate file because renaming would replace a locked file; it stays, empty. */
 #ifndef HARNESS_TUNE_FILE_H
 #define HARNESS_TUNE_FILE_H
 

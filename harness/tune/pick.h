@@ -1,9 +1,9 @@
-/* pick.h - the rule by which a tuned kernel is picked from what was measured. Pure, so that noise can be put in its place.
+/* pick.h - the rule that picks a tuned kernel from measurements. A pure function, so that tests can simulate noise.
  *
  * A bucket may stand for several cases (shapes, or the same shape with fresh operands). In each, a kernel ties if known.h says so of its
- * time over the fastest's: such differences would fall otherwise on another day, and the file with them. Among the kernels that tie in
- * every case the one that dispatch would take anyway stays, else the earliest of the registry wins. If none ties everywhere, the one whose worst
- * case is best. */
+ * time over the fastest's: such differences could go the other way on another day, and so would the file. Among the kernels that tie in
+ * every case the one that dispatch would take anyway stays, else the earliest of the registry wins. If none ties everywhere, the one whose
+ * worst case is best. */
 #ifndef HARNESS_TUNE_PICK_H
 #define HARNESS_TUNE_PICK_H
 

@@ -1,4 +1,4 @@
-/* show.h - tune files as people see them, and on their way to and from other places. */
+/* show.h - prints, exports and imports tune files. */
 #ifndef HARNESS_TUNE_SHOW_H
 #define HARNESS_TUNE_SHOW_H
 

@@ -1,4 +1,4 @@
-/* agree.h - how far may a correct kernel be from the truth? A bound that it cannot exceed and a model of its typical error.
+/* agree.h - how far may a correct kernel be from the reference? A bound that it cannot exceed, and a model of its typical error.
  *
  * Both follow from what the kernel declares (AttnAccuracy), from the problem and from the data; docs/verifying.md derives them. */
 #ifndef HARNESS_OPS_SDPA_AGREE_H

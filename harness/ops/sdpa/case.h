@@ -1,4 +1,4 @@
-/* case.h - one thing to verify: a shape, how it is stored, what fills it, where its fences stand. */
+/* case.h - one case to verify: a shape, its storage, its data, the position of its guard pages. */
 #ifndef HARNESS_OPS_SDPA_CASE_H
 #define HARNESS_OPS_SDPA_CASE_H
 

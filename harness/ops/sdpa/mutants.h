@@ -1,4 +1,4 @@
-/* mutants.h - kernels that are broken on purpose: what the judges must catch. And the same kernel unbroken, which they must not. */
+/* mutants.h - kernels broken on purpose, which the judges must catch; and the same kernel intact, which must pass. */
 #ifndef HARNESS_OPS_SDPA_MUTANTS_H
 #define HARNESS_OPS_SDPA_MUTANTS_H
 
@@ -7,7 +7,8 @@
 extern const AttnKernel *const mutants[]; /* the first one is the unbroken base */
 extern const size_t mutant_count;
 
-/* Before `kernel` runs: if it is a mutant, switch its bug on; summary says what it is. All mutants share one run function, so one process runs one at a time. */
+/* Before `kernel` runs: if it is a mutant, switch its bug on; summary says what it is. All mutants share one run function, so one process
+ * runs one at a time. */
 void mutants_arm(const AttnKernel *kernel);
 
 #endif

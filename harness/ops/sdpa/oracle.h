@@ -1,7 +1,7 @@
-/* oracle.h - the truth: attention in double precision, two passes, a row at a time, with everything that an error bound needs.
+/* oracle.h - the reference: attention in double precision, in two passes, row by row, with everything that an error bound needs.
  *
- * It shares no line with dispatch or kernels: positions, windows, lengths, GQA map, mask and bias are read from docs/semantics.md once
- * more. The rest of the harness takes its reading of them from here. */
+ * It shares no code with dispatch or kernels: positions, windows, lengths, GQA map, mask and bias are implemented again from
+ * docs/semantics.md. The rest of the harness uses this implementation of them. */
 #ifndef HARNESS_OPS_SDPA_ORACLE_H
 #define HARNESS_OPS_SDPA_ORACLE_H
 
@@ -70,7 +70,8 @@ typedef struct Oracle {
 bool oracle_open(Oracle *oracle, const AttnProblem *problem, const AttnTensors *tensors, bool longdouble);
 void oracle_close(Oracle *oracle);
 
-/* Compute query row i of batch entry b and head h, which must exist. The result is valid until the next call. Cost: n * (6 d + 2 dv) flop. */
+/* Compute query row i of batch entry b and head h, which must exist. The result is valid until the next call. Cost: n * (6 d + 2 dv) flop.
+ * */
 const OracleRow *oracle_row(Oracle *oracle, size_t b, size_t h, size_t i);
 
 /* One key of the row computed last, hidden or not: its stages and sums, p left at 0. */

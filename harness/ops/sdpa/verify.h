@@ -1,4 +1,4 @@
-/* verify.h - does a kernel agree with the truth on one case? The same judgement for `attnzoo verify`, `bench` and the tests. */
+/* verify.h - is a kernel right on one case? The same judgement for `attnzoo verify`, `bench` and the tests. */
 #ifndef HARNESS_OPS_SDPA_VERIFY_H
 #define HARNESS_OPS_SDPA_VERIFY_H
 
