@@ -147,7 +147,7 @@ check 'all there: nothing is installed' lacks "$(cat "$calls")" 'apt-get'
 world peers apt-get
 shelf
 zoo peers --suite small
-check 'peers without python3: says so, sets nothing up' has "$err" 'no python3 here'
+check 'peers without python3: says so, sets nothing up' has "$err" 'peers needs python3, which is not installed'
 check 'peers without python3: 4' [ "$status" = 4 ]
 check 'peers without python3: nothing is called' nothing_called
 impostor python3 'echo "driver $*"'
@@ -184,7 +184,7 @@ check 'not root: runs' [ "$status" = 0 ]
 world nosudo apt-get
 impostor id 'echo 1000'
 zoo bench
-check 'neither root nor sudo: says what root should type' has "$err" 'there is no sudo here. As root: apt-get install gcc libc6-dev meson'
+check 'neither root nor sudo: says what root should type' has "$err" 'sudo is not installed. As root: apt-get install gcc libc6-dev meson'
 check 'neither root nor sudo: 4' [ "$status" = 4 ]
 check 'neither root nor sudo: nothing is tried' [ "$(sort -u "$calls")" = 'id -u' ]
 
@@ -204,7 +204,7 @@ check 'an unknown extra package is named' has "$err" 'going on without hyperfine
 
 world alien
 zoo bench
-check 'unknown system: names what to install' has "$err" 'neither apt, dnf, pacman nor brew is here'
+check 'unknown system: names what to install' has "$err" 'found none of apt, dnf, pacman and brew'
 check 'unknown system: 4' [ "$status" = 4 ]
 
 world old apt-get
