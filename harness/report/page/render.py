@@ -34,9 +34,9 @@ def title_of(points, several_machines, threads="1"):
 
 
 def lengths(shape):
-    """(family, varying length) of an attention shape: q and k both L, or k alone beside a fixed q; None for others."""
+    """(family, varying length) of an attention shape: q and k both L, or k alone beside a fixed q; none if it has no lengths."""
     found = re.match(r"(.*_q)(\d+)(_k)(\d+)(_.*)", shape)
-    if not found or ":" in shape:
+    if not found:
         return []
     head, q, middle, k, tail = found.groups()
     families = [(f"{head}{q}{middle}*{tail}", int(k))]
@@ -94,7 +94,7 @@ def speedups(points):
 def by_length(points):
     families = {}
     for p in points:
-        for family, length in lengths(p["shape"]):
+        for family, length in lengths(p["shape"]) if p["op"] == "sdpa" else []:
             if p["roof"] and p["roof"]["frac"]:
                 families.setdefault((p["machine"], family, p["threads"]), []).append((length, p))
     figures = []
