@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/additive.h, algo/attend.h; vectors: isa/scalar.h. */
 #include "kernels/isa/scalar.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "additive (Bahdanau) scores, streaming softmax, plain C"
 #define MULTIPLY_ADDS 0.02

@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/additive.h, algo/attend.h; vectors: isa/avx2.h. */
 #include "kernels/isa/avx2.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "additive (Bahdanau) scores, streaming softmax, AVX2 and FMA"
 #define MULTIPLY_ADDS 0.5

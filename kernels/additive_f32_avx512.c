@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/additive.h, algo/attend.h; vectors: isa/avx512.h. */
 #include "kernels/isa/avx512.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "additive (Bahdanau) scores, streaming softmax, AVX-512"
 #define MULTIPLY_ADDS 1.0

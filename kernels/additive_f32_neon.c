@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/additive.h, algo/attend.h; vectors: isa/neon.h. */
 #include "kernels/isa/neon.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "additive (Bahdanau) scores, streaming softmax, Advanced SIMD"
 #define MULTIPLY_ADDS 0.2

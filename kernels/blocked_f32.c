@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/blocked.h, algo/attend.h; vectors: isa/scalar.h. */
 #include "kernels/isa/scalar.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "whole score rows of a panel, then softmax, then values, plain C"
 #define MULTIPLY_ADDS 0.9

@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/blocked.h, algo/attend.h; vectors: isa/avx2.h. */
 #include "kernels/isa/avx2.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "whole score rows of a panel, then softmax, then values, AVX2"
 #define MULTIPLY_ADDS 11.0

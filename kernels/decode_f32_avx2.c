@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/decode.h; vectors: isa/avx2.h. */
 #include "kernels/isa/avx2.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "few query rows, a group of heads at once, keys and values streamed, AVX2"
 #define MULTIPLY_ADDS 11.8

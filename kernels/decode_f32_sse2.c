@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/decode.h; vectors: isa/sse2.h. */
 #include "kernels/isa/sse2.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "few query rows, a group of heads at once, keys and values streamed, SSE2"
 #define MULTIPLY_ADDS 2.8

@@ -3,6 +3,7 @@
  * The portable member of the family, and the specification that the SIMD ones are compared with.
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/scalar.h. */
 #include "kernels/isa/scalar.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "streaming softmax, panels of queries, plain C"
 #define MULTIPLY_ADDS 1.0

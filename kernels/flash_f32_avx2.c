@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/avx2.h. */
 #include "kernels/isa/avx2.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "streaming softmax, queries in lanes, AVX2 + FMA"
 #define MULTIPLY_ADDS 15.0

@@ -5,6 +5,7 @@
 #include <sleef.h>
 
 #include "kernels/isa/avx2.h"
+#include "kernels/storage/f32.h"
 
 #define SLEEF_EXP2 Sleef_exp2f8_u10avx2
 #include "kernels/algo/sleef.h"

@@ -2,6 +2,7 @@
  *
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/avx512.h. */
 #include "kernels/isa/avx512.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "streaming softmax, queries in lanes, AVX-512"
 #define MULTIPLY_ADDS 30.0

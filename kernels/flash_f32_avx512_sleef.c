@@ -5,6 +5,7 @@
 #include <sleef.h>
 
 #include "kernels/isa/avx512.h"
+#include "kernels/storage/f32.h"
 
 #define SLEEF_EXP2 Sleef_exp2f16_u10avx512f
 #include "kernels/algo/sleef.h"

@@ -3,6 +3,7 @@
  * Runs on every ARMv8-A CPU.
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/neon.h. */
 #include "kernels/isa/neon.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "streaming softmax, queries in lanes, NEON"
 #define MULTIPLY_ADDS 6.5

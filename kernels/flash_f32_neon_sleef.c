@@ -5,6 +5,7 @@
 #include <sleef.h>
 
 #include "kernels/isa/neon.h"
+#include "kernels/storage/f32.h"
 
 #define SLEEF_EXP2 Sleef_exp2f4_u10advsimd
 #include "kernels/algo/sleef.h"

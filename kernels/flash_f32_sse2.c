@@ -3,6 +3,7 @@
  * Runs on every x86-64 CPU.
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/sse2.h. */
 #include "kernels/isa/sse2.h"
+#include "kernels/storage/f32.h"
 
 #define SUMMARY "streaming softmax, queries in lanes, SSE2"
 #define MULTIPLY_ADDS 3.2

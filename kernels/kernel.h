@@ -100,7 +100,8 @@ typedef struct AttnArgs {
  * row r is query row r % q_len of head kv_head * group + r / q_len. A unit crosses a head's border only where q_len < kernel->panel.
  * In a packed batch (varlen), rows beyond the entry's own length are no rows: the kernel passes them over.
  * Of the keys that a row sees only those in [key0, key1) count: all, unless the kernel says that it takes a part (`splits`); a sink belongs
- * to the part that begins at key 0. */
+ * to the part that begins at key 0. The o of a part is f32 whatever the caller's is, as args->p->o says, and is rounded when parts are
+ * merged. */
 typedef struct AttnSpan {
     size_t b, kv_head;
     size_t row0, row1;
@@ -214,7 +215,63 @@ static inline AttnKeys attn_visible_keys(const AttnArgs *a, const AttnSequence *
     return lo < hi ? keys : none;
 }
 
-/* Addresses, strides resolved. The casts hold because `fits` and `dtypes` admitted the storage type. */
+/* ---- Addresses ------------------------------------------------------------------------------------------------------------------- */
+
+/* Row `row` of a tensor. element: bytes of an element, a constant of the kernel's storage type (storage/f32.h). */
+static inline const void *attn_row_at(const void *base, const AttnLayout *l, size_t b, size_t h, size_t row, size_t element)
+{
+    const ptrdiff_t at = (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)row * l->row;
+    return (const char *)base + at * (ptrdiff_t)element;
+}
+static inline const void *attn_q_at(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i, size_t element)
+{
+    return attn_row_at(a->t->q, &a->p->q, s->b, h, s->q_first + i, element);
+}
+static inline void *attn_o_at(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i, size_t element)
+{
+    return (void *)attn_row_at(a->t->o, &a->p->o, s->b, h, s->q_first + i, element);
+}
+static inline float *attn_lse_at(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i)
+{
+    const AttnLayout *l = &a->p->lse;
+    return a->t->lse + (ptrdiff_t)s->b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)(s->q_first + i) * l->row;
+}
+
+/* Rows of K or V at equal distances. The keys of a batch entry come in runs one after another, the past and the new rows; K and V in the
+ * same ones. No block of keys straddles two. */
+typedef struct AttnRun {
+    const void *row;  /* of the first key   */
+    ptrdiff_t stride; /* bytes between rows */
+    size_t count;     /* rows               */
+} AttnRun;
+
+/* Where the run ends that key j is in, but no further than `end`. */
+static inline size_t attn_run_end(const AttnArgs *a, size_t j, size_t end)
+{
+    const size_t border = a->p->past_len;
+    return j < border && border < end ? border : end;
+}
+
+/* Keys from j on, up to `end` or the end of their run, of KV head g. */
+static inline AttnRun attn_kv_run(const AttnArgs *a, const AttnSequence *s, const AttnLayout *l, const void *base, size_t g, size_t j,
+                                  size_t end, size_t element)
+{
+    const size_t past_len = a->p->past_len, row = j < past_len ? j : s->k_first + j - past_len;
+    return (AttnRun){attn_row_at(base, l, s->b, g, row, element), l->row * (ptrdiff_t)element, attn_run_end(a, j, end) - j};
+}
+static inline AttnRun attn_k_run(const AttnArgs *a, const AttnSequence *s, size_t g, size_t j, size_t end, size_t element)
+{
+    const bool old = j < a->p->past_len;
+    return attn_kv_run(a, s, old ? &a->p->k_past : &a->p->k, old ? a->t->k_past : a->t->k, g, j, end, element);
+}
+static inline AttnRun attn_v_run(const AttnArgs *a, const AttnSequence *s, size_t g, size_t j, size_t end, size_t element)
+{
+    const bool old = j < a->p->past_len;
+    return attn_kv_run(a, s, old ? &a->p->v_past : &a->p->v, old ? a->t->v_past : a->t->v, g, j, end, element);
+}
+
+/* Rows of f32 tensors, for kernels without a storage header. In steps of floats, not of bytes: naive_f32 takes one per score, and gcc 12
+ * makes 4 to 9 % more instructions of the latter, which cost it 2 % of its speed. */
 static inline const float *attn_q_row(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i)
 {
     const AttnLayout *q = &a->p->q;
@@ -225,13 +282,6 @@ static inline float *attn_o_row(const AttnArgs *a, const AttnSequence *s, size_t
     const AttnLayout *o = &a->p->o;
     return (float *)a->t->o + (ptrdiff_t)s->b * o->batch + (ptrdiff_t)h * o->head + (ptrdiff_t)(s->q_first + i) * o->row;
 }
-static inline float *attn_lse_at(const AttnArgs *a, const AttnSequence *s, size_t h, size_t i)
-{
-    const AttnLayout *l = &a->p->lse;
-    return a->t->lse + (ptrdiff_t)s->b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)(s->q_first + i) * l->row;
-}
-
-/* Row j of K or V of KV head g, in the past or among the new rows. Rows of one segment are l->row apart. */
 static inline const float *attn_kv_row(const AttnLayout *past, const void *past_base, const AttnLayout *now, const void *base,
                                        size_t past_len, const AttnSequence *s, size_t g, size_t j)
 {

@@ -15,21 +15,20 @@ typedef struct Stretch {
     ptrdiff_t jump;        /* bytes from the end of a row to the next  */
 } Stretch;
 
-/* n rows of `width` numbers, `stride` numbers apart. */
-static inline Stretch stretch_of_rows(const float *first, ptrdiff_t stride, size_t n, size_t width)
+/* n rows of `bytes` bytes, `stride` bytes apart. */
+static inline Stretch stretch_of_rows(const void *first, ptrdiff_t stride, size_t n, size_t bytes)
 {
-    const size_t bytes = width * sizeof *first;
     Stretch s = {0};
     if (n == 0)
         return s;
-    s.at = (const char *)first;
-    if (stride == (ptrdiff_t)width) {
+    s.at = first;
+    if (stride == (ptrdiff_t)bytes) {
         s.left = (bytes * n + 63) / 64;
         return s;
     }
     s.left = s.per_row = (bytes + 63) / 64;
     s.rows = n - 1;
-    s.jump = stride * (ptrdiff_t)sizeof *first - (ptrdiff_t)(64 * s.per_row);
+    s.jump = stride - (ptrdiff_t)(64 * s.per_row);
     return s;
 }
 

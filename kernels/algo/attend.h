@@ -81,13 +81,6 @@ static size_t attend_scratch(const AttnProblem *p)
     return lay_out(p, NULL, &w);
 }
 
-/* The first key after j that the caller keeps elsewhere, but no further than end: blocks do not straddle past and new rows. */
-static inline size_t segment_end(const Work *w, size_t j, size_t end)
-{
-    const size_t border = w->a->p->past_len;
-    return j < border && border < end ? border : end;
-}
-
 /* ---- Units ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Begin a panel with up to `most` of the unit's rows from *row on that exist; *row moves behind the last one taken. False: none is left.
@@ -95,7 +88,8 @@ static inline size_t segment_end(const Work *w, size_t j, size_t end)
 static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, size_t most)
 {
     const AttnArgs *a = w->a;
-    const float *q[LANES], *weights[LANES];
+    const q_stored *q[LANES];
+    const float *weights[LANES];
     panel->lanes.key0 = w->key0;
     panel->lanes.key1 = w->key1;
     panel->rows = lanes_take(&panel->lanes, a, &w->seq, w->kv_head, w->unit, row, end, most, q, weights);
@@ -167,7 +161,7 @@ static void emit_scores(const Work *w, Panel *panel)
     const AttnStage stage = a->p->scores_stage, upto = stage == ATTN_STAGE_WEIGHTS ? ATTN_STAGE_BIASED : stage;
     const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     for (size_t j = 0, n; j < len; j += n) {
-        n = segment_end(w, j, len) - j;
+        n = attn_run_end(a, j, len) - j;
         n = n < STRIP ? n : STRIP;
         const Keys keys = keys_from(w, j);
         score_raw(w, panel, keys, n, NULL, w->s);
@@ -212,8 +206,9 @@ static Asking ask_keys(const Work *w, size_t j, size_t end)
     const AttnProblem *p = w->a->p;
     const Keys keys = keys_from(w, j), values = values_from(w, j);
     const size_t ahead = end - j < AHEAD ? end - j : AHEAD;
-    return (Asking){{stretch_of_rows(keys.row + (ptrdiff_t)ahead * keys.stride, keys.stride, end - j - ahead, p->d),
-                     stretch_of_rows(values.row, values.stride, end - j, p->dv)},
+    const kv_stored *first = kv_at(keys.row, (ptrdiff_t)ahead * keys.stride);
+    return (Asking){{stretch_of_rows(first, keys.stride, end - j - ahead, p->d * sizeof(kv_stored)),
+                     stretch_of_rows(values.row, values.stride, end - j, p->dv * sizeof(kv_stored))},
                     ASK_LINES};
 }
 
@@ -230,8 +225,10 @@ static Asking ask_next(const Work *w, const AttnSpan *unit, size_t panels, size_
     const size_t h = unit->next.kv_head * a->group + unit->next.row0 / p->q_len, row = unit->next.row0 % p->q_len;
     size_t rows = unit->next.row1 - unit->next.row0;
     rows = row >= seq.q_len ? 0 : rows < seq.q_len - row ? rows : seq.q_len - row; /* of one head: heads are short where they are stacked */
-    Asking next = {{stretch_of_rows(attn_q_row(a, &seq, h, row), p->q.row, rows, p->d),
-                    stretch_of_rows(attn_o_row(a, &seq, h, row), p->o.row, rows, p->dv)},
+    const q_stored *q = attn_q_at(a, &seq, h, row, sizeof *q);
+    const o_stored *o = attn_o_at(a, &seq, h, row, sizeof *o);
+    Asking next = {{stretch_of_rows(q, p->q.row * (ptrdiff_t)sizeof *q, rows, p->d * sizeof *q),
+                    stretch_of_rows(o, p->o.row * (ptrdiff_t)sizeof *o, rows, p->dv * sizeof *o)},
                    0};
     const size_t steps = (panels - 1) * ((n + MR - 1) / MR) * ((p->d + ASK_COLUMNS - 1) / ASK_COLUMNS);
     const size_t lines = (stretch_lines(&next.of[0]) + steps - 1) / steps;
@@ -259,7 +256,7 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
     if (w.far && lo < hi)
         next = ask_next(&w, &unit, panels, hi - lo < w.key_block ? hi - lo : w.key_block);
     for (size_t j0 = lo, j1; j0 < hi; j0 = j1) {
-        j1 = segment_end(&w, j0, j0 + w.key_block);
+        j1 = attn_run_end(a, j0, j0 + w.key_block);
         bool first = true;
         for (size_t i = 0; i < panels; i++) {
             Panel *panel = &w.panels[i];
@@ -299,7 +296,7 @@ static double attend_cost(const AttnProblem *p)
     const double share = vectors < 1.5 * panels ? 0.66 : vectors < 2.5 * panels ? 0.83 : 1.0;
     const double keys = heads * (double)p->k_len * visible_share(p, LANES), scores = keys * vectors * VL;
     const double work = scores * columns / (MULTIPLY_ADDS * share) + scores * CYCLES_PER_EXP;
-    const double read = stacked ? keys * (double)(p->d + p->dv) * sizeof(float) / READ_PER_CYCLE : 0.0;
+    const double read = stacked ? keys * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE : 0.0;
     return overlapped(work, read) + heads * (300.0 + 35.0 * rows);
 }
 
@@ -308,7 +305,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .summary = SUMMARY,
     .kind = ATTN_KIND_ATTENTION,
     .isa = VF_NEEDS,
-    .dtypes = ATTN_F32_TENSORS,
+    .dtypes = STORED_TENSORS,
     .features = ATTN_HAS_OPTIONS | SCORES,
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT},
     .panel = LANES,

@@ -44,7 +44,7 @@
 
 enum {
     TK = 2 * MR,                 /* keys in a score tile                                                              */
-    LINE = 16,                   /* floats in a cache line                                                            */
+    LINE = 64 / (int)sizeof(kv_stored), /* numbers of k or v in a cache line                                          */
     DECODE_PANEL = 32,           /* rows of a panel: shorter heads are stacked                                        */
     UNIT_PANELS = 2,
     ROWS_MOST = UNIT_PANELS * DECODE_PANEL, /* of a unit                                                              */
@@ -97,7 +97,7 @@ typedef struct Work {
     float *s;            /* [block / W][span] scores, then weights: lane r*W + i of row r and key i        */
     float *staged;       /* [block][VL] the same with a row in each lane                                   */
     float *add;          /* [STRIP][VL] mask or bias of a strip                                            */
-    float *keys;         /* [TK][d] the last keys, where fewer than TK are left                            */
+    kv_stored *keys;     /* [TK][d] the last keys, where fewer than TK are left                            */
     unsigned char *live; /* [block] does any row of the tile see the key?                                  */
 } Work;
 
@@ -111,7 +111,7 @@ static size_t rows_needed(const AttnProblem *p)
 /* Keys in a piece. */
 static size_t piece_of(const AttnProblem *p)
 {
-    const size_t width = (p->d > p->dv ? p->d : p->dv) * sizeof(float);
+    const size_t width = (p->d > p->dv ? p->d : p->dv) * sizeof(kv_stored);
     const size_t keys = (rows_needed(p) > 2 && width <= 512 ? LONG_PIECE_BYTES : PIECE_BYTES) / width;
     return keys < TK ? TK : keys / TK * TK;
 }
@@ -181,16 +181,14 @@ ALWAYS_INLINE void fetch(Ahead *ahead, const int lines)
     }
 }
 
-/* Rows [j, end) of keys or values. */
+/* Rows [j, end) of keys or values, as far as their run goes. */
 static Stretch stretch_of(const Work *w, bool values, size_t j, size_t end)
 {
-    const AttnProblem *p = w->a->p;
-    const bool old = j < p->past_len;
-    const AttnLayout *l = values ? (old ? &p->v_past : &p->v) : (old ? &p->k_past : &p->k);
     if (j >= end)
         return (Stretch){0};
-    const float *first = values ? attn_v_row(w->a, &w->seq, w->unit.kv_head, j) : attn_k_row(w->a, &w->seq, w->unit.kv_head, j);
-    return stretch_of_rows(first, l->row, end - j, values ? p->dv : p->d);
+    const AttnRun run = values ? attn_v_run(w->a, &w->seq, w->unit.kv_head, j, end, sizeof(kv_stored))
+                               : attn_k_run(w->a, &w->seq, w->unit.kv_head, j, end, sizeof(kv_stored));
+    return stretch_of_rows(run.row, run.stride, run.count, (values ? w->a->p->dv : w->a->p->d) * sizeof(kv_stored));
 }
 
 /* While one half of block [j, end) is worked on: the rest of that half, then the first piece of what follows. The half of the keys is
@@ -198,12 +196,18 @@ static Stretch stretch_of(const Work *w, bool values, size_t j, size_t end)
 static Ahead ahead_of(const Work *w, bool values, size_t j, size_t end, size_t hi)
 {
     const size_t first = end - j < w->piece ? end : j + w->piece, next = hi - end < w->piece ? hi : end + w->piece;
-    const bool same = (end < w->a->p->past_len) == (next <= w->a->p->past_len); /* one stretch does not cross into the other segment */
     const Stretch rest = stretch_of(w, values, first, end);
-    return (Ahead){rest, values ? stretch_of(w, false, end, same ? next : end) : stretch_of(w, true, j, first)};
+    return (Ahead){rest, values ? stretch_of(w, false, end, next) : stretch_of(w, true, j, first)};
 }
 
 /* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The distance of rows in elements, which the loops below count in: with bytes gcc 12 chooses other registers, and AVX2 takes 2 % more time
+ * for 256 rows and keys, d 64. */
+ALWAYS_INLINE ptrdiff_t elements(ptrdiff_t bytes)
+{
+    return bytes / (ptrdiff_t)sizeof(kv_stored);
+}
 
 /* Rows of a tile, four to a base: base, + s, + 2s, + 3s are one address each to the CPU, where a pointer a row would spill. */
 typedef struct Rows {
@@ -211,7 +215,7 @@ typedef struct Rows {
     ptrdiff_t s, s3; /* bytes */
 } Rows;
 
-ALWAYS_INLINE Rows rows_at(const float *at, ptrdiff_t stride)
+ALWAYS_INLINE Rows rows_at(const kv_stored *at, ptrdiff_t stride)
 {
     Rows rows = {.s = stride * (ptrdiff_t)sizeof *at, .s3 = 3 * stride * (ptrdiff_t)sizeof *at};
     UNROLL for (int i = 0; i < TK / 4; i++)
@@ -219,18 +223,18 @@ ALWAYS_INLINE Rows rows_at(const float *at, ptrdiff_t stride)
     return rows;
 }
 
-ALWAYS_INLINE const float *row_at(const Rows *rows, int t)
+ALWAYS_INLINE const kv_stored *row_at(const Rows *rows, int t)
 {
     const char *base = rows->base[t / 4];
     const ptrdiff_t more = t % 4 == 0 ? 0 : t % 4 == 1 ? rows->s : t % 4 == 2 ? 2 * rows->s : rows->s3;
-    return (const float *)(const void *)(base + more);
+    return (const kv_stored *)(const void *)(base + more);
 }
 
-/* The next `floats` columns of the first n rows. The compiler must not see through it, or it makes a pointer a row of it again. */
-ALWAYS_INLINE void rows_advance(Rows *rows, int n, int floats)
+/* The next `columns` columns of the first n rows. The compiler must not see through it, or it makes a pointer a row of it again. */
+ALWAYS_INLINE void rows_advance(Rows *rows, int n, int columns)
 {
     UNROLL for (int i = 0; i < (n + 3) / 4; i++) {
-        rows->base[i] += floats * (int)sizeof(float);
+        rows->base[i] += columns * (int)sizeof(kv_stored);
         __asm__("" : "+r"(rows->base[i]));
     }
 }
@@ -243,8 +247,8 @@ ALWAYS_INLINE void rows_advance(Rows *rows, int n, int floats)
 #endif
 
 /* acc[n][nq] of n keys and nq vectors of q, part by part, each of `sums` sums. */
-ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int sums, const float *q, const float *k, ptrdiff_t stride,
-                            size_t d, Ahead *ahead, vf acc[][2])
+ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int sums, const float *q, const kv_stored *k,
+                            ptrdiff_t stride, size_t d, Ahead *ahead, vf acc[][2])
 {
     Rows rows = rows_at(k, stride);
     vf sum[8][2][2];
@@ -252,7 +256,7 @@ ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int su
         sum[i / sums / nq][i / sums % nq][i % sums] = vf_set1(0.0f);
     size_t c = 0;
     for (; c + LINE <= d; c += LINE, rows_advance(&rows, n, LINE)) {
-        const float *row[8];
+        const kv_stored *row[8];
         fetch(ahead, n);
         UNROLL for (int t = 0; t < n; t++) {
             row[t] = row_at(&rows, t);
@@ -266,7 +270,7 @@ ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int su
                 IN_REGISTER(column[y]);
             }
             UNROLL for (int t = 0; t < n; t++) {
-                const vf part = vf_load_part(row[t] + x, w);
+                const vf part = kv_load_part(row[t] + x, w);
                 UNROLL for (int y = 0; y < nq; y++)
                     sum[t][y][x / w % sums] = vf_fma(part, column[y], sum[t][y][x / w % sums]);
             }
@@ -277,10 +281,10 @@ ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int su
             acc[t][y] = sums == 1 ? sum[t][y][0] : vf_add(sum[t][y][0], sum[t][y][1]);
     for (; c < d; c += (size_t)w, q += nq * VL, rows_advance(&rows, n, w))
         UNROLL for (int t = 0; t < n; t++) {
-            float part[VL] = {0.0f};
+            kv_stored part[VL] = {0};
             memcpy(part, row_at(&rows, t), (d - c < (size_t)w ? d - c : (size_t)w) * sizeof *part);
             UNROLL for (int y = 0; y < nq; y++)
-                acc[t][y] = vf_fma(vf_load_part(part, w), vf_load(q + y * VL), acc[t][y]);
+                acc[t][y] = vf_fma(kv_load_part(part, w), vf_load(q + y * VL), acc[t][y]);
         }
 }
 
@@ -297,7 +301,8 @@ ALWAYS_INLINE void fold_keys(const int w, const int nq, vf acc[][2], float *s)
 }
 
 /* Scores of TK keys to s. */
-ALWAYS_INLINE void tile_keys(const int w, const int nq, const float *q, const float *k, ptrdiff_t stride, size_t d, Ahead *ahead, float *s)
+ALWAYS_INLINE void tile_keys(const int w, const int nq, const float *q, const kv_stored *k, ptrdiff_t stride, size_t d, Ahead *ahead,
+                             float *s)
 {
     const int n = keys_of(nq * VL / w), sums = sums_of(nq * VL / w);
     vf acc[TK][2];
@@ -315,7 +320,7 @@ static inline int held_vectors(size_t d)
 
 /* The same for many tiles of TK keys, one row and a head dimension of `vectors` vectors, which stay in registers: a key takes hardly more
  * instructions than a plain read of it (one row, d 256: 92 % of the bandwidth -> 95 %). */
-ALWAYS_INLINE void row_keys(const int vectors, const float *q, const float *k, ptrdiff_t stride, size_t tiles, Ahead *ahead, float *s)
+ALWAYS_INLINE void row_keys(const int vectors, const float *q, const kv_stored *k, ptrdiff_t stride, size_t tiles, Ahead *ahead, float *s)
 {
     vf column[16], acc[TK][2];
     UNROLL for (int x = 0; x < vectors; x++)
@@ -325,7 +330,7 @@ ALWAYS_INLINE void row_keys(const int vectors, const float *q, const float *k, p
             vf sum[2] = {vf_set1(0.0f), vf_set1(0.0f)};
             fetch(ahead, vectors * VL / LINE);
             UNROLL for (int x = 0; x < vectors; x++)
-                sum[x % 2] = vf_fma(vf_load(k + x * VL), column[x], sum[x % 2]);
+                sum[x % 2] = vf_fma(kv_load(k + x * VL), column[x], sum[x % 2]);
             acc[t][0] = vf_add(sum[0], sum[1]);
         }
         fold_keys(VL, 1, acc, s);
@@ -336,8 +341,9 @@ ALWAYS_INLINE void row_keys(const int vectors, const float *q, const float *k, p
 ALWAYS_INLINE void score_block(const int width, const int nq, const Work *w, const Tile *tile, size_t j, size_t n, Ahead *ahead)
 {
     const AttnProblem *p = w->a->p;
-    const ptrdiff_t stride = j < p->past_len ? p->k_past.row : p->k.row;
-    const float *k = attn_k_row(w->a, &w->seq, w->unit.kv_head, j);
+    const AttnRun run = attn_k_run(w->a, &w->seq, w->unit.kv_head, j, j + n, sizeof(kv_stored));
+    const ptrdiff_t stride = elements(run.stride);
+    const kv_stored *k = run.row;
     size_t t = 0;
     const int held = width == VL && nq == 1 ? held_vectors(p->d) : 0;
     switch (held) {
@@ -372,10 +378,10 @@ static void stage_block(const Work *w, const Tile *tile, size_t j, size_t n)
     for (size_t t = 0; t < n; t++)
         for (size_t r = 0; r < VL; r++)
             w->staged[t * VL + r] = r < tile->rows ? w->s[t / width * tile->span + r * width + t % width] : 0.0f;
-    const ptrdiff_t stride = j < p->past_len ? p->k_past.row : p->k.row;
+    const AttnRun run = attn_k_run(w->a, &w->seq, w->unit.kv_head, j, j + n, sizeof(kv_stored));
     for (size_t t = 0; t < n; t += STRIP)
         strip_stage(p, &tile->lanes, ATTN_STAGE_BIASED, w->natural, VL, j + t, n - t < STRIP ? n - t : STRIP,
-                    attn_k_row(w->a, &w->seq, w->unit.kv_head, j + t), stride, w->staged + t * VL, w->live + t, w->add);
+                    kv_at(run.row, (ptrdiff_t)t * run.stride), run.stride, w->staged + t * VL, w->live + t, w->add);
     for (size_t t = 0; t < n; t++)
         for (size_t r = 0; r < tile->rows; r++)
             w->s[t / width * tile->span + r * width + t % width] = w->staged[t * VL + r];
@@ -454,7 +460,7 @@ ALWAYS_INLINE void weigh(const int nq, const Work *w, Tile *tile, size_t t, size
 /* ---- Values ---------------------------------------------------------------------------------------------------------------------- */
 
 /* o[pr][nv vectors] += sum over keys [t, end) of the block. p: the weights of the first of the pr rows; v: row t. */
-ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, const int nv, const float *p, const float *v,
+ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, const int nv, const float *p, const kv_stored *v,
                              ptrdiff_t stride, size_t t, size_t end, size_t tail, Ahead *ahead, float *o, size_t ldo)
 {
     vf acc[8][8];
@@ -465,7 +471,7 @@ ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, cons
         vf value[8];
         fetch(ahead, (nv * VL + LINE - 1) / LINE);
         UNROLL for (int y = 0; y < nv; y++)
-            value[y] = tail ? vf_load_tail(v + y * VL, tail) : vf_load(v + y * VL);
+            value[y] = tail ? kv_load_tail(v + y * VL, tail) : kv_load(v + y * VL);
         const float *weight = p + t / (size_t)width * (size_t)span + t % (size_t)width;
         UNROLL for (int r = 0; r < pr; r++) {
             const vf one = vf_set1(weight[r * width]);
@@ -479,7 +485,7 @@ ALWAYS_INLINE void tile_rows(const int width, const int span, const int pr, cons
 }
 
 /* All columns of pr rows: as many vectors at a time as leave registers, the last partial one alone. */
-ALWAYS_INLINE void value_columns(const int width, const int span, const int pr, const float *p, const float *v, ptrdiff_t stride,
+ALWAYS_INLINE void value_columns(const int width, const int span, const int pr, const float *p, const kv_stored *v, ptrdiff_t stride,
                                  size_t t, size_t end, size_t dv, Ahead *ahead, float *o, size_t ldo)
 {
     const size_t most = pr == 1 ? 8 : pr == 2 ? (TALL > 4 ? 8 : 4) : pr == 4 && TALL > 4 ? 4 : 2;
@@ -503,8 +509,10 @@ ALWAYS_INLINE void value_rows(const int width, const int span, const Work *w, co
                               Ahead *ahead)
 {
     const AttnProblem *problem = w->a->p;
-    const ptrdiff_t stride = j < problem->past_len ? problem->v_past.row : problem->v.row;
-    const float *v = attn_v_row(w->a, &w->seq, w->unit.kv_head, j + t), *p = w->s;
+    const AttnRun run = attn_v_run(w->a, &w->seq, w->unit.kv_head, j + t, j + end, sizeof(kv_stored));
+    const ptrdiff_t stride = elements(run.stride);
+    const kv_stored *v = run.row;
+    const float *p = w->s;
     const size_t dv = problem->dv, ldo = w->ldo;
     float *o = tile->o;
     size_t left = tile->rows;
@@ -543,7 +551,7 @@ ALWAYS_INLINE void tile_block(const int width, const int nq, const Work *w, Tile
     }
 }
 
-static void open_tile(const Work *w, Tile *tile, const float *const *q, size_t rows)
+static void open_tile(const Work *w, Tile *tile, const q_stored *const *q, size_t rows)
 {
     const AttnProblem *p = w->a->p;
     size_t height = 1;
@@ -559,7 +567,7 @@ static void open_tile(const Work *w, Tile *tile, const float *const *q, size_t r
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < p->d; c += width)
             for (size_t i = 0; i < width && c + i < p->d; i++)
-                tile->q[c * height + r * width + i] = factor * q[r][c + i]; /* span = height * width */
+                tile->q[c * height + r * width + i] = factor * q_get(q[r] + c + i); /* span = height * width */
     for (size_t lane = 0; lane < tile->span; lane++) {
         const size_t r = lane / width;
         tile->m[lane] = r < rows ? lane_sink(&tile->lanes, r, w->a, w->natural) : -INFINITY;
@@ -609,7 +617,7 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
     size_t tiles = 0, lo = SIZE_MAX, hi = 0;
     for (size_t row = unit.row0; row < unit.row1; tiles++) {
-        const float *q[VL];
+        const q_stored *q[VL];
         Tile *tile = &w.tiles[tiles];
         tile->lanes.key0 = unit.key0;
         tile->lanes.key1 = unit.key1;
@@ -621,9 +629,7 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
         hi = tile->lanes.max_hi > hi ? tile->lanes.max_hi : hi;
     }
     for (size_t j0 = lo, j1; j0 < hi; j0 = j1) {
-        j1 = hi - j0 < w.block ? hi : j0 + w.block;
-        if (j0 < a->p->past_len && a->p->past_len < j1)
-            j1 = a->p->past_len; /* blocks do not straddle past and new rows */
+        j1 = attn_run_end(a, j0, hi - j0 < w.block ? hi : j0 + w.block);
         for (size_t i = 0; i < tiles; i++) {
             Tile *tile = &w.tiles[i];
             const size_t j = j0 > tile->lanes.min_lo ? j0 : tile->lanes.min_lo, end = j1 < tile->lanes.max_hi ? j1 : tile->lanes.max_hi;
@@ -654,7 +660,7 @@ static double decode_cost(const AttnProblem *p)
         height *= 2.0;
     const double padded = ceil(rows / height) * height, keys = heads * (double)p->k_len * visible_share(p, stacked ? 1 : ROWS_MOST);
     const double work = keys * (padded * (double)p->d + rows * (double)p->dv) / MULTIPLY_ADDS;
-    const double read = keys * ceil(rows / ROWS_MOST) * (double)(p->d + p->dv) * sizeof(float) / READ_PER_CYCLE;
+    const double read = keys * ceil(rows / ROWS_MOST) * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE;
     return overlapped(work, read) + heads * (1200.0 + 100.0 * rows);
 }
 
@@ -663,7 +669,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .summary = SUMMARY,
     .kind = ATTN_KIND_ATTENTION,
     .isa = VF_NEEDS,
-    .dtypes = ATTN_F32_TENSORS,
+    .dtypes = STORED_TENSORS,
     .features = (ATTN_HAS_OPTIONS & ~ATTN_HAS_SCORES) | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN,
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true},
     .panel = DECODE_PANEL,

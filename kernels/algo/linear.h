@@ -6,7 +6,8 @@
  * and panel stays in L1 between slices. A slice's sum starts at 0, the first one's at the bias, and joins y at its end, so rounding errors
  * grow with SLICE plus the number of slices. Tails of rows go by tiles of 4, 2, 1.
  *
- * A variant file includes the vector header, defines SUMMARY (one line for `attnzoo list`) and includes this, which ends with its descriptor.
+ * A variant file includes the vector header and that of f32 storage, defines SUMMARY (one line for `attnzoo list`) and includes this, which
+ * ends with its descriptor. x is read in the words of k, W in those of q.
  * Cost: one multiply-add a weight and row; packing is one pass over W. Slices of 64 to 256 and blocks of 64 to 256 rows are equally fast at
  * 512x1024x1024, within 1 %. */
 #ifndef ATTN_ALGO_LINEAR_H
@@ -39,7 +40,8 @@ static void linear_pack(size_t inputs, size_t outputs, const float *w, ptrdiff_t
     attn_fp_leave(fp);
 }
 
-/* to[r][0 .. OUTPUTS) = or += the products of mr rows of x with `inputs` rows of one panel, the sums started at from. */
+/* to[r][0 .. OUTPUTS) = or += the products of mr rows of x, x_row bytes apart, with `inputs` rows of one panel, the sums started
+ * at from. */
 ALWAYS_INLINE void linear_tile(const int mr, const float *x, ptrdiff_t x_row, const float *w, size_t inputs, const float *from, bool add,
                                float *to, ptrdiff_t to_row)
 {
@@ -87,6 +89,7 @@ static void linear_panel(const AttnLinear *l, size_t row, size_t end, size_t out
                          float *y)
 {
     const size_t n = l->outputs - out < OUTPUTS ? l->outputs - out : OUTPUTS;
+    const ptrdiff_t x_row = l->x_row * (ptrdiff_t)sizeof *x;
     float from[OUTPUTS] = {0}, beside[MR * OUTPUTS];
     for (size_t lane = 0; bias && lane < n; lane++)
         from[lane] = bias[out + lane];
@@ -97,10 +100,10 @@ static void linear_panel(const AttnLinear *l, size_t row, size_t end, size_t out
             const float *from_x = x + (ptrdiff_t)r * l->x_row + (ptrdiff_t)c, *panel = w + c * OUTPUTS;
             float *to = y + (ptrdiff_t)r * l->y_row + (ptrdiff_t)out;
             if (n == OUTPUTS) {
-                done = linear_rows(end - r, from_x, l->x_row, panel, inputs, from, add, to, l->y_row);
+                done = linear_rows(end - r, from_x, x_row, panel, inputs, from, add, to, l->y_row);
                 continue;
             }
-            done = linear_rows(end - r, from_x, l->x_row, panel, inputs, from, false, beside, OUTPUTS);
+            done = linear_rows(end - r, from_x, x_row, panel, inputs, from, false, beside, OUTPUTS);
             for (size_t i = 0; i < done; i++, to += l->y_row)
                 for (size_t lane = 0; lane < n; lane++)
                     to[lane] = add ? to[lane] + beside[i * OUTPUTS + lane] : beside[i * OUTPUTS + lane];

@@ -72,10 +72,10 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
     lanes->slope[lane] = p->alibi ? a->t->alibi_slopes[h] * unit : 0.0f;
     lanes->norm[lane] = 0.0f;
     if (p->score == ATTN_SCORE_GAUSSIAN) {
-        const float *q = attn_q_row(a, seq, h, i);
+        const q_stored *q = attn_q_at(a, seq, h, i, sizeof *q);
         double sum = 0.0;
         for (size_t c = 0; c < p->d; c++)
-            sum += (double)q[c] * (double)q[c];
+            sum += (double)q_get(q + c) * (double)q_get(q + c);
         lanes->norm[lane] = in_range((float)(-0.5 * p->scale * (double)unit * sum));
     }
 }
@@ -136,14 +136,14 @@ static inline bool lanes_partial(const Lanes *lanes, size_t j, size_t n)
 /* ---- Values of scores ------------------------------------------------------------------------------------------------------------ */
 
 /* |k|^2 of one key row. */
-static float key_norm(const float *k, size_t d)
+static float key_norm(const kv_stored *k, size_t d)
 {
     vf sum = vf_set1(0.0f);
     size_t c = 0;
     for (; c + VL <= d; c += VL)
-        sum = vf_fma(vf_load(k + c), vf_load(k + c), sum);
+        sum = vf_fma(kv_load(k + c), kv_load(k + c), sum);
     if (c < d) {
-        const vf rest = vf_load_tail(k + c, d - c);
+        const vf rest = kv_load_tail(k + c, d - c);
         sum = vf_fma(rest, rest, sum);
     }
     float lane[VL], total = 0.0f;
@@ -154,11 +154,11 @@ static float key_norm(const float *k, size_t d)
 }
 
 /* s += -scale/2 (|q|^2 + |k|^2): makes of scale q.k the Gaussian's exponent. k: the strip's first key row. */
-static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const float *k, ptrdiff_t stride,
-                           float *s)
+static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const kv_stored *k,
+                           ptrdiff_t stride, float *s)
 {
     for (size_t t = 0; t < n; t++) {
-        const vf key = vf_set1(in_range((float)(-0.5 * p->scale * (double)unit * (double)key_norm(k + (ptrdiff_t)t * stride, p->d))));
+        const vf key = vf_set1(in_range((float)(-0.5 * p->scale * (double)unit * (double)key_norm(kv_at(k, (ptrdiff_t)t * stride), p->d))));
         for (size_t lane = 0; lane < count; lane += VL) {
             float *at = s + t * count + lane;
             vf_store(at, vf_add(vf_load(at), vf_add(key, vf_load(lanes->norm + lane))));
@@ -287,9 +287,9 @@ static void strip_live(size_t count, size_t n, const float *s, unsigned char *li
 }
 
 /* The stage on one strip of n <= STRIP keys from j on, as far as `upto`: ATTN_STAGE_RAW, _CAPPED or _BIASED. s: [n][count] in place;
- * k: its first key row; live: [n], set by _BIASED; add: room for [STRIP][count]. */
+ * k: its first key row, stride: bytes to the next; live: [n], set by _BIASED; add: room for [STRIP][count]. */
 static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto, float unit, size_t count, size_t j, size_t n,
-                        const float *k, ptrdiff_t stride, float *s, unsigned char *live, float *add)
+                        const kv_stored *k, ptrdiff_t stride, float *s, unsigned char *live, float *add)
 {
     if (p->score == ATTN_SCORE_GAUSSIAN)
         strip_gaussian(lanes, p, unit, count, n, k, stride, s);

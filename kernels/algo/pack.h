@@ -5,12 +5,12 @@
 #define ATTN_ALGO_PACK_H
 
 /* One block of n <= VL columns of VL rows; whole: n is VL and every row is there. */
-ALWAYS_INLINE void pack_block(const int whole, const float *const *rows, size_t lanes, size_t c, size_t n, vf times, float *to)
+ALWAYS_INLINE void pack_block(const int whole, const q_stored *const *rows, size_t lanes, size_t c, size_t n, vf times, float *to)
 {
     vf block[VL];
     UNROLL for (int i = 0; i < VL; i++) {
-        const float *row = rows[i];
-        const vf x = whole ? vf_load(row + c) : row ? vf_load_tail(row + c, n) : vf_set1(0.0f);
+        const q_stored *row = rows[i];
+        const vf x = whole ? q_load(row + c) : row ? q_load_tail(row + c, n) : vf_set1(0.0f);
         block[i] = vf_mul(x, times);
     }
     vf_transpose(block);
@@ -23,7 +23,7 @@ ALWAYS_INLINE void pack_block(const int whole, const float *const *rows, size_t 
 }
 
 /* rows[lane] for lane < lanes (a multiple of VL), NULL where there is no row: its lane becomes 0. to: [d][lanes]. */
-static inline void pack_queries(const float *const *rows, size_t lanes, size_t d, float factor, float *to)
+static inline void pack_queries(const q_stored *const *rows, size_t lanes, size_t d, float factor, float *to)
 {
     const vf times = vf_set1(factor);
     for (size_t lane = 0; lane < lanes; lane += VL) {

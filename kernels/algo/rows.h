@@ -9,20 +9,20 @@
 #include "kernels/algo/mask.h"
 #include "kernels/algo/plain.h"
 
-/* Do all products of a row with the factor that it is packed with stay in range? Not so, scores are infinite that need not be. They show
- * in the finished row: as NaN, or all of them are -inf and so is m. Only a sink hides the latter. */
-static bool row_fits(const float *row, size_t d, float factor)
+/* Do all products of q, or of the additive score's weights, with the factor that they are packed with stay in range? Not so, scores are
+ * infinite that need not be. They show in the finished row: as NaN, or all of them are -inf and so is m. Only a sink hides the latter. */
+static bool row_fits(const q_stored *q, const float *weights, size_t d, float factor)
 {
     bool fits = true;
     for (size_t c = 0; c < d; c++)
-        fits = fits && fabsf(row[c] * factor) <= FLT_MAX;
+        fits = fits && fabsf((weights ? weights[c] : q_get(q + c)) * factor) <= FLT_MAX;
     return fits;
 }
 
 /* The next rows of a unit that exist, at most `most` of them: from *row on, which moves behind the last one taken, and before `end`. Sets
  * each one's lane, its q row and, for the additive score, its weights. lanes->key0 and key1 are set. Returns how many were taken. */
 static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *seq, size_t kv_head, float unit, size_t *row, size_t end,
-                         size_t most, const float **q, const float **weights)
+                         size_t most, const q_stored **q, const float **weights)
 {
     size_t rows = 0, h = kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
     const float factor = (float)(a->p->scale * (double)unit);
@@ -35,10 +35,10 @@ static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *se
         }
         if (i >= seq->q_len)
             continue;
-        q[rows] = attn_q_row(a, seq, h, i);
+        q[rows] = attn_q_at(a, seq, h, i, sizeof **q);
         if (weights)
             weights[rows] = a->t->w ? a->t->w + h * a->p->d : NULL;
-        lanes->plain[rows] = a->t->sinks && !row_fits(a->t->w ? a->t->w + h * a->p->d : q[rows], a->p->d, factor);
+        lanes->plain[rows] = a->t->sinks && !row_fits(q[rows], a->t->w ? a->t->w + h * a->p->d : NULL, a->p->d, factor);
         lanes_set(lanes, rows++, a, seq, unit, h, i);
     }
     return rows;
@@ -64,14 +64,14 @@ static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a
 {
     const size_t h = lanes->h[lane], i = lanes->i[lane], dv = a->p->dv;
     const vf share = vf_set1(l == 0.0f ? 1.0f : 1.0f / l), zero = vf_set1(0.0f);
-    float *to = attn_o_row(a, seq, h, i);
+    o_stored *to = attn_o_at(a, seq, h, i, sizeof *to);
     for (size_t c = 0; c < dv; c += VL) {
         const vf x = vf_mul(vf_load(sum + c), share);
         *wrong = vf_fma(x, zero, *wrong);
         if (dv - c >= VL)
-            vf_store(to + c, x);
+            o_store(to + c, x);
         else
-            vf_store_tail(to + c, dv - c, x);
+            o_store_tail(to + c, dv - c, x);
     }
     if (a->t->lse)
         *attn_lse_at(a, seq, h, i) = l == 0.0f ? -INFINITY : m * natural + logf(l);
@@ -81,11 +81,11 @@ static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a
 /* Is some number of a finished row not what it should be? m and l are those of its softmax. */
 static bool row_is_odd(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float m, float l)
 {
-    const float *o = attn_o_row(a, seq, lanes->h[lane], lanes->i[lane]);
+    const o_stored *o = attn_o_at(a, seq, lanes->h[lane], lanes->i[lane], sizeof *o);
     const bool sees = lanes->lo[lane] < lanes->hi[lane] || lane_sink(lanes, lane, a, 1.0f) != -INFINITY;
     bool finite = !sees || (fabsf(m) <= FLT_MAX && l <= FLT_MAX);
     for (size_t c = 0; c < a->p->dv && finite; c++)
-        finite = fabsf(o[c]) <= FLT_MAX;
+        finite = fabsf(o_get(o + c)) <= FLT_MAX;
     return !finite;
 }
 

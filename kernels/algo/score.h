@@ -73,25 +73,23 @@ typedef struct Work {
     unsigned char *live; /* [key_block] does any row of the panel see the key?              */
 } Work;
 
-/* Consecutive keys of one segment: rows of K or V. */
+/* Consecutive keys of one run: rows of K or V. */
 typedef struct Keys {
-    const float *row; /* of the first                       */
-    ptrdiff_t stride; /* distance of rows                   */
-    size_t j;         /* the first, counted from the key 0  */
+    const kv_stored *row; /* of the first                       */
+    ptrdiff_t stride;     /* bytes between rows                 */
+    size_t j;             /* the first, counted from the key 0  */
 } Keys;
 
 static inline Keys keys_from(const Work *w, size_t j)
 {
-    const AttnProblem *p = w->a->p;
-    const Keys keys = {attn_k_row(w->a, &w->seq, w->kv_head, j), j < p->past_len ? p->k_past.row : p->k.row, j};
-    return keys;
+    const AttnRun run = attn_k_run(w->a, &w->seq, w->kv_head, j, j + 1, sizeof(kv_stored));
+    return (Keys){run.row, run.stride, j};
 }
 
 static inline Keys values_from(const Work *w, size_t j)
 {
-    const AttnProblem *p = w->a->p;
-    const Keys values = {attn_v_row(w->a, &w->seq, w->kv_head, j), j < p->past_len ? p->v_past.row : p->v.row, j};
-    return values;
+    const AttnRun run = attn_v_run(w->a, &w->seq, w->kv_head, j, j + 1, sizeof(kv_stored));
+    return (Keys){run.row, run.stride, j};
 }
 
 /* ---- Tiles ----------------------------------------------------------------------------------------------------------------------- */
@@ -153,7 +151,7 @@ ALWAYS_INLINE void score_keys(const int kind, const int nq, const int pitch, con
 #define TILE(mr)                                                                                                                          \
     do {                                                                                                                                  \
         score_tile(kind, mr, nq, pitch, w, panel, at, keys, from, s);                                                                     \
-        keys.row += (mr) * keys.stride;                                                                                                   \
+        keys.row = kv_at(keys.row, (mr) * keys.stride);                                                                                   \
         keys.j += (mr);                                                                                                                   \
         s += (mr) * pitch * VL;                                                                                                           \
         n -= (mr);                                                                                                                        \
@@ -250,7 +248,7 @@ OUT_OF_LINE void score_bounded(const Work *w, Panel *panel, Keys keys, size_t n,
             for (size_t x = 0; x < nq; x++)
                 if (x < x0 || x >= x1)
                     vf_store(s + (t * nq + x) * VL, vf_set1(0.0f));
-        keys.row += (ptrdiff_t)run * keys.stride;
+        keys.row = kv_at(keys.row, (ptrdiff_t)run * keys.stride);
         keys.j += run;
         s += run * nq * VL;
         n -= run;

@@ -48,15 +48,15 @@ ALWAYS_INLINE void ask(Asking *asking)
 }
 
 /* Columns [c, end) of a score tile; *q moves on. */
-ALWAYS_INLINE void tile_columns(const int mr, const int nq, const int pitch, const float **q, const float *k, ptrdiff_t stride, size_t c,
-                                size_t end, vf acc[HIGH_TILE][NQ])
+ALWAYS_INLINE void tile_columns(const int mr, const int nq, const int pitch, const float **q, const kv_stored *k, ptrdiff_t stride,
+                                size_t c, size_t end, vf acc[HIGH_TILE][NQ])
 {
     for (; c < end; c++) {
         vf column[NQ];
         UNROLL for (int x = 0; x < nq; x++)
             column[x] = vf_load(*q + x * VL);
         UNROLL for (int r = 0; r < mr; r++) {
-            const vf key = vf_set1(k[r * stride + (ptrdiff_t)c]);
+            const vf key = kv_set1(kv_at(k, r * stride) + c);
             UNROLL for (int x = 0; x < nq; x++)
                 acc[r][x] = vf_fma(key, column[x], acc[r][x]);
         }
@@ -64,10 +64,10 @@ ALWAYS_INLINE void tile_columns(const int mr, const int nq, const int pitch, con
     }
 }
 
-/* acc[r][x] = from[x] + sum_c k[r][c] q[c][x]. q: d rows of nq vectors, `pitch` vectors apart; k: mr rows, `stride` apart; from: [nq*VL],
- * NULL: 0; asking: NULL as a constant, or what to ask for meanwhile. */
-ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, const float *q, const float *k, ptrdiff_t stride, size_t d,
-                               const float *from, Asking *asking, vf acc[HIGH_TILE][NQ])
+/* acc[r][x] = from[x] + sum_c k[r][c] q[c][x]. q: d rows of nq vectors, `pitch` vectors apart; k: mr rows, `stride` bytes apart; from:
+ * [nq*VL], NULL: 0; asking: NULL as a constant, or what to ask for meanwhile. */
+ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, const float *q, const kv_stored *k, ptrdiff_t stride,
+                               size_t d, const float *from, Asking *asking, vf acc[HIGH_TILE][NQ])
 {
     UNROLL for (int x = 0; x < nq; x++)
         UNROLL for (int r = 0; r < mr; r++)
@@ -83,7 +83,7 @@ ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, cons
 }
 
 /* acc[r][x] = from[x] + sum_c w[c][x] tanh(q[c][x] + k[r][c]), the additive score; q and w as q above. */
-ALWAYS_INLINE void tile_additive(const int mr, const int nq, const int pitch, const float *q, const float *w, const float *k,
+ALWAYS_INLINE void tile_additive(const int mr, const int nq, const int pitch, const float *q, const float *w, const kv_stored *k,
                                  ptrdiff_t stride, size_t d, const float *from, vf acc[HIGH_TILE][NQ])
 {
     const Exp2 *constants = exp2_constants();
@@ -92,7 +92,7 @@ ALWAYS_INLINE void tile_additive(const int mr, const int nq, const int pitch, co
             acc[r][x] = from ? vf_load(from + x * VL) : vf_set1(0.0f);
     for (size_t c = 0; c < d; c++, q += pitch * VL, w += pitch * VL)
         UNROLL for (int r = 0; r < mr; r++) {
-            const vf key = vf_set1(k[r * stride + (ptrdiff_t)c]);
+            const vf key = kv_set1(kv_at(k, r * stride) + c);
             UNROLL for (int x = 0; x < nq; x++)
                 acc[r][x] = vf_fma(vf_load(w + x * VL), tanh_poly(vf_add(vf_load(q + x * VL), key), constants), acc[r][x]);
         }
@@ -102,10 +102,10 @@ ALWAYS_INLINE void tile_additive(const int mr, const int nq, const int pitch, co
 #define HEIGHT_OF(nv) ((nv) == NV ? (int)PQ : (int)HIGH_VALUES)
 
 /* o[r][y] += sum_j p[j][r] v[j][y] over n keys; fresh: o = the sum, whatever was there. p: rows `ldp` apart, starting at the tile's first
- * query; v: rows `stride` apart; o: rows `ldo` apart. The sum over the n keys starts at 0 and joins o at the end, so that rounding errors
- * grow with n plus the number of calls, not with all keys. tail: the last vector of a v row has only `tail` elements; 0: it is whole. */
-ALWAYS_INLINE void tile_values(const int pq, const int nv, const int has_tail, const float *p, size_t ldp, const float *v, ptrdiff_t stride,
-                               size_t n, size_t tail, bool fresh, float *o, size_t ldo)
+ * query; v: rows `stride` bytes apart; o: rows `ldo` apart. The sum over the n keys starts at 0 and joins o at the end, so that rounding
+ * errors grow with n plus the number of calls, not with all keys. tail: the last vector of a v row has only `tail` elements; 0: it is whole. */
+ALWAYS_INLINE void tile_values(const int pq, const int nv, const int has_tail, const float *p, size_t ldp, const kv_stored *v,
+                               ptrdiff_t stride, size_t n, size_t tail, bool fresh, float *o, size_t ldo)
 {
     vf acc[HIGH_VALUES][NV];
     UNROLL for (int r = 0; r < pq; r++)
@@ -114,14 +114,14 @@ ALWAYS_INLINE void tile_values(const int pq, const int nv, const int has_tail, c
     for (size_t j = 0; j < n; j++) {
         vf value[NV];
         UNROLL for (int y = 0; y < nv; y++)
-            value[y] = has_tail && y == nv - 1 ? vf_load_tail(v + y * VL, tail) : vf_load(v + y * VL);
+            value[y] = has_tail && y == nv - 1 ? kv_load_tail(v + y * VL, tail) : kv_load(v + y * VL);
         UNROLL for (int r = 0; r < pq; r++) {
             const vf weight = vf_set1(p[r]);
             UNROLL for (int y = 0; y < nv; y++)
                 acc[r][y] = vf_fma(weight, value[y], acc[r][y]);
         }
         p += ldp;
-        v += stride;
+        v = kv_at(v, stride);
     }
     if (!fresh)
         UNROLL for (int r = 0; r < pq; r++)
@@ -139,7 +139,7 @@ typedef struct RowKeys {
 
 /* All rows of one group of nv column vectors, in tiles of nearly equal height. j: the first of the n keys. */
 ALWAYS_INLINE void values_columns(const int nv, const int has_tail, size_t rows, RowKeys seen, const float *p, size_t ldp, size_t j,
-                                  const float *v, ptrdiff_t stride, size_t n, size_t tail, bool fresh, float *o, size_t ldo)
+                                  const kv_stored *v, ptrdiff_t stride, size_t n, size_t tail, bool fresh, float *o, size_t ldo)
 {
     const size_t most = HEIGHT_OF(nv);
     for (size_t r = 0, tiles = (rows + most - 1) / most; tiles > 0; tiles--) {
@@ -151,7 +151,8 @@ ALWAYS_INLINE void values_columns(const int nv, const int has_tail, size_t rows,
             to = hi < j + n ? hi > j ? hi - j : 0 : n;
             to = to < from ? from : to;
         }
-        const float *weight = p + from * ldp + r, *value = v + (ptrdiff_t)from * stride;
+        const float *weight = p + from * ldp + r;
+        const kv_stored *value = kv_at(v, (ptrdiff_t)from * stride);
         float *sum = o + r * ldo;
         if (from < to || fresh)
             switch (height) {
@@ -174,13 +175,13 @@ ALWAYS_INLINE void values_columns(const int nv, const int has_tail, size_t rows,
 /* o[rows][dv] += p^T v over the keys of [j, j + n) that each row sees; fresh: as in tile_values. p, v: of key j. Columns go in groups of
  * nearly equal width: 5 vectors are 3 + 2, not 4 + 1, because a narrow tile has too few independent sums to hide the latency of a
  * multiply-add. */
-static inline void values_accumulate(size_t rows, RowKeys seen, const float *p, size_t ldp, size_t j, const float *v, ptrdiff_t stride,
-                                     size_t n, size_t dv, bool fresh, float *o, size_t ldo)
+static inline void values_accumulate(size_t rows, RowKeys seen, const float *p, size_t ldp, size_t j, const kv_stored *v,
+                                     ptrdiff_t stride, size_t n, size_t dv, bool fresh, float *o, size_t ldo)
 {
     const size_t vectors = (dv + VL - 1) / VL, groups = (vectors + NV - 1) / NV, tail = dv % VL;
     for (size_t g = 0, done = 0; g < groups; g++) {
         const size_t width = (vectors - done + groups - g - 1) / (groups - g);
-        const float *from = v + done * VL;
+        const kv_stored *from = v + done * VL;
         float *to = o + done * VL;
         done += width;
         const int has_tail = tail != 0 && done == vectors;

@@ -9,6 +9,8 @@ static size_t keys_in_block = 256; /* read when a plan is made and at each run *
 #define SUMMARY "the tile kernel with blocks as a variable"
 #define MULTIPLY_ADDS 1.0
 #define CYCLES_PER_EXP 1.0
+#include "kernels/storage/f32.h"
+
 #include "kernels/algo/attend.h"
 
 #include "harness/bench/micro/micro_isa.h"

@@ -17,6 +17,8 @@ enum { MR = 12, PQ = 12, NV = 4 };
 #include "harness/bench/micro/micro_isa.h"
 #include "kernels/fpenv.h"
 
+#include "kernels/storage/f32.h"
+
 #include "kernels/algo/exp.h"
 #include "kernels/algo/tile.h"
 #include "kernels/algo/pack.h"
@@ -54,7 +56,7 @@ ALWAYS_INLINE void score_block(const int mr, const int nq, const int exponential
     const size_t lanes = (size_t)(nq * VL);
     for (size_t t = 0; t + (size_t)mr <= x->keys; t += (size_t)mr) {
         vf acc[HIGH_TILE][NQ];
-        tile_scores(mr, nq, nq, x->q, x->k + t * x->d, (ptrdiff_t)x->d, x->d, zero, NULL, acc);
+        tile_scores(mr, nq, nq, x->q, x->k + t * x->d, (ptrdiff_t)(x->d * sizeof *x->k), x->d, zero, NULL, acc);
         const Exp2 *constants = exp2_constants();
         UNROLL for (int r = 0; r < mr; r++)
             UNROLL for (int c = 0; c < nq; c++)
@@ -79,7 +81,7 @@ ALWAYS_INLINE void value_block(const int pq, const int nv, const MicroOperands *
     const size_t width = (size_t)(nv * VL);
     for (size_t c = 0; c + width <= x->d; c += width)
         for (size_t r = 0; r + (size_t)pq <= x->lanes; r += (size_t)pq)
-            tile_values(pq, nv, 0, x->p + r, x->lanes, x->v + c, (ptrdiff_t)x->d, x->keys, 0, false, x->o + r * x->d + c,
+            tile_values(pq, nv, 0, x->p + r, x->lanes, x->v + c, (ptrdiff_t)(x->d * sizeof *x->v), x->keys, 0, false, x->o + r * x->d + c,
                         x->d);
 }
 
