@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <time.h>
 
-/* States of a once: nobody came, done, or begun after so many forks. */
+/* States of a one-time initialization: not started, done, or BEGUN plus the number of forks at its start. */
 enum { UNTOUCHED, DONE, BEGUN };
 
 static atomic_uint forks; /* between the process that loaded the library and this one */

@@ -61,7 +61,7 @@ typedef struct Post {
 
 static Helper helper[HELPERS_MOST];
 static Post post[POSTS];
-static atomic_size_t made; /* helpers that exist: the first so many */
+static atomic_size_t made; /* how many helpers exist: the first ones */
 static atomic_bool making;
 static atomic_bool watched; /* forks are noticed */
 static atomic_uint refused; /* runs until the system is asked again */

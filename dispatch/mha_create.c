@@ -256,7 +256,7 @@ AttnStatus attn_mha_packed_size(const AttnMhaConfig *config, const AttnMhaWeight
     AttnMha mha = {0};
     AttnMhaWeights w;
     if (!bytes)
-        return attn_fail(ATTN_ERROR_NULL, "bytes is NULL; allowed: the address where the size shall be stored");
+        return attn_fail(ATTN_ERROR_NULL, "bytes is NULL; allowed: the address of a size_t for the result");
     *bytes = 0;
     return measure(config, weights, options, &mha, &w, bytes);
 }
@@ -279,7 +279,7 @@ AttnStatus attn_mha_create(const AttnMhaConfig *config, const AttnMhaWeights *we
     AttnMhaWeights w;
     size_t bytes = 0;
     if (!out)
-        return attn_fail(ATTN_ERROR_NULL, "mha is NULL; allowed: the address where the object shall be stored");
+        return attn_fail(ATTN_ERROR_NULL, "mha is NULL; allowed: the address of a pointer for the result");
     *out = NULL;
     AttnStatus status = measure(config, weights, options, &mha, &w, &bytes);
     if (status == ATTN_OK)

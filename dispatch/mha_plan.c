@@ -325,7 +325,7 @@ static AttnStatus fill_plan(AttnMhaPlan *plan, const AttnOptions *options)
 AttnStatus attn_mha_plan_create(const AttnMha *mha, const AttnMhaShape *shape, const AttnOptions *options, AttnMhaPlan **out)
 {
     if (!out)
-        return attn_fail(ATTN_ERROR_NULL, "plan is NULL; allowed: the address where the plan shall be stored");
+        return attn_fail(ATTN_ERROR_NULL, "plan is NULL; allowed: the address of a pointer for the result");
     *out = NULL;
     if (!mha)
         return attn_fail(ATTN_ERROR_NULL, "mha is NULL; allowed: one made by attn_mha_create");

@@ -237,7 +237,7 @@ void attn_settings_tune_paths_environment(const char *machine, AttnTunePaths *pa
 
 static const AttnTune *by_environment; /* the tune file that the environment names */
 
-/* The first of the places that has a file counts, whether it can be used or not: a refused file shall be seen, not passed over. */
+/* The first place with a file counts, whether it is usable or not: a refused file must be noticed, not skipped. */
 static void open_default(void)
 {
     AttnTunePaths paths;

@@ -215,7 +215,7 @@ static AttnStatus choose_and_bind(const AttnProblem *p, const AttnSettings *sett
 AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *options, AttnPlan **plan)
 {
     if (!plan)
-        return attn_fail(ATTN_ERROR_NULL, "plan is NULL; allowed: the address where the plan shall be stored");
+        return attn_fail(ATTN_ERROR_NULL, "plan is NULL; allowed: the address of a pointer for the result");
     *plan = NULL;
     AttnProblem p;
     AttnSettings settings;
@@ -273,7 +273,7 @@ typedef struct Run {
 } Run;
 
 /* Unit `number` of the plan: those of a head together, and of them later rows first, because under a causal frontier they are the longer
- * ones and shall not come last. */
+ * ones and must not come last. */
 static AttnSpan unit_of(const AttnPlan *plan, size_t number)
 {
     const AttnProblem *p = &plan->problem;

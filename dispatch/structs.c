@@ -6,7 +6,7 @@
 /* No struct here will ever be this large: a larger `size` was never set, and reading that far could leave the stack. */
 #define LARGEST_SIZE ((size_t)4096)
 
-/* A caller's compiler flags shall not decide where a member lies: enums are 32 bits wide, each by its ..._MAX_ENUM. */
+/* A caller's compiler flags must not change the offset of a member: enums are 32 bits wide, because of their ..._MAX_ENUM. */
 #define IS_32_BITS(type) _Static_assert(sizeof(type) == 4, #type " is not 32 bits wide")
 IS_32_BITS(AttnStatus);
 IS_32_BITS(AttnDtype);
@@ -127,7 +127,7 @@ static AttnStatus check_made(const AttnStruct *kind, size_t size, const void *fr
     memcpy(&mark, (const char *)from + kind->made, sizeof mark);
     if (mark == ATTN_MADE)
         return ATTN_OK;
-    return attn_fail(ATTN_ERROR_STRUCT, "%s.made is 0x%" PRIx64 ", so nothing made this struct; allowed: one made by %s, whose fields are "
+    return attn_fail(ATTN_ERROR_STRUCT, "%s.made is 0x%" PRIx64 ", so the struct was not initialized; allowed: one initialized by %s, "
                      "then changed", kind->name, mark, kind->maker);
 }
 

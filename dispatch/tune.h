@@ -81,7 +81,7 @@ const char *attn_tune_machine(void);
 const char *attn_tune_build(void);    /* 16 digits over the kernels' machine code (build_id.py) */
 const char *attn_tune_compiler(void); /* "gcc-12.2.0"                                          */
 
-/* The bucket of a problem for so many workers. */
+/* The bucket of a problem for a number of workers. */
 AttnTuneKey attn_tune_key(const AttnProblem *problem, size_t workers);
 
 /* Text of a bucket, of an entry's line (without its newline), of the first and of the last line. Each returns the length; the buffer

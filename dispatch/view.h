@@ -16,7 +16,7 @@ typedef struct AttnView {
 
 /* In what follows `owner` is the struct that a sentence names: "problem", "shape". */
 
-/* Strides along which nothing steps, because the axis has one element or the tensor none, may be any number and shall not enter
+/* Strides along which nothing steps, because the axis has one element or the tensor none, may be any number and must not enter
  * arithmetic: they become 0 in the library's own copy. */
 void attn_layout_settle(AttnLayout *layout, size_t batch, size_t heads, size_t rows);
 void attn_score_layout_settle(AttnScoreLayout *layout, size_t batch, size_t heads, size_t rows, size_t cols);

@@ -20,10 +20,10 @@
 
 enum { PEAK_KINDS = 2, BALANCE_RUNS = 11 };
 
-/* Bars: share of the ideal speed-up that prefill and decode shall reach, and of the speed on normal data that all data shall. */
+/* Targets: share of the ideal speed-up for prefill and decode, and share of the speed on normal data that all data must reach. */
 #define PREFILL_BAR 0.95
 #define DECODE_BAR 0.9
-enum { FEW_ROWS = 16 }; /* with so many query rows or fewer the time is that of reading keys and values */
+enum { FEW_ROWS = 16 }; /* with at most this many query rows a case is memory-bound: reading keys and values */
 #define DATA_BAR 0.5
 
 /* One kernel, or one peak, under one variant. */
@@ -339,7 +339,7 @@ static double ideal(const VaryArm *arm)
     return (double)arm->threads / (double)first_of(arm)->threads;
 }
 
-/* The speed that this arm shall reach relative to its first variant; NaN: none. Decode may be bound by what the cores read together, prefill
+/* The speed that this arm must reach relative to its first variant; NaN: none. Decode may be bound by what the cores read together, prefill
  * by multiply-adds where the cores are two threads of one, as virtual ones are at times; and fewer units than two a worker cannot be shared
  * out evenly. */
 static double bar(const VaryRun *v, const VaryArm *arm)

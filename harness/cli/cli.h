@@ -87,8 +87,8 @@ bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high,
 /* A number of threads, 1 to 4096. */
 bool cli_threads(const char *what, const char *text, size_t *threads);
 
-/* Of so many threads, those that the system grants this process, at least the calling one; a note where they are fewer. What is measured
- * and recorded is for these. */
+/* How many of `threads` threads the system grants this process, at least 1; prints a note if they are fewer. Measurements and records are
+ * for the number returned. */
 size_t cli_granted(size_t threads);
 
 /* A time such as "300us", "1.5ms", "2m" (a bare number counts in `bare` seconds) in [low, high], which `allowed` says in words; a share
@@ -96,8 +96,8 @@ size_t cli_granted(size_t threads);
 bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds);
 bool cli_percent(const char *what, const char *text, double *share);
 
-/* Who asks what the parsers know, instead of running a command; NULL: nobody. cli_unknown then tells the known words and cli_next_option the
- * rows of --list-options, and a command does not get further than its first option. */
+/* Who asks what the parsers know, instead of running a command; NULL: nobody. cli_unknown then tells the known words and cli_next_option
+ * the rows of --list-options, and a command does not get further than its first option. */
 typedef struct CliAsk {
     void (*word)(const char *word);
     void (*option)(const CliOption *option);
@@ -123,7 +123,8 @@ bool cli_writes(const Cli *cli, const char *command, const char *formats);
 int cli_read(Cli *cli, int *argc, char **argv);
 void cli_print_global_options(void);
 
-/* Catch the signals that ask for an end (stop.h); make sure that files opened later do not land on a closed stdout; remember the subcommands. */
+/* Catch the signals that ask for an end (stop.h); make sure that files opened later do not land on a closed stdout; remember the
+ * subcommands. */
 void cli_start(const CliCommandRow *commands, size_t count);
 
 /* What main returns: closes the files of -o, flushes stdout, and turns a failed write into an error. */

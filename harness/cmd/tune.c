@@ -202,7 +202,7 @@ static int tune_bucket(Run *run, const TuneBucket *bucket)
     }
     if (result.outcome != TUNE_STOPPED)
         add_row(run->table, bucket, &result);
-    if (result.outcome == TUNE_FOUND && !wanted->dry_run) { /* each as it comes: what is measured shall not be lost */
+    if (result.outcome == TUNE_FOUND && !wanted->dry_run) { /* each at once, so that no measurement is lost */
         if (!tune_file_update(run->path, &result.row, 1, wanted->again, note, sizeof note, error, sizeof error)) {
             render_error("%s", error);
             return EXIT_USAGE;

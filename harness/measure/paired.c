@@ -72,7 +72,7 @@ PairedClock paired_clock(void)
     return clock;
 }
 
-/* How long a trial shall be. */
+/* How long a trial must be. */
 static double trial_goal(const PairedClock *clock, double min_trial, double budget)
 {
     const double least = PAIRED_LEAST_STEPS * clock->resolution, most = fmin(LONG_TRIAL, budget / TRIALS);

@@ -50,7 +50,7 @@ enum {
 };
 
 typedef struct PairedArm {
-    void (*run)(void *context, size_t iterations); /* do the work so many times                             */
+    void (*run)(void *context, size_t iterations); /* do the work `iterations` times                        */
     void *context;
     void (*before)(void *context); /* ahead of each trial, untimed: puts right what other arms left behind; may be NULL */
     size_t iterations;    /* per trial; 0: paired_measure calibrates                                        */

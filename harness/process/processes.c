@@ -37,7 +37,7 @@ typedef struct Making {
 
 /* ---- Command lines --------------------------------------------------------------------------------------------------------------- */
 
-/* attnzoo run for a kernel ("auto": dispatch chooses) and so many calls; report (may be NULL) is where its own figure goes. */
+/* attnzoo run for a kernel ("auto": dispatch chooses) and a number of calls; report (may be NULL) is where its own figure goes. */
 static char *run_command(const Making *make, const char *kernel, uint64_t calls, const char *report)
 {
     const Cli *cli = make->cli;

@@ -86,7 +86,7 @@ Records *records_open(const char *directory, const char *machine_key, FILE *extr
         return NULL;
     }
 #ifdef SIGXFSZ
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit shall be an error of write(), not the end of the program */
+    signal(SIGXFSZ, SIG_IGN); /* exceeding a file size limit must be an error of write(), not the end of the program */
 #endif
     return r;
 }

@@ -5,7 +5,7 @@
 
 #include "harness/base/random.h"
 
-enum { LINES = 64, LINE = 64 }; /* an arena may be moved by so many lines, a page in all */
+enum { LINES = 64, LINE = 64 }; /* an arena may be moved by up to LINES lines, one page in all */
 
 bool offsets_move(Arena *arena, uint64_t offsets, uint64_t which, ptrdiff_t *distance)
 {

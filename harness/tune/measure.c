@@ -15,8 +15,8 @@
 
 /* What each rigor costs and gives; the header says it in words. */
 static const struct {
-    size_t candidates; /* at most so many                            */
-    double within;     /* … and of no more than so many times the least cost */
+    size_t candidates; /* at most this many                          */
+    double within;     /* … and of at most this multiple of the lowest cost  */
     double budget, target_ci;
     double sure;       /* the pick's risk (tune_pick.h) may be so much, else it was too noisy */
     size_t passes;
@@ -27,7 +27,7 @@ static const struct {
     [ATTN_RIGOR_EXHAUSTIVE] = {SIZE_MAX, INFINITY, 4, 0.005, 1.05, 3},
 };
 
-/* A bucket that is too noisy to decide is measured again, with so many times the budget. */
+/* A bucket that is too noisy to decide is measured again, with this multiple of the budget. */
 enum { ATTEMPTS = 3, MORE_BUDGET = 3 };
 
 /* ---- Buckets --------------------------------------------------------------------------------------------------------------------- */

@@ -52,7 +52,7 @@ BenchOptions tune_options(AttnRigor rigor);
 bool tune_measure(const TuneBucket *bucket, AttnRigor rigor, const AttnKernel *held, uint64_t seed, const AttnSettings *settings,
                   const Topology *topology, TuneResult *result, char *error, size_t error_size);
 
-/* Buckets of shapes for so many workers, in the order of their first shape. Shapes without rows or keys are left out. free with
+/* Buckets of shapes for a number of workers, in the order of their first shape. Shapes without rows or keys are skipped. free with
  * tune_buckets_free. false: no memory. */
 typedef struct TuneBuckets {
     TuneBucket *at;

@@ -430,7 +430,7 @@ void data_poison_output(Data *data)
     for (int arena = DATA_FIRST_OUTPUT; arena <= DATA_LAST_OUTPUT; arena++)
         if (data->arena[arena].bytes) {
             Walk w = walk_of(data, arena);
-            fence_fill(&data->arena[arena], CANARY_OUT); /* one kernel's damage shall not be the next one's fault */
+            fence_fill(&data->arena[arena], CANARY_OUT); /* the damage of one kernel must not be blamed on the next */
             walk_rows(&w, zero_of(data, arena), poison_row, &w);
         }
 }
