@@ -127,7 +127,7 @@ static AttnStatus check_made(const AttnStruct *kind, size_t size, const void *fr
     memcpy(&mark, (const char *)from + kind->made, sizeof mark);
     if (mark == ATTN_MADE)
         return ATTN_OK;
-    return attn_fail(ATTN_ERROR_STRUCT, "%s.made is 0x%" PRIx64 ", so the struct was not initialized; allowed: one initialized by %s, "
+    return attn_fail(ATTN_ERROR_STRUCT, "%s.made is 0x%" PRIx64 ", so the struct was not initialized; allowed: one made by %s, "
                      "then changed", kind->name, mark, kind->maker);
 }
 
