@@ -1,6 +1,6 @@
 /* ahead.h - memory that will be read soon, as cache lines in the order of memory, asked for a few at a time between the arithmetic.
  *
- * Asking in one go is worse: a core has room for some tens of lines on their way, and one more waits, with all that follows it.
+ * Prefetching in one go is worse: a core has room for some tens of lines on their way, and one more waits, with all that follows it.
  * Cost: an instruction a line. Nothing here changes a result. */
 #ifndef ATTN_ALGO_AHEAD_H
 #define ATTN_ALGO_AHEAD_H
@@ -33,7 +33,7 @@ static inline Stretch stretch_of_rows(const void *first, ptrdiff_t stride, size_
 }
 
 /* The next line; there is one. */
-static inline __attribute__((always_inline)) void stretch_ask(Stretch *s)
+static inline __attribute__((always_inline)) void stretch_prefetch(Stretch *s)
 {
     __builtin_prefetch(s->at);
     s->at += 64;

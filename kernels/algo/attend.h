@@ -92,7 +92,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, siz
     const float *weights[LANES];
     panel->lanes.key0 = w->key0;
     panel->lanes.key1 = w->key1;
-    panel->rows = lanes_take(&panel->lanes, a, &w->seq, w->kv_head, w->unit, row, end, most, q, weights);
+    panel->rows = lanes_take(&panel->lanes, a, &w->seq, w->kv_head, w->score_scale, row, end, most, q, weights);
     if (panel->rows == 0)
         return false;
     panel->nq = (panel->rows + VL - 1) / VL;
@@ -102,7 +102,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, siz
         weights[lane] = weights[last];
     }
     lanes_finish(&panel->lanes, panel->rows, lanes);
-    const float factor = (float)(a->p->scale * (double)w->unit);
+    const float factor = (float)(a->p->scale * (double)w->score_scale);
     if (a->p->score == ATTN_SCORE_ADDITIVE) {
         pack_queries(q, lanes, a->p->d, 1.0f, panel->q);
         pack_queries(weights, lanes, a->p->d, factor, panel->w);
@@ -110,7 +110,7 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, siz
         pack_queries(q, lanes, a->p->d, factor, panel->q);
     }
     for (size_t lane = 0; lane < lanes; lane++) {
-        const float sink = lane_sink(&panel->lanes, lane < last ? lane : last, a, w->unit);
+        const float sink = lane_sink(&panel->lanes, lane < last ? lane : last, a, w->score_scale);
         panel->m[lane] = sink;
         panel->l[lane] = sink == -INFINITY ? 0.0f : 1.0f;
     }
@@ -141,13 +141,14 @@ static void add_values(const Work *w, Panel *panel, size_t j, size_t n)
 
 static void close_panel(const Work *w, Panel *panel)
 {
-    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
+    const float natural_scale = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     if (panel->fresh)
         memset(panel->o, 0, panel->rows * w->ldo * sizeof *panel->o);
     vf wrong = vf_set1(0.0f);
     bool odd = false;
     for (size_t lane = 0; lane < panel->rows; lane++)
-        odd |= row_finish(&panel->lanes, lane, w->a, &w->seq, panel->o + lane * w->ldo, panel->m[lane], panel->l[lane], natural, &wrong);
+        odd |= row_finish(&panel->lanes, lane, w->a, &w->seq, panel->o + lane * w->ldo, panel->m[lane], panel->l[lane],
+                          natural_scale, &wrong);
     if (odd || vf_any_differs(wrong, vf_set1(0.0f)))
         rows_mend(&panel->lanes, panel->rows, w->a, &w->seq, panel->m, panel->l, 1);
 }
@@ -159,13 +160,13 @@ static void emit_scores(const Work *w, Panel *panel)
     const AttnArgs *a = w->a;
     const size_t lanes = panel->nq * VL, len = a->p->k_len;
     const AttnStage stage = a->p->scores_stage, upto = stage == ATTN_STAGE_WEIGHTS ? ATTN_STAGE_BIASED : stage;
-    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
+    const float natural_scale = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     for (size_t j = 0, n; j < len; j += n) {
         n = attn_run_end(a, j, len) - j;
         n = n < STRIP ? n : STRIP;
         const Keys keys = keys_from(w, j);
         score_raw(w, panel, keys, n, NULL, w->s);
-        strip_stage(a->p, &panel->lanes, upto, w->unit, lanes, j, n, keys.row, keys.stride, w->s, w->live, w->add);
+        strip_stage(a->p, &panel->lanes, upto, w->score_scale, lanes, j, n, keys.row, keys.stride, w->s, w->live, w->add);
         for (size_t lane = 0; lane < panel->rows; lane++) {
             const AttnPlainRow row = lane_plain(&panel->lanes, lane, a, &w->seq);
             if (panel->lanes.plain[lane])
@@ -175,7 +176,7 @@ static void emit_scores(const Work *w, Panel *panel)
             for (size_t t = 0; t < n; t++) {
                 const float s = w->s[t * lanes + lane];
                 const float weight = s == -INFINITY ? 0.0f : exp2f((s - m) * w->to_log2) / l;
-                float value = stage == ATTN_STAGE_WEIGHTS ? weight : s * natural;
+                float value = stage == ATTN_STAGE_WEIGHTS ? weight : s * natural_scale;
                 const bool seen = j + t >= panel->lanes.lo[lane] && j + t < panel->lanes.hi[lane];
                 if (!(fabsf(value) <= FLT_MAX) && (stage < ATTN_STAGE_BIASED || seen))
                     value = attn_plain_score(&row, j + t, stage);
@@ -198,41 +199,41 @@ static size_t even_panel(size_t rows)
     return (vectors + panels - 1) / panels * VL;
 }
 
-enum { ASK_LINES = (MR + 1) / 2 }; /* by then MR keys have been asked for when MR were scored */
+enum { PREFETCH_LINES = (MR + 1) / 2 }; /* by then MR keys have been asked for when MR were scored */
 
 /* Keys [j, end) and their values, which the unit reads for the first time: asked for a little before their use. */
-static Asking ask_keys(const Work *w, size_t j, size_t end)
+static Prefetch prefetch_keys(const Work *w, size_t j, size_t end)
 {
     const AttnProblem *p = w->a->p;
     const Keys keys = keys_from(w, j), values = values_from(w, j);
     const size_t ahead = end - j < AHEAD ? end - j : AHEAD;
     const kv_stored *first = kv_at(keys.row, (ptrdiff_t)ahead * keys.stride);
-    return (Asking){{stretch_of_rows(first, keys.stride, end - j - ahead, p->d * sizeof(kv_stored)),
+    return (Prefetch){{stretch_of_rows(first, keys.stride, end - j - ahead, p->d * sizeof(kv_stored)),
                      stretch_of_rows(values.row, values.stride, end - j, p->dv * sizeof(kv_stored))},
-                    ASK_LINES};
+                    PREFETCH_LINES};
 }
 
 /* q and o of what the thread computes next, over n keys of all panels but one. On 8 times 12 heads of 128 rows and keys, d 64, operands in
  * L3, it takes 5 % less time with AVX2 and 4 % with AVX-512 than without and with keys asked for between tiles; three quarters of the gain
  * are q's. With the next unit's keys as well: no less. */
-static Asking ask_next(const Work *w, const AttnSpan *unit, size_t panels, size_t n)
+static Prefetch prefetch_next(const Work *w, const AttnSpan *unit, size_t panels, size_t n)
 {
     const AttnArgs *a = w->a;
     const AttnProblem *p = a->p;
     if (unit->next.row0 == unit->next.row1 || panels < 2)
-        return (Asking){.lines = 0};
+        return (Prefetch){.lines = 0};
     const AttnSequence seq = attn_sequence(a, unit->next.b);
     const size_t h = unit->next.kv_head * a->group + unit->next.row0 / p->q_len, row = unit->next.row0 % p->q_len;
     size_t rows = unit->next.row1 - unit->next.row0;
     rows = row >= seq.q_len ? 0 : rows < seq.q_len - row ? rows : seq.q_len - row; /* of one head: heads are short where they are stacked */
     const q_stored *q = attn_q_at(a, &seq, h, row, sizeof *q);
     const o_stored *o = attn_o_at(a, &seq, h, row, sizeof *o);
-    Asking next = {{stretch_of_rows(q, p->q.row * (ptrdiff_t)sizeof *q, rows, p->d * sizeof *q),
+    Prefetch next = {{stretch_of_rows(q, p->q.row * (ptrdiff_t)sizeof *q, rows, p->d * sizeof *q),
                     stretch_of_rows(o, p->o.row * (ptrdiff_t)sizeof *o, rows, p->dv * sizeof *o)},
                    0};
-    const size_t steps = (panels - 1) * ((n + MR - 1) / MR) * ((p->d + ASK_COLUMNS - 1) / ASK_COLUMNS);
+    const size_t steps = (panels - 1) * ((n + MR - 1) / MR) * ((p->d + PREFETCH_COLUMNS - 1) / PREFETCH_COLUMNS);
     const size_t lines = (stretch_lines(&next.of[0]) + steps - 1) / steps;
-    next.lines = lines < ASK_LINES ? lines : ASK_LINES;
+    next.lines = lines < PREFETCH_LINES ? lines : PREFETCH_LINES;
     return next;
 }
 
@@ -241,7 +242,7 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
     const AttnFpState fp = attn_fp_enter();
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head, .key0 = unit.key0, .key1 = unit.key1};
     lay_out(a->p, scratch, &w);
-    w.unit = a->t->bias ? 1.0f : (float)LOG2E;
+    w.score_scale = a->t->bias ? 1.0f : (float)LOG2E;
     w.far = (double)a->p->batch * (double)a->p->kv_heads * (double)a->p->k_len * (double)(a->p->d + a->p->dv) > FAR;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
     size_t panels = 0, lo = SIZE_MAX, hi = 0;
@@ -252,9 +253,9 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
         lo = lanes->min_lo < lo ? lanes->min_lo : lo;
         hi = lanes->max_hi > hi ? lanes->max_hi : hi;
     }
-    Asking keys, next = {.lines = 0};
+    Prefetch keys, next = {.lines = 0};
     if (w.far && lo < hi)
-        next = ask_next(&w, &unit, panels, hi - lo < w.key_block ? hi - lo : w.key_block);
+        next = prefetch_next(&w, &unit, panels, hi - lo < w.key_block ? hi - lo : w.key_block);
     for (size_t j0 = lo, j1; j0 < hi; j0 = j1) {
         j1 = attn_run_end(a, j0, j0 + w.key_block);
         bool first = true;
@@ -263,12 +264,12 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
             const size_t j = j0 > panel->lanes.min_lo ? j0 : panel->lanes.min_lo, end = j1 < panel->lanes.max_hi ? j1 : panel->lanes.max_hi;
             if (j >= end)
                 continue;
-            w.asking = NULL;
+            w.prefetch = NULL;
             if (w.far && first) {
-                keys = ask_keys(&w, j, end);
-                w.asking = &keys;
+                keys = prefetch_keys(&w, j, end);
+                w.prefetch = &keys;
             } else if (next.lines > 0 && j1 >= hi) {
-                w.asking = &next;
+                w.prefetch = &next;
             }
             first = false;
             weigh(&w, panel, j, end);

@@ -91,7 +91,7 @@ typedef struct Work {
     AttnSequence seq;
     AttnSpan unit;
     size_t ldo, piece, block; /* keys in a piece and in a block */
-    float natural;       /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1 */
+    float score_scale;   /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1 */
     float to_log2;       /* what is left to multiply                                                       */
     Tile *tiles;
     float *s;            /* [block / W][span] scores, then weights: lane r*W + i of row r and key i        */
@@ -380,7 +380,7 @@ static void stage_block(const Work *w, const Tile *tile, size_t j, size_t n)
             w->staged[t * VL + r] = r < tile->rows ? w->s[t / width * tile->span + r * width + t % width] : 0.0f;
     const AttnRun run = attn_k_run(w->a, &w->seq, w->unit.kv_head, j, j + n, sizeof(kv_stored));
     for (size_t t = 0; t < n; t += STRIP)
-        strip_stage(p, &tile->lanes, ATTN_STAGE_BIASED, w->natural, VL, j + t, n - t < STRIP ? n - t : STRIP,
+        strip_stage(p, &tile->lanes, ATTN_STAGE_BIASED, w->score_scale, VL, j + t, n - t < STRIP ? n - t : STRIP,
                     kv_at(run.row, (ptrdiff_t)t * run.stride), run.stride, w->staged + t * VL, w->live + t, w->add);
     for (size_t t = 0; t < n; t++)
         for (size_t r = 0; r < tile->rows; r++)
@@ -562,7 +562,7 @@ static void open_tile(const Work *w, Tile *tile, const q_stored *const *q, size_
     tile->span = height * width;
     tile->width = (int)width;
     lanes_finish(&tile->lanes, rows, VL);
-    const float factor = (float)(p->scale * (double)w->natural);
+    const float factor = (float)(p->scale * (double)w->score_scale);
     memset(tile->q, 0, (p->d + width - 1) / width * tile->span * sizeof *tile->q);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < p->d; c += width)
@@ -570,7 +570,7 @@ static void open_tile(const Work *w, Tile *tile, const q_stored *const *q, size_
                 tile->q[c * height + r * width + i] = factor * q_get(q[r] + c + i); /* span = height * width */
     for (size_t lane = 0; lane < tile->span; lane++) {
         const size_t r = lane / width;
-        tile->m[lane] = r < rows ? lane_sink(&tile->lanes, r, w->a, w->natural) : -INFINITY;
+        tile->m[lane] = r < rows ? lane_sink(&tile->lanes, r, w->a, w->score_scale) : -INFINITY;
         tile->l[lane] = tile->m[lane] == -INFINITY || lane % width > 0 ? 0.0f : 1.0f;
     }
     memset(tile->o, 0, rows * w->ldo * sizeof *tile->o);
@@ -579,14 +579,14 @@ static void open_tile(const Work *w, Tile *tile, const q_stored *const *q, size_
 static void close_tile(const Work *w, Tile *tile)
 {
     const size_t width = (size_t)tile->width;
-    const float natural = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
+    const float natural_scale = w->to_log2 == 1.0f ? (float)LN2 : 1.0f;
     vf wrong = vf_set1(0.0f);
     bool odd = false;
     for (size_t r = 0; r < tile->rows; r++) {
         float *l = tile->l + r * width;
         for (size_t i = 1; i < width; i++)
             *l += l[i];
-        odd |= row_finish(&tile->lanes, r, w->a, &w->seq, tile->o + r * w->ldo, tile->m[r * width], *l, natural, &wrong);
+        odd |= row_finish(&tile->lanes, r, w->a, &w->seq, tile->o + r * w->ldo, tile->m[r * width], *l, natural_scale, &wrong);
     }
     if (odd || vf_any_differs(wrong, vf_set1(0.0f)))
         rows_mend(&tile->lanes, tile->rows, w->a, &w->seq, tile->m, tile->l, width);
@@ -613,7 +613,7 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
     const AttnFpState fp = attn_fp_enter();
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .unit = unit};
     lay_out(a->p, scratch, &w);
-    w.natural = a->t->bias ? 1.0f : (float)LOG2E;
+    w.score_scale = a->t->bias ? 1.0f : (float)LOG2E;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
     size_t tiles = 0, lo = SIZE_MAX, hi = 0;
     for (size_t row = unit.row0; row < unit.row1; tiles++) {
@@ -621,7 +621,7 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
         Tile *tile = &w.tiles[tiles];
         tile->lanes.key0 = unit.key0;
         tile->lanes.key1 = unit.key1;
-        const size_t rows = lanes_take(&tile->lanes, a, &w.seq, unit.kv_head, w.natural, &row, unit.row1, VL, q, NULL);
+        const size_t rows = lanes_take(&tile->lanes, a, &w.seq, unit.kv_head, w.score_scale, &row, unit.row1, VL, q, NULL);
         if (rows == 0)
             break;
         open_tile(&w, tile, q, rows);

@@ -48,8 +48,8 @@ static inline float in_range(float half_norm)
     return fabsf(half_norm) <= FLT_MAX ? half_norm : NAN;
 }
 
-/* Lane `lane` holds query row i of head h. unit: that of the scores, 1 or log2(e). lanes->always is set. */
-static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float unit, size_t h, size_t i)
+/* Lane `lane` holds query row i of head h. score_scale: of natural scores, 1 or log2(e). lanes->always is set. */
+static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float score_scale, size_t h, size_t i)
 {
     const AttnProblem *p = a->p;
     lanes->h[lane] = h;
@@ -69,14 +69,14 @@ static void lanes_set(Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSe
     lanes->mask[lane] = a->t->mask ? (const unsigned char *)a->t->mask + attn_score_at(&p->mask, seq->b, h, i, 0) : NULL;
     lanes->bias[lane] = a->t->bias ? a->t->bias + attn_score_at(&p->bias, seq->b, h, i, 0) : NULL;
     lanes->at[lane] = (int64_t)i + seq->offset;
-    lanes->slope[lane] = p->alibi ? a->t->alibi_slopes[h] * unit : 0.0f;
+    lanes->slope[lane] = p->alibi ? a->t->alibi_slopes[h] * score_scale : 0.0f;
     lanes->norm[lane] = 0.0f;
     if (p->score == ATTN_SCORE_GAUSSIAN) {
         const q_stored *q = attn_q_at(a, seq, h, i, sizeof *q);
         double sum = 0.0;
         for (size_t c = 0; c < p->d; c++)
             sum += (double)q_get(q + c) * (double)q_get(q + c);
-        lanes->norm[lane] = in_range((float)(-0.5 * p->scale * (double)unit * sum));
+        lanes->norm[lane] = in_range((float)(-0.5 * p->scale * (double)score_scale * sum));
     }
 }
 
@@ -154,11 +154,12 @@ static float key_norm(const kv_stored *k, size_t d)
 }
 
 /* s += -scale/2 (|q|^2 + |k|^2): makes of scale q.k the Gaussian's exponent. k: the strip's first key row. */
-static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit, size_t count, size_t n, const kv_stored *k,
+static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float score_scale, size_t count, size_t n, const kv_stored *k,
                            ptrdiff_t stride, float *s)
 {
     for (size_t t = 0; t < n; t++) {
-        const vf key = vf_set1(in_range((float)(-0.5 * p->scale * (double)unit * (double)key_norm(kv_at(k, (ptrdiff_t)t * stride), p->d))));
+        const double norm = (double)key_norm(kv_at(k, (ptrdiff_t)t * stride), p->d);
+        const vf key = vf_set1(in_range((float)(-0.5 * p->scale * (double)score_scale * norm)));
         for (size_t lane = 0; lane < count; lane += VL) {
             float *at = s + t * count + lane;
             vf_store(at, vf_add(vf_load(at), vf_add(key, vf_load(lanes->norm + lane))));
@@ -166,10 +167,10 @@ static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float unit,
     }
 }
 
-static void strip_softcap(double softcap, float unit, size_t count, size_t n, float *s)
+static void strip_softcap(double softcap, float score_scale, size_t count, size_t n, float *s)
 {
     const Exp2 *constants = exp2_constants();
-    const vf cap = vf_set1((float)(softcap * (double)unit)), inverse = vf_set1((float)(1.0 / (softcap * (double)unit)));
+    const vf cap = vf_set1((float)(softcap * (double)score_scale)), inverse = vf_set1((float)(1.0 / (softcap * (double)score_scale)));
     for (size_t at = 0; at < n * count; at += VL) {
         const vf x = vf_load(s + at), same = vf_sub(x, x); /* 0; NaN where x is infinite, as the cap would hide that x left the range */
         vf_store(s + at, vf_mul(cap, tanh_poly(vf_fma(x, inverse, same), constants)));
@@ -288,15 +289,15 @@ static void strip_live(size_t count, size_t n, const float *s, unsigned char *li
 
 /* The stage on one strip of n <= STRIP keys from j on, as far as `upto`: ATTN_STAGE_RAW, _CAPPED or _BIASED. s: [n][count] in place;
  * k: its first key row, stride: bytes to the next; live: [n], set by _BIASED; add: room for [STRIP][count]. */
-static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto, float unit, size_t count, size_t j, size_t n,
+static void strip_stage(const AttnProblem *p, const Lanes *lanes, AttnStage upto, float score_scale, size_t count, size_t j, size_t n,
                         const kv_stored *k, ptrdiff_t stride, float *s, unsigned char *live, float *add)
 {
     if (p->score == ATTN_SCORE_GAUSSIAN)
-        strip_gaussian(lanes, p, unit, count, n, k, stride, s);
+        strip_gaussian(lanes, p, score_scale, count, n, k, stride, s);
     if (upto == ATTN_STAGE_RAW)
         return;
     if (p->softcap > 0.0)
-        strip_softcap(p->softcap, unit, count, n, s);
+        strip_softcap(p->softcap, score_scale, count, n, s);
     if (upto == ATTN_STAGE_CAPPED)
         return;
     if (p->alibi)

@@ -21,11 +21,11 @@ static bool row_fits(const q_stored *q, const float *weights, size_t d, float fa
 
 /* The next rows of a unit that exist, at most `most` of them: from *row on, which moves behind the last one taken, and before `end`. Sets
  * each one's lane, its q row and, for the additive score, its weights. lanes->key0 and key1 are set. Returns how many were taken. */
-static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *seq, size_t kv_head, float unit, size_t *row, size_t end,
-                         size_t most, const q_stored **q, const float **weights)
+static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *seq, size_t kv_head, float score_scale, size_t *row,
+                         size_t end, size_t most, const q_stored **q, const float **weights)
 {
     size_t rows = 0, h = kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
-    const float factor = (float)(a->p->scale * (double)unit);
+    const float factor = (float)(a->p->scale * (double)score_scale);
     lanes->always = lanes_always(a->p);
     lanes->banded = a->p->causal || a->p->window;
     for (; *row < end && rows < most; ++*row, ++i) {
@@ -39,15 +39,15 @@ static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *se
         if (weights)
             weights[rows] = a->t->w ? a->t->w + h * a->p->d : NULL;
         lanes->plain[rows] = a->t->sinks && !row_fits(q[rows], a->t->w ? a->t->w + h * a->p->d : NULL, a->p->d, factor);
-        lanes_set(lanes, rows++, a, seq, unit, h, i);
+        lanes_set(lanes, rows++, a, seq, score_scale, h, i);
     }
     return rows;
 }
 
 /* The sink of a row in the unit of its scores; -inf where it has none, or where it belongs to another part of the keys. */
-static inline float lane_sink(const Lanes *lanes, size_t lane, const AttnArgs *a, float unit)
+static inline float lane_sink(const Lanes *lanes, size_t lane, const AttnArgs *a, float score_scale)
 {
-    return a->t->sinks && lanes->key0 == 0 ? a->t->sinks[lanes->h[lane]] * unit : -INFINITY;
+    return a->t->sinks && lanes->key0 == 0 ? a->t->sinks[lanes->h[lane]] * score_scale : -INFINITY;
 }
 
 static inline AttnPlainRow lane_plain(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq)
@@ -56,11 +56,11 @@ static inline AttnPlainRow lane_plain(const Lanes *lanes, size_t lane, const Att
     return row;
 }
 
-/* o = sum / l and lse = m + ln l of the row in a lane. natural: what a score is multiplied by to be in natural units. x * 0 is NaN where x
- * is not finite: *wrong is no longer 0 where some o is not, or the number of some other row that shares it. Returns whether m or l leave
+/* o = sum / l and lse = m + ln l of the row in a lane. natural_scale: what a score is multiplied by to be in natural units. x * 0 is
+ * NaN where x is not finite: *wrong is no longer 0 where some o is not, or the number of some other row that shares it. Returns whether m or l leave
  * something to ask, see rows_mend. */
 static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, const float *sum, float m,
-                              float l, float natural, vf *wrong)
+                              float l, float natural_scale, vf *wrong)
 {
     const size_t h = lanes->h[lane], i = lanes->i[lane], dv = a->p->dv;
     const vf share = vf_set1(l == 0.0f ? 1.0f : 1.0f / l), zero = vf_set1(0.0f);
@@ -74,7 +74,7 @@ static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a
             o_store_tail(to + c, dv - c, x);
     }
     if (a->t->lse)
-        *attn_lse_at(a, seq, h, i) = l == 0.0f ? -INFINITY : m * natural + logf(l);
+        *attn_lse_at(a, seq, h, i) = l == 0.0f ? -INFINITY : m * natural_scale + logf(l);
     return !((fabsf(m) <= FLT_MAX) & (l <= FLT_MAX)) | lanes->plain[lane];
 }
 

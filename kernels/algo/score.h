@@ -18,8 +18,8 @@
 #include "kernels/algo/rows.h"
 
 /* How a tile of scores is made, and the keys in one of nq vectors. */
-#define DOT_TILE(mr, nq, pitch, q, w, k, stride, d, from, asking, acc) tile_scores(mr, nq, pitch, q, k, stride, d, from, asking, acc)
-#define ADDITIVE_TILE(mr, nq, pitch, q, w, k, stride, d, from, asking, acc) tile_additive(mr, nq, pitch, q, w, k, stride, d, from, acc)
+#define DOT_TILE(mr, nq, pitch, q, w, k, stride, d, from, prefetch, acc) tile_scores(mr, nq, pitch, q, k, stride, d, from, prefetch, acc)
+#define ADDITIVE_TILE(mr, nq, pitch, q, w, k, stride, d, from, prefetch, acc) tile_additive(mr, nq, pitch, q, w, k, stride, d, from, acc)
 #ifndef SCORE_TILE
 #define SCORE_TILE DOT_TILE
 #define TILE_KEYS(nq) KEYS_OF(nq)
@@ -64,9 +64,9 @@ typedef struct Work {
     AttnSequence seq;
     size_t kv_head, key0, key1, ldo, key_block;
     bool far;            /* operands probably come from beyond L2                                            */
-    Asking *asking;      /* what to ask for while these keys are scored; NULL: nothing                       */
-    float unit;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
-    float to_log2;       /* what is left to multiply: unit * to_log2 = log2(e)                               */
+    Prefetch *prefetch;      /* what to prefetch while these keys are scored; NULL: nothing                       */
+    float score_scale;          /* what a natural score is multiplied by when q is packed: log2(e), with a bias 1   */
+    float to_log2;       /* what is left to multiply: score_scale * to_log2 = log2(e)                               */
     Panel *panels;
     float *s;            /* [key_block][LANES] scores, then weights                         */
     float *add;          /* [STRIP][LANES] mask or bias of a strip                          */
@@ -95,8 +95,8 @@ static inline Keys values_from(const Work *w, size_t j)
 /* ---- Tiles ----------------------------------------------------------------------------------------------------------------------- */
 
 /* What becomes of a tile's sums: they are stored; 2^x of them is stored and summed into panel->sum; the same with keys hidden that a lane
- * does not see; the same after the largest of each lane became its m. ASKING: as WEIGHTS, and asks meanwhile. */
-enum { RAW, WEIGHTS, ASKING, BOUNDED, FIRST };
+ * does not see; the same after the largest of each lane became its m. PREFETCHING: as WEIGHTS, and prefetches meanwhile. */
+enum { RAW, WEIGHTS, PREFETCHING, BOUNDED, FIRST };
 
 /* One tile of mr keys and nq vectors of the panel's lanes from lane `at` on to s[mr][pitch*VL], which stands at that lane too. */
 ALWAYS_INLINE void score_tile(const int kind, const int mr, const int nq, const int pitch, const Work *w, Panel *panel, size_t at,
@@ -104,7 +104,7 @@ ALWAYS_INLINE void score_tile(const int kind, const int mr, const int nq, const 
 {
     vf acc[HIGH_TILE][NQ];
     SCORE_TILE(mr, nq, pitch, panel->q + at, panel->w + at, keys.row, keys.stride, w->a->p->d, from,
-               kind == ASKING ? w->asking : NULL, acc);
+               kind == PREFETCHING ? w->prefetch : NULL, acc);
     const Lanes *lanes = &panel->lanes;
     if (kind == FIRST)
         UNROLL for (int x = 0; x < nq; x++) {
@@ -190,13 +190,13 @@ OUT_OF_LINE void score_weights(const Work *w, Panel *panel, Keys keys, size_t n,
     }
 }
 
-/* The same, asking for what w->asking holds. */
-OUT_OF_LINE void score_asking(const Work *w, Panel *panel, Keys keys, size_t n, float *s)
+/* The same, prefetching what w->prefetch holds. */
+OUT_OF_LINE void score_prefetching(const Work *w, Panel *panel, Keys keys, size_t n, float *s)
 {
     switch (panel->nq) {
-    case 1: score_keys(ASKING, 1, 1, w, panel, 0, keys, n, panel->minus_m, s); break;
-    case 2: score_keys(ASKING, 2, 2, w, panel, 0, keys, n, panel->minus_m, s); break;
-    default: score_keys(ASKING, 3, 3, w, panel, 0, keys, n, panel->minus_m, s); break;
+    case 1: score_keys(PREFETCHING, 1, 1, w, panel, 0, keys, n, panel->minus_m, s); break;
+    case 2: score_keys(PREFETCHING, 2, 2, w, panel, 0, keys, n, panel->minus_m, s); break;
+    default: score_keys(PREFETCHING, 3, 3, w, panel, 0, keys, n, panel->minus_m, s); break;
     }
 }
 
@@ -291,7 +291,8 @@ static void staged_strip(const Work *w, Panel *panel, Keys keys, size_t n, float
 {
     score_raw(w, panel, keys, n, NULL, s);
     if (lanes_partial(&panel->lanes, keys.j, n))
-        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, w->unit, panel->nq * VL, keys.j, n, keys.row, keys.stride, s, live, w->add);
+        strip_stage(w->a->p, &panel->lanes, ATTN_STAGE_BIASED, w->score_scale, panel->nq * VL, keys.j, n, keys.row,
+                    keys.stride, s, live, w->add);
 }
 
 /* The next keys from j on, as many of [j, end) as go the same way, to weights. Returns how many. */
@@ -303,8 +304,8 @@ static size_t swift_some(const Work *w, Panel *panel, size_t j, size_t end, floa
     if (!lanes_partial(lanes, j, 1)) {
         n = lanes->min_hi - j < n ? lanes->min_hi - j : n;
         if (!EXP2_IS_CALL) {
-            if (w->asking)
-                score_asking(w, panel, keys, n, s);
+            if (w->prefetch)
+                score_prefetching(w, panel, keys, n, s);
             else
                 score_weights(w, panel, keys, n, s);
             return n;

@@ -33,18 +33,18 @@ enum { NQ = PANEL_VECTORS, HIGH_VALUES = VALUE_ROWS };
 #define HIGH_TILE (2 * MR)
 #define KEYS_OF(nq) ((nq) == NQ ? MR : (nq) == 2 ? 3 * MR / 2 : HIGH_TILE)
 
-/* What is asked for while score tiles are computed: two stretches side by side, `lines` of each every ASK_COLUMNS columns. */
-typedef struct Asking {
+/* What is prefetched while score tiles are computed: two stretches side by side, `lines` of each every PREFETCH_COLUMNS columns. */
+typedef struct Prefetch {
     Stretch of[2];
     size_t lines;
-} Asking;
-enum { ASK_COLUMNS = 8 };
+} Prefetch;
+enum { PREFETCH_COLUMNS = 8 };
 
-ALWAYS_INLINE void ask(Asking *asking)
+ALWAYS_INLINE void prefetch_some(Prefetch *prefetch)
 {
     for (int n = 0; n < 2; n++)
-        for (size_t i = asking->lines; i > 0 && asking->of[n].left > 0; i--)
-            stretch_ask(&asking->of[n]);
+        for (size_t i = prefetch->lines; i > 0 && prefetch->of[n].left > 0; i--)
+            stretch_prefetch(&prefetch->of[n]);
 }
 
 /* Columns [c, end) of a score tile; *q moves on. */
@@ -65,20 +65,20 @@ ALWAYS_INLINE void tile_columns(const int mr, const int nq, const int pitch, con
 }
 
 /* acc[r][x] = from[x] + sum_c k[r][c] q[c][x]. q: d rows of nq vectors, `pitch` vectors apart; k: mr rows, `stride` bytes apart; from:
- * [nq*VL], NULL: 0; asking: NULL as a constant, or what to ask for meanwhile. */
+ * [nq*VL], NULL: 0; prefetch: NULL as a constant, or what to prefetch meanwhile. */
 ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, const float *q, const kv_stored *k, ptrdiff_t stride,
-                               size_t d, const float *from, Asking *asking, vf acc[HIGH_TILE][NQ])
+                               size_t d, const float *from, Prefetch *prefetch, vf acc[HIGH_TILE][NQ])
 {
     UNROLL for (int x = 0; x < nq; x++)
         UNROLL for (int r = 0; r < mr; r++)
             acc[r][x] = from ? vf_load(from + x * VL) : vf_set1(0.0f);
-    if (!asking) {
+    if (!prefetch) {
         tile_columns(mr, nq, pitch, &q, k, stride, 0, d, acc);
         return;
     }
-    for (size_t c = 0; c < d; c += ASK_COLUMNS) {
-        ask(asking);
-        tile_columns(mr, nq, pitch, &q, k, stride, c, d - c < ASK_COLUMNS ? d : c + ASK_COLUMNS, acc);
+    for (size_t c = 0; c < d; c += PREFETCH_COLUMNS) {
+        prefetch_some(prefetch);
+        tile_columns(mr, nq, pitch, &q, k, stride, c, d - c < PREFETCH_COLUMNS ? d : c + PREFETCH_COLUMNS, acc);
     }
 }
 
