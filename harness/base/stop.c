@@ -41,7 +41,7 @@ void stop_ignore(void)
 
 int stop_exit_code(int code)
 {
-    return code == EXIT_INTERRUPTED && stop_signal ? 128 + (int)stop_signal : code;
+    return (code == EXIT_INTERRUPTED || code == EXIT_USAGE) && stop_signal ? 128 + (int)stop_signal : code;
 }
 
 const char *stop_exit_name(int code)

@@ -20,7 +20,8 @@ void stop_catch(void);
 /* In a child: leave those signals, which a terminal or `timeout` send to the whole group, to the parent. */
 void stop_ignore(void);
 
-/* What the outside sees of a code: EXIT_INTERRUPTED is 128 + the signal. Its name where a code says that one came, else NULL. */
+/* What the outside sees of a code: EXIT_INTERRUPTED is 128 + the signal, and so is EXIT_USAGE once one came, since a file that could not be read
+ * or locked then was interrupted. Its name where a code says that one came, else NULL. */
 int stop_exit_code(int code);
 const char *stop_exit_name(int code);
 
