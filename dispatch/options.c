@@ -144,9 +144,11 @@ static AttnStatus read_verbose(Request request, AttnSettings *settings)
 /* OpenMP's variable is for others too and may hold what only they know: a number, or the first of a list, and all else is passed over. */
 static size_t read_openmp_threads(const char *text)
 {
-    text += text ? strspn(text, " \t") : 0;
-    const size_t digits = text ? strspn(text, "0123456789") : 0;
-    const char *rest = text ? text + digits + strspn(text + digits, " \t") : NULL;
+    if (!text)
+        return 0;
+    text += strspn(text, " \t");
+    const size_t digits = strspn(text, "0123456789");
+    const char *rest = text + digits + strspn(text + digits, " \t");
     if (digits == 0 || (*rest != '\0' && *rest != ','))
         return 0;
     const unsigned long value = strtoul(text, NULL, 10);

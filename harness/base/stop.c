@@ -3,10 +3,13 @@
 #include "harness/base/stop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 volatile sig_atomic_t stop_signal, stop_pipe_closed;
+static volatile sig_atomic_t empty = -1; /* what takes the place of stdin */
 
 /* What asks for an end. SIGPIPE is a reader of stdout that had enough: the run ends in order, with its records, instead of being killed. */
 static const struct { int number; const char *name; } stops[] = {
@@ -25,6 +28,8 @@ static void interrupt(int number)
     if (!stop_signal) {
         asked = now;
         stop_signal = number;
+        if (empty >= 0)
+            dup2(empty, STDIN_FILENO);
     } else if (number != SIGPIPE && (double)(now.tv_sec - asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - asked.tv_nsec) > 0.5) {
         signal(number, SIG_DFL);
         raise(number); /* arrives when this returns */
@@ -61,4 +66,12 @@ void stop_catch(void)
     for (size_t i = 0; i < STOPS; i++)
         if (sigaction(stops[i].number, NULL, &before) != 0 || stops[i].number != SIGHUP || before.sa_handler != SIG_IGN)
             sigaction(stops[i].number, &action, NULL);
+}
+
+void stop_ends_input(void)
+{
+    if (empty < 0)
+        empty = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (stop_signal && empty >= 0)
+        dup2(empty, STDIN_FILENO);
 }

@@ -17,6 +17,10 @@ extern volatile sig_atomic_t stop_pipe_closed;
 /* Catch them from now on. */
 void stop_catch(void);
 
+/* Whoever reads stdin calls this first: such a signal then also empties it. Without that, one that comes after the last look at stop_signal and
+ * before the read would leave the read waiting. */
+void stop_ends_input(void);
+
 /* In a child: leave those signals, which a terminal or `timeout` send to the whole group, to the parent. */
 void stop_ignore(void);
 

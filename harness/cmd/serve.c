@@ -95,6 +95,7 @@ static void serve(Server *s)
     char *line = NULL;
     size_t room = 0;
     bool talking = true;
+    stop_ends_input();
     for (ssize_t got; talking && !stop_signal && (got = getline(&line, &room, stdin)) > 0;) {
         size_t length = (size_t)got;
         length -= line[length - 1] == '\n';

@@ -2,6 +2,7 @@
  * 2048 by itself); a table says which fields must be there and what they may hold, so that later code need not ask. Memory is that of the
  * parsed records; a line is read into one buffer that never grows beyond RESULTS_LINE_LIMIT. */
 #include "harness/base/input.h"
+#include "harness/base/stop.h"
 #include "harness/records/read.h"
 
 #include <dirent.h>
@@ -397,7 +398,7 @@ static bool read_stream(Results *results, FILE *file, const char *path, size_t s
     while (ok && (got = next_line(file, &buffer, &room, &length, &ended)) > 0) {
         line++;
         const size_t mark = line == 1 ? input_mark(buffer, length) : 0;
-        if (is_blank(buffer + mark, length - mark))
+        if (length == 0 || is_blank(buffer + mark, length - mark)) /* before the first byte there is no buffer */
             continue;
         json_error_t why;
         char fault[RESULTS_ERROR / 2];
@@ -466,7 +467,12 @@ static bool read_path(Results *results, const char *path, size_t source, int dep
     struct stat status;
     if (strcmp(path, "-") == 0) {
         json_array_append_new(results->paths, json_string("standard input"));
-        return read_stream(results, stdin, "standard input", source, error, error_size);
+        stop_ends_input();
+        if (!read_stream(results, stdin, "standard input", source, error, error_size))
+            return false;
+        if (stop_signal) /* what came until then is not all */
+            snprintf(error, error_size, "standard input: interrupted");
+        return !stop_signal;
     }
     if (stat(path, &status) != 0) {
         snprintf(error, error_size, "%s: cannot read: %s", path, strerror(errno));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dispatch/options.h"
@@ -194,10 +195,12 @@ static int take_lock(const char *path, char *error, size_t error_size)
     }
     const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     bool locked = false;
-    while (fd >= 0 && !locked && !stop_signal) {
-        locked = flock(fd, LOCK_EX) == 0;
-        if (!locked && errno != EINTR)
+    while (fd >= 0 && !locked && !stop_signal) { /* a call that waits could miss a signal that came just before it */
+        locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (!locked && errno != EINTR && errno != EWOULDBLOCK)
             break;
+        if (!locked)
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
     if (locked)
         return fd;

@@ -1,8 +1,9 @@
 #!/bin/sh
-# robust.sh PROGRAM - what a run leaves behind when it does not end well: a signal, a kill, a full disk, a folder that may not be written, two
+# robust.sh PROGRAM [LATE] - what a run leaves behind when it does not end well: a signal, a kill, a full disk, a folder that may not be written, two
 # runs at once.
 set -u
 program=$(cd "$(dirname "$1")" && pwd -P)/$(basename "$1")
+late=${2:+$(cd "$(dirname "$2")" && pwd -P)/$(basename "$2")}
 work=$(mktemp -d) || exit 1
 # shellcheck disable=SC2317 # called by the trap
 leave() {
@@ -100,6 +101,13 @@ if [ -r /proc/self/status ]; then
             ends regress "$signal" "$number" regress --base "$(dirname "$program")/attnzoo_pack.so" --head "$(dirname "$program")/attnzoo_pack.so"
         fi
     done
+    # A signal between the last look and the read: nothing comes on stdin, and the read would wait for ever. (Under AddressSanitizer its own
+    # library must come first.)
+    if [ -n "${2-}" ]; then
+        LD_PRELOAD=$late timeout 100 "$program" serve --no-results >out 2>err <hold
+        code=$?
+        [ $code -eq 143 ] || fail "SIGTERM just before a read: exit code $code, expected 143"
+    fi
     # Two signals at once are one request, as `timeout` sends them; a later one ends the program where it stands.
     env --default-signal=INT "$program" serve --no-results >out 2>err <hold &
     pid=$!
