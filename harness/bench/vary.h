@@ -27,14 +27,15 @@ typedef struct Vary {
 bool vary_read_threads(Vary *vary, const char *text);
 bool vary_read_data(Vary *vary, const char *text);
 
-/* Verify, measure, show and record one shape. Kernels without yardsticks. Returns an exit code: EXIT_DISAGREE, too, where a kernel is
- * slower than half its speed on the first data, the whole interval below; EXIT_NOTHING where no kernel takes the shape. */
 typedef struct VaryOutputs {
     Records *records;
     RenderTable *all; /* rows of all cases, or NULL */
     bool silent;      /* no table on stdout         */
     bool *unable;     /* becomes true where a shape could not be set up or measured whole */
 } VaryOutputs;
+
+/* Verify, measure, show and record one shape. Kernels without yardsticks. Returns an exit code: EXIT_DISAGREE, too, where a kernel is
+ * slower than half its speed on the first data, the whole interval below; EXIT_NOTHING where no kernel takes the shape. */
 int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *kernels, size_t count, const BenchOptions *options,
               const AttnSettings *settings, const Topology *topology, const VaryOutputs *out);
 
