@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 typedef ssize_t Read(char **, size_t *, int, FILE *);
-Read __getdelim; /* what glibc makes of getline when it optimises */
 
 static ssize_t late(const char *name, char **line, size_t *room, FILE *file)
 {
@@ -15,13 +14,17 @@ static ssize_t late(const char *name, char **line, size_t *room, FILE *file)
     return real(line, room, '\n', file);
 }
 
-ssize_t __getdelim(char **line, size_t *room, int end, FILE *file)
+/* Under names of their own here, since headers may define these inline; __getdelim is what glibc makes of getline when it optimises. */
+ssize_t late_getline(char **line, size_t *room, FILE *file) __asm__("getline");
+ssize_t late_getdelim(char **line, size_t *room, int end, FILE *file) __asm__("__getdelim");
+
+ssize_t late_getline(char **line, size_t *room, FILE *file)
+{
+    return late("getdelim", line, room, file);
+}
+
+ssize_t late_getdelim(char **line, size_t *room, int end, FILE *file)
 {
     (void)end;
     return late("__getdelim", line, room, file);
-}
-
-ssize_t getline(char **line, size_t *room, FILE *file)
-{
-    return late("getdelim", line, room, file);
 }
