@@ -192,7 +192,8 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm)
             }
         }
         /* A clock that stands does not tell that it does; the processor's accounts do. */
-        const bool hopeless = t < goal && cpu_seconds() - begun > HOPELESS + 10 * goal;
+        const double spent = cpu_seconds() - begun, next = t > 0 ? spent : 10 * spent; /* what the next try takes where this one tells nothing */
+        const bool hopeless = t < goal && next > HOPELESS + 10 * goal;
         if (t >= goal || stopped(config) || n >= (size_t)1 << 40 || hopeless) {
             arm->iterations = n;
             arm->trial = t > 0 ? t : goal;
