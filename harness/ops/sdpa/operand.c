@@ -43,6 +43,11 @@ static void *element(Operand row, size_t c)
     return (char *)(uintptr_t)row.zero + (row.at + (ptrdiff_t)c) * (ptrdiff_t)attn_dtype_bytes(row.dtype);
 }
 
+Operand operand_row(const void *zero, const AttnLayout *layout, size_t b, size_t h, size_t i)
+{
+    return (Operand){zero, layout->dtype, (ptrdiff_t)b * layout->batch + (ptrdiff_t)h * layout->head + (ptrdiff_t)i * layout->row};
+}
+
 float operand_get(Operand row, size_t c)
 {
     return type_of(row)->get(element(row, c));

@@ -14,6 +14,9 @@ typedef struct Operand {
     ptrdiff_t at;
 } Operand;
 
+/* Row i of head h of batch entry b; `zero` is the address of the tensor's element 0. */
+Operand operand_row(const void *zero, const AttnLayout *layout, size_t b, size_t h, size_t i);
+
 float operand_get(Operand row, size_t c);
 void operand_put(Operand row, size_t c, float value); /* rounds to the storage type; the memory is the caller's to write to */
 

@@ -136,34 +136,31 @@ bool oracle_sees(const AttnProblem *p, const AttnTensors *t, const OracleEntry *
     return bias_of(p, t, e->b, h, i, j) != -INFINITY;
 }
 
-static Operand row_at(const void *base, const AttnLayout *l, size_t b, size_t h, size_t i)
-{
-    return (Operand){base, l->dtype, (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row};
-}
-
 Operand oracle_q_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
-    return row_at(t->q, &p->q, e->b, h, e->q_first + i);
+    return operand_row(t->q, &p->q, e->b, h, e->q_first + i);
 }
 
 Operand oracle_k_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
 {
-    return j < p->past_len ? row_at(t->k_past, &p->k_past, e->b, g, j) : row_at(t->k, &p->k, e->b, g, e->k_first + j - p->past_len);
+    return j < p->past_len ? operand_row(t->k_past, &p->k_past, e->b, g, j)
+                           : operand_row(t->k, &p->k, e->b, g, e->k_first + j - p->past_len);
 }
 
 Operand oracle_v_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t g, size_t j)
 {
-    return j < p->past_len ? row_at(t->v_past, &p->v_past, e->b, g, j) : row_at(t->v, &p->v, e->b, g, e->k_first + j - p->past_len);
+    return j < p->past_len ? operand_row(t->v_past, &p->v_past, e->b, g, j)
+                           : operand_row(t->v, &p->v, e->b, g, e->k_first + j - p->past_len);
 }
 
 Operand oracle_o_row(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
-    return row_at(t->o, &p->o, e->b, h, e->q_first + i);
+    return operand_row(t->o, &p->o, e->b, h, e->q_first + i);
 }
 
 const float *oracle_lse_at(const AttnProblem *p, const AttnTensors *t, const OracleEntry *e, size_t h, size_t i)
 {
-    return operand_floats(row_at(t->lse, &p->lse, e->b, h, e->q_first + i), 1, NULL);
+    return operand_floats(operand_row(t->lse, &p->lse, e->b, h, e->q_first + i), 1, NULL);
 }
 
 /* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */

@@ -17,24 +17,19 @@ enum { ROWS = 21, KEYS = 75, HEADS = 4, KV_HEADS = 2, WIDTH = 24, WIDTH_V = 20 }
 
 /* ---- Poking ----------------------------------------------------------------------------------------------------------------------- */
 
-static Operand row_at(const void *zero, const AttnLayout *l, size_t b, size_t h, size_t i)
-{
-    return (Operand){zero, l->dtype, (ptrdiff_t)b * l->batch + (ptrdiff_t)h * l->head + (ptrdiff_t)i * l->row};
-}
-
 static Operand q_at(const Data *x, size_t b, size_t h, size_t i)
 {
-    return row_at(x->tensors.q, &x->problem.q, b, h, i);
+    return operand_row(x->tensors.q, &x->problem.q, b, h, i);
 }
 
 static Operand k_at(const Data *x, size_t b, size_t g, size_t j)
 {
-    return row_at(x->tensors.k, &x->problem.k, b, g, j);
+    return operand_row(x->tensors.k, &x->problem.k, b, g, j);
 }
 
 static Operand v_at(const Data *x, size_t b, size_t g, size_t j)
 {
-    return row_at(x->tensors.v, &x->problem.v, b, g, j);
+    return operand_row(x->tensors.v, &x->problem.v, b, g, j);
 }
 
 /* Row of a mask or bias; the problems here have no repeated axes, and columns are next to each other. */
