@@ -1,5 +1,4 @@
-/* choose.c - tests each kernel condition by condition; chooses the one measured fastest (tune.h), else the cheapest estimate that passes.
- * */
+/* choose.c - tests each kernel condition by condition; takes the one measured fastest (tune.h), else the cheapest estimate that passes. */
 #include "dispatch/choose.h"
 
 #include <stdarg.h>

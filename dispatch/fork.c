@@ -1,7 +1,7 @@
 /* fork.c - see fork.h. A child of fork() has one thread and a copy of the memory: whatever another thread held, or was about to finish,
  * stays that way for ever. The library therefore has no lock that a run or a plan waits for. One-time initialization records the number of
- * forks at its start; a handler, installed when the library is loaded, counts forks and forgets the threads that stayed behind.
- * (pthread_once handles forks in glibc, but not elsewhere.) */
+ * forks at its start; a handler, installed when the library is loaded, counts them. helpers.c has one of its own, which forgets the
+ * threads that stayed behind. (pthread_once handles forks in glibc, but not elsewhere.) */
 #include "dispatch/fork.h"
 
 #include <pthread.h>

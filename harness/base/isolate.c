@@ -20,7 +20,6 @@
 
 #include "harness/base/pipes.h"
 #include "harness/base/stop.h"
-#include "harness/base/exit.h"
 
 enum { MAX_WORKERS = 64, POLL_MS = 200 };
 

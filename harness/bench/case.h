@@ -72,7 +72,7 @@ bool bench_case_run(BenchCase *bench, const OpShape *shape, const OpKernel *kern
                     const AttnSettings *settings, const Topology *topology, char *error, size_t error_size);
 void bench_case_free(BenchCase *bench);
 
-/* Events and joules of each timed kernel (bench_costs.c); kernels must still be ready. */
+/* Events and joules of each timed kernel (costs.c); kernels must still be ready. */
 void bench_costs(BenchCase *bench);
 
 #endif

@@ -1,4 +1,4 @@
-/* regress.c - `attnzoo regress`: open, run, show, and the code to leave with. Its children are this same command (launch.h, insn.h). */
+/* regress.c - `attnzoo regress`: open, run, show, and the code to leave with. Its children are this same command (launch.h, instructions.h). */
 #include <stdio.h>
 #include <string.h>
 

@@ -6,7 +6,6 @@
 #ifndef HARNESS_MEASURE_PEAKS_H
 #define HARNESS_MEASURE_PEAKS_H
 
-#include "harness/machine/chain.h"
 #include "harness/machine/topology.h"
 #include "harness/measure/paired.h"
 #include "harness/measure/peak/dot.h"

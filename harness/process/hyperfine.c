@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "harness/base/pipes.h"
-#include "harness/base/exit.h"
 
 enum { PATH_SIZE = 600, FIXED_WORDS = 12 };
 

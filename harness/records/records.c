@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "harness/base/whole.h"
-#include "harness/base/exit.h"
 #include "harness/machine/machine.h"
 
 enum { RUN_LENGTH = 26, TYPES = 16 };

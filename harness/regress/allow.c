@@ -1,4 +1,4 @@
-/* allow.c - reads and applies waivers (regress_allow.h). The whole file counts or none of it. */
+/* allow.c - reads and applies waivers (allow.h). The whole file counts or none of it. */
 #include "harness/regress/allow.h"
 
 #include "harness/base/input.h"

@@ -1,4 +1,4 @@
-/* instructions.c - counts instructions (insn.h). The child prepares the case, calls the kernel once unseen, then makes two regions: an empty one
+/* instructions.c - counts instructions (instructions.h). The child prepares the case, calls the kernel once unseen, then makes two regions: an empty one
  * and one with a call. The difference of the two is the call, whatever the marks themselves cost. */
 #include "harness/base/stop.h"
 #include "harness/regress/instructions.h"

@@ -1,4 +1,4 @@
-/* judge.c - sign tests, Holm's procedure and verdicts of regress_judge.h. Pure functions of their arguments. */
+/* judge.c - sign tests, Holm's procedure and verdicts of judge.h. Pure functions of their arguments. */
 #include "harness/regress/judge.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* regress.h - two builds of the kernels against each other: what was asked for, what was found.
  *
- * Order: the head must be right (verify), then the instruction gate, then the time gate: launches (launch.h), verdicts (regress_judge.h),
+ * Order: the head must be right (verify), then the instruction gate, then the time gate: launches (launch.h), verdicts (judge.h),
  * and for every pair that is not plainly "same" a second measurement of four times as many launches, whose samples alone decide. */
 #ifndef HARNESS_REGRESS_REGRESS_H
 #define HARNESS_REGRESS_REGRESS_H

@@ -1,4 +1,4 @@
-/* model.c - see report_model.h. */
+/* model.c - see model.h. */
 #include "harness/base/json.h"
 #include "harness/base/known.h"
 #include "harness/records/records.h"

@@ -2,7 +2,6 @@
 #ifndef HARNESS_REPORT_MODEL_H
 #define HARNESS_REPORT_MODEL_H
 
-#include "harness/base/exit.h"
 #include "harness/records/load.h"
 
 /* {v, program, machines: [...], runs: [...], points: [...], controls: [...], processes: [...], varied: [...], micro: [...], regress: [...],
@@ -17,7 +16,7 @@ size_t report_measured(const Loaded *loaded);
  * records of it. Returns an exit code. */
 int report_markdown(const Loaded *loaded, FILE *to);
 
-/* Of that, the micro-benchmarks and the comparisons of builds (report_tables.c). */
+/* Of that, the micro-benchmarks and the comparisons of builds (builds.c). */
 void report_markdown_micro(const json_t *model, FILE *to);
 void report_markdown_builds(const json_t *model, FILE *to);
 

@@ -7,7 +7,6 @@
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
 #include "harness/base/build.h"
-#include "harness/base/json.h"
 #include "harness/conform/npy.h"
 #include "harness/measure/paired.h"
 #include "harness/measure/roof.h"

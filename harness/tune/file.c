@@ -13,7 +13,6 @@
 
 #include "dispatch/options.h"
 #include "harness/base/whole.h"
-#include "harness/base/exit.h"
 
 _Static_assert(SHAPE_NAME <= ATTN_TUNE_SHAPE + 1, "the reader takes what the writer writes");
 

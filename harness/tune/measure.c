@@ -18,7 +18,7 @@ static const struct {
     size_t candidates; /* at most this many                          */
     double within;     /* … and of at most this multiple of the lowest cost  */
     double budget, target_ci;
-    double sure;       /* the pick's risk (tune_pick.h) may be so much, else it was too noisy */
+    double sure;       /* the pick's risk (pick.h) may be so much, else it was too noisy */
     size_t passes;
 } plans[ATTN_RIGORS] = {
     [ATTN_RIGOR_QUICK] = {3, INFINITY, 0.2, 0.03, 1.20, 1},

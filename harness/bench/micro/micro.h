@@ -63,7 +63,7 @@ typedef struct Micro {
     bool (*run)(const MicroContext *context, char *error, size_t error_size); /* false: error[] says what stopped it */
 } Micro;
 
-/* By file: micro_tile.c, micro_fixed.c, micro_threads.c. */
+/* By file: tile.c, fixed.c, threads.c. */
 bool micro_exp(const MicroContext *context, char *error, size_t error_size);
 bool micro_scores(const MicroContext *context, char *error, size_t error_size);
 bool micro_values(const MicroContext *context, char *error, size_t error_size);

@@ -31,7 +31,7 @@ typedef struct Way {
     const char *how;
     size_t workers;
     AttnParallelFor loop;
-    const size_t *unusual; /* NULL, or which unusual control (state.h) the caller has */
+    const size_t *unusual; /* NULL, or which unusual control (cpu_state.h) the caller has */
 } Way;
 
 static bool gaps_intact(const LinearData *data)

@@ -1,4 +1,4 @@
-/* shape.c - one shape: read its name, write its name. Problem and work are shape_problem.c, lists and ranges shapes.c, models presets.c.
+/* shape.c - one shape: read its name, write its name. Problem and work are problem.c, lists and ranges shapes.c, models presets.c.
  *
  * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table, shape_words.def, says
  * which words there are. */
