@@ -1,14 +1,13 @@
 #!/bin/sh
 # completion.sh PROGRAM - in each shell that is here, every option in the help of every subcommand is completed, and nothing else is.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+begin
 ln -s "$program" attnzoo
 PATH=$work:$PATH
 export PATH HOME="$work" XDG_CONFIG_HOME="$work" XDG_DATA_HOME="$work"
-failures=0
 shells=0
 
 # ask SHELL WORD...: what the shell offers for the last word.
@@ -37,11 +36,7 @@ ask() {
     esac | sort -u
 }
 same() { # same WHAT: the files expected and got
-    if ! cmp -s expected got; then
-        failures=$((failures + 1))
-        echo "FAILED: $1" >&2
-        diff expected got >&2
-    fi
+    diff expected got >out || fail "$1"
 }
 mkdir empty # fish offers files too
 attnzoo --help | sed -n '/^Global options/,$s/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p' >globals
@@ -70,7 +65,7 @@ for shell in bash zsh fish; do
     attnzoo list presets -o jsonl | sed 's/.*"preset":"\([^"]*\)".*/\1/' | sort -u >expected
     ask "$shell" attnzoo bench -s '' | grep / >got
     same "$shell: presets"
-    attnzoo list -s "$(tr '\n' ' ' <got)" >/dev/null || { echo "FAILED: $shell offers a preset that is refused" >&2; failures=$((failures + 1)); }
+    attnzoo list -s "$(tr '\n' ' ' <got)" >/dev/null 2>err || fail "$shell offers a preset that is refused"
     echo --suite=small >expected
     ask "$shell" attnzoo bench --suite=sm >got
     same "$shell: a value behind ="
@@ -114,20 +109,20 @@ done
 for command in $(attnzoo --list-subcommands | cut -f1) ''; do
     # shellcheck disable=SC2086 # no subcommand is no word
     attnzoo $command --help >help
-    grep -F '{}' help && { echo "FAILED: a gap in the help of '$command'" >&2; failures=$((failures + 1)); }
+    grep -F '{}' help >out && fail "a gap in the help of '$command'"
     # shellcheck disable=SC2086
     attnzoo $command --list-options | cut -f1,3 | while read -r option value; do
         case $value in '' | PATTERNS | KERNEL | SHAPE* | F,F | FMT*) continue ;; esac
         attnzoo --complete $command "$option" '' | cut -f1 | while read -r word; do
-            grep -qw -e "${word%=}" help || { echo "FAILED: the help of '$command' lacks $word of $option" >&2; echo "$word" >>lacking; }
+            grep -qw -e "${word%=}" help || echo "$command --help: no $word of $option" >>lacking
         done
     done
 done
-[ ! -e lacking ] || failures=$((failures + 1))
+if [ -e lacking ]; then cp lacking out; fail 'words of values that the help lacks'; fi
 for command in '' tcsh 'bash zsh'; do
     # shellcheck disable=SC2086
-    attnzoo completion $command >got 2>&1
-    [ $? -eq 2 ] || { echo "FAILED: completion $command" >&2; failures=$((failures + 1)); }
+    attnzoo completion $command >out 2>err
+    [ $? -eq 2 ] || fail "completion $command"
 done
-[ $failures -eq 0 ] || exit 1
+[ "$failures" -eq 0 ] || exit 1
 [ $shells -gt 0 ] || exit 77

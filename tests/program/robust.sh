@@ -2,23 +2,12 @@
 # robust.sh PROGRAM [LATE] - what a run leaves behind when it does not end well: a signal, a kill, a full disk, a folder that may not be written, two
 # runs at once.
 set -u
-program=$(cd "$(dirname "$1")" && pwd -P)/$(basename "$1")
-late=${2:+$(cd "$(dirname "$2")" && pwd -P)/$(basename "$2")}
-work=$(mktemp -d) || exit 1
-# shellcheck disable=SC2317 # called by the trap
-leave() {
-    chmod -R u+w "$work" 2>/dev/null
-    rm -rf "$work"
-}
-trap leave EXIT
-cd "$work" || exit 1
-unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE
-failures=0
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    tail -n 3 out err | sed 's/^/    /' >&2
-}
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+late=${2:+$(absolute "$2")}
+begin
+
 shapes='b1_h1_q{16..63}_k16_d16' # 48 short cases
 bench() { "$program" bench -k naive_f32,flash_f32 -s "$shapes" --budget 100ms "$@"; }
 only() { echo results/*/*.jsonl; }

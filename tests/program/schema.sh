@@ -2,42 +2,38 @@
 # schema.sh PROGRAM SOURCE - results/schema.json against the committed records, against what the program writes now, and against records that
 # are wrong on purpose.
 set -u
-program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
-results=$2/results
-here=$(dirname "$0")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/support/checks.sh
+. "$(dirname "$0")/../support/checks.sh"
+program=$(absolute "$1")
+results=$(absolute "$2")/results
+here=$(cd "$(dirname "$0")" && pwd -P)
+begin
 command -v python3 >/dev/null || { echo 'skipped: no python3 here'; exit 77; }
 sound() { python3 "$here/schema.py" "$results/schema.json" "$results/README.md" "$@"; }
 sound "$results" || exit
 
 for shape in b1_h2_q64_k64_d32 linear:32x64x64 mha:b1_h2_q9_d8_e16; do
-    "$program" bench -s "$shape" --budget 50ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+    "$program" bench -s "$shape" --budget 50ms --results fresh >out 2>&1 || { cat out; exit 1; }
 done
 for variants in --scaling=1,2 --dist=ragged,large; do
-    "$program" bench "$variants" -k flash_f32 -s b2_h1_q9_k9_d8 --budget 20ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
+    "$program" bench "$variants" -k flash_f32 -s b2_h1_q9_k9_d8 --budget 20ms --results fresh >out 2>&1 || { cat out; exit 1; }
 done
-"$program" bench --micro pack,run,plan,merge --budget 20ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
-"$program" verify -s b1_h1_q3_k5_d8 -k naive_f32 -o jsonl:"$work/fresh/verify.jsonl" --no-results >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
-"$program" bench --micro exp --budget 20ms --results "$work/fresh" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
-sound "$work/fresh" || exit 1
+"$program" bench --micro pack,run,plan,merge --budget 20ms --results fresh >out 2>&1 || { cat out; exit 1; }
+"$program" verify -s b1_h1_q3_k5_d8 -k naive_f32 -o jsonl:fresh/verify.jsonl --no-results >out 2>&1 || { cat out; exit 1; }
+"$program" bench --micro exp --budget 20ms --results fresh >out 2>&1 || { cat out; exit 1; }
+sound fresh || exit 1
 
 # wrong EDIT PATTERN: a sound file with one edit must be refused, with these words.
 file=$(find "$results" -name '*.jsonl' -exec grep -l '"t":"bench"' {} + | sort | tail -n 1)
-failures=0
 wrong() {
-    sed "$1" "$file" >"$work/wrong.jsonl"
-    if cmp -s "$file" "$work/wrong.jsonl"; then
-        echo "FAILED: $1 changes nothing"
-    elif sound "$work/wrong.jsonl" >"$work/out"; then
-        echo "FAILED: $1 is taken for sound"
-    elif ! grep -q -- "$2" "$work/out"; then
-        echo "FAILED: $1: no '$2' in"
-        cat "$work/out"
-    else
-        return
+    sed "$1" "$file" >wrong.jsonl
+    if cmp -s "$file" wrong.jsonl; then
+        fail "$1 changes nothing"
+    elif sound wrong.jsonl >out; then
+        fail "$1 is taken for sound"
+    elif ! grep -q -- "$2" out; then
+        fail "$1: no '$2'"
     fi
-    failures=$((failures + 1))
 }
 wrong 's/"v":1/"v":2/' '1 was expected'
 wrong 's/"t":"bench"/"t":"bunch"/' "'bunch' is not one of"

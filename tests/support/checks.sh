@@ -14,7 +14,7 @@ absolute() { echo "$(cd "$(dirname "$1")" && pwd -P)/$(basename "$1")"; }
 
 begin() {
     work=$(mktemp -d) || exit 1
-    trap 'rm -rf "$work"' EXIT
+    trap 'chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT
     cd "$work" || exit 1
     unset ATTNZOO_KERNEL ATTNZOO_MAX_ISA ATTNZOO_DISABLE ATTNZOO_THREADS ATTNZOO_VERBOSE NO_COLOR
     export ATTNZOO_TUNE_FILE=off
