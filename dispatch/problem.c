@@ -247,14 +247,6 @@ AttnStatus attn_problem_check(const AttnProblem *problem)
     return attn_problem_read(problem, &copy);
 }
 
-bool attn_layout_extent(const AttnLayout *layout, size_t batch, size_t heads, size_t rows, size_t cols, size_t element,
-                        ptrdiff_t *low, ptrdiff_t *high)
-{
-    const size_t count[4] = {batch, heads, rows, cols};
-    const ptrdiff_t stride[4] = {layout->batch, layout->head, layout->row, 1};
-    return attn_span(count, stride, element, low, high);
-}
-
 /* ---- Tensors --------------------------------------------------------------------------------------------------------------------- */
 
 /* Cumulative lengths: B + 1 of them, from 0, no entry longer than the problem says. */

@@ -31,11 +31,6 @@ static const struct {
 };
 enum { TYPES = sizeof types / sizeof *types };
 
-size_t npy_type_size(NpyType type)
-{
-    return types[type].size;
-}
-
 const char *npy_type_name(NpyType type)
 {
     return types[type].name;
@@ -305,29 +300,6 @@ double npy_half_to_double(uint16_t half)
     if (exponent == 31)
         return fraction ? (double)NAN : sign * (double)INFINITY;
     return sign * (exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24));
-}
-
-uint16_t npy_half_from_double(double value)
-{
-    const uint16_t sign = signbit(value) ? 0x8000 : 0;
-    const double size = fabs(value);
-    if (isnan(value))
-        return 0x7E00;
-    if (size == 0)
-        return sign;
-    if (size >= 65520) /* half way between the largest finite half and the next power: rounds to infinity */
-        return sign | 0x7C00;
-    int exponent;
-    frexp(size, &exponent);                             /* size = f * 2^exponent, f in [0.5, 1) */
-    const int unit = exponent > -13 ? exponent - 11 : -24; /* exponent of the last place */
-    const double scaled = ldexp(size, -unit);           /* exact; below 2048 */
-    double whole = floor(scaled);
-    const double rest = scaled - whole;
-    if (rest > 0.5 || (rest == 0.5 && fmod(whole, 2) == 1))
-        whole += 1;
-    /* A carry out of the fraction is a carry into the exponent, so one addition serves normal, subnormal and the border between them. */
-    const unsigned biased = exponent > -13 ? (unsigned)(exponent + 13) : 0;
-    return (uint16_t)(sign | (biased * 1024 + (unsigned)whole));
 }
 
 double npy_at(const Npy *npy, size_t i)

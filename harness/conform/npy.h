@@ -29,7 +29,6 @@ bool npy_write_f32(const char *path, const float *data, size_t rank, const size_
 
 void npy_free(Npy *npy);
 
-size_t npy_type_size(NpyType type);
 const char *npy_type_name(NpyType type); /* "float16", "float32", "float64", "int64", "bool" */
 
 /* Element i as a double (exact, but for int64 beyond 2^53; bool gives 0 or 1). */
@@ -39,8 +38,7 @@ double npy_at(const Npy *npy, size_t i);
  * f32; error[] says which. */
 float *npy_to_f32(const Npy *npy, char *error, size_t error_size);
 
-/* IEEE binary16: exact widening; narrowing rounds to nearest even, once, from the double. */
+/* IEEE binary16, exactly. */
 double npy_half_to_double(uint16_t half);
-uint16_t npy_half_from_double(double value);
 
 #endif

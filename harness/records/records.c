@@ -90,11 +90,6 @@ Records *records_open(const char *directory, const char *machine_key, FILE *extr
     return r;
 }
 
-const char *records_run(const Records *records)
-{
-    return records->run;
-}
-
 const char *records_path(const Records *records)
 {
     return records->fd >= 0 ? records->path : "";

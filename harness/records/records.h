@@ -12,7 +12,6 @@ typedef struct Records Records;
 /* Start a run: results/<machine key>/<yyyymmdd>-<commit8>-<run>.jsonl, created with its folder, or, with directory NULL, records that go only to `extra`.
  * extra (may be NULL) gets a copy of each line. NULL: error[] says what could not be opened and why. */
 Records *records_open(const char *directory, const char *machine_key, FILE *extra, char *error, size_t error_size);
-const char *records_run(const Records *records);  /* run id            */
 const char *records_path(const Records *records); /* "" if none        */
 
 /* Write one record; steals a reference to `object`. Adds t, v, run. false on a write error (disk full …): the unfinished line is taken back. */

@@ -1,6 +1,7 @@
 /* fuzz_npy.c - NPY files: what is accepted is as long as it says and converts; what is refused names the file. */
 #include "harness/conform/npy.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/npy_write.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < npy.rank; i++)
         product = npy.shape[i] == 0 || product == 0 ? 0 : product * npy.shape[i];
     fuzz_demand(npy.rank <= NPY_MAX_RANK && product == npy.count, "the count is the product of the shape");
-    fuzz_demand(npy.count * npy_type_size(npy.type) < size, "the elements lie in the file");
+    fuzz_demand(npy.count * npy_element_size(npy.type) < size, "the elements lie in the file");
     volatile double last = 0;
     for (size_t i = 0; i < npy.count; i++)
         last = npy_at(&npy, i);

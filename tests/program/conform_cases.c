@@ -6,6 +6,7 @@
 #include "harness/base/random.h"
 #include "harness/conform/npy.h"
 #include "harness/ops/sdpa/data.h"
+#include "tests/support/npy_write.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -45,7 +46,7 @@ static void *array(size_t count)
 /* x as a file of this type holds it. */
 static double stored(double x, NpyType type)
 {
-    return type == NPY_F2 ? npy_half_to_double(npy_half_from_double(x)) : type == NPY_F4 ? (double)(float)x : x;
+    return type == NPY_F2 ? npy_half_to_double(half_from_double(x)) : type == NPY_F4 ? (double)(float)x : x;
 }
 
 static double *normal(Node *n, size_t count, double factor)
@@ -198,28 +199,15 @@ static FILE *create(const Node *n, const char *name)
 /* A tensor and its entry in meta.json. */
 static void put(const Node *n, FILE *meta, const char *name, NpyType type, const double *values, size_t rank, const size_t *shape)
 {
-    static const char *const descr[] = {"<f2", "<f4", "<f8", "<i8", "|b1"};
-    char sizes[120] = "", header[200];
+    char sizes[120] = "", tuple[130];
     size_t count = 1;
     for (size_t i = 0, used = 0; i < rank; i++) {
         used += (size_t)snprintf(sizes + used, sizeof sizes - used, "%s%zu", i ? ", " : "", shape[i]);
         count *= shape[i];
     }
-    const int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s%s), }", descr[type], sizes,
-                                rank == 1 ? "," : "");
+    snprintf(tuple, sizeof tuple, "%s%s", sizes, rank == 1 ? "," : "");
     FILE *file = create(n, name);
-    fwrite("\x93NUMPY\x01\x00", 1, 8, file);
-    fputc(length, file);
-    fputc(0, file);
-    fwrite(header, 1, (size_t)length, file);
-    for (size_t i = 0; i < count; i++) {
-        const uint16_t half = npy_half_from_double(values[i]);
-        const float single = (float)values[i];
-        const int64_t whole = type == NPY_I8 ? (int64_t)values[i] : 0;
-        const char boolean = values[i] != 0;
-        const void *const from[] = {&half, &single, &values[i], &whole, &boolean};
-        fwrite(from[type], npy_type_size(type), 1, file);
-    }
+    npy_write(file, type, tuple, values, count);
     fclose(file);
     fprintf(meta, "{\"file\": \"%s\", \"dtype\": \"%s\", \"shape\": [%s]}", name, npy_type_name(type), sizes);
 }

@@ -3,6 +3,7 @@
 #include "dispatch/plan.h"
 #include "dispatch/registry.h"
 #include "harness/conform/folder.h"
+#include "tests/support/npy_write.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -47,23 +48,9 @@ static void put_text(const char *name, const char *text)
 /* A tensor of any type; values are given as doubles. */
 static void put(const char *name, NpyType type, const char *shape, const double *values, size_t count)
 {
-    static const char *const descr[] = {"<f2", "<f4", "<f8", "<i8", "|b1"};
-    char header[200];
-    const int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr[type], shape);
     FILE *file = fopen(file_in(name), "wb");
     cr_assert(file);
-    fwrite("\x93NUMPY\x01\x00", 1, 8, file);
-    fputc(length, file);
-    fputc(0, file);
-    fwrite(header, 1, (size_t)length, file);
-    for (size_t i = 0; i < count; i++) {
-        const uint16_t half = npy_half_from_double(values[i]);
-        const float single = (float)values[i];
-        const int64_t whole = type == NPY_I8 ? (int64_t)values[i] : 0;
-        const char boolean = values[i] != 0;
-        const void *const from[] = {&half, &single, &values[i], &whole, &boolean};
-        fwrite(from[type], npy_type_size(type), 1, file);
-    }
+    npy_write(file, type, shape, values, count);
     cr_assert(fclose(file) == 0);
 }
 

@@ -9,6 +9,7 @@
 
 #include "harness/conform/npy.h"
 #include "harness/ops/mha/reference.h"
+#include "tests/support/npy_write.h"
 
 TestSuite(mha_torch, .fini = reference_release);
 
@@ -24,8 +25,8 @@ static Npy tensor(const char *folder, const char *name)
     fclose(file);
     cr_assert(npy_read(path, &npy, error, sizeof error), "%s", error);
     Npy kept = npy;
-    kept.data = reference_room(npy.count * npy_type_size(npy.type));
-    memcpy(kept.data, npy.data, npy.count * npy_type_size(npy.type));
+    kept.data = reference_room(npy.count * npy_element_size(npy.type));
+    memcpy(kept.data, npy.data, npy.count * npy_element_size(npy.type));
     npy_free(&npy);
     return kept;
 }

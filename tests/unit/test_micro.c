@@ -151,7 +151,7 @@ Test(micro, blocks_of_every_length_agree)
             for (int whole = 0; whole < 2; whole++) {
                 AttnKernel kernel = *micro_kernels[i]->kernel;
                 kernel.unit_panels = whole ? micro_kernels[i]->unit_panels : 1;
-                const VerifyResult r = verify_case(&kernel, &shape, DIST_STAIRS, 5, FENCE_AFTER, 1);
+                const VerifyResult r = verify_case_isolated(&kernel, &shape, DIST_STAIRS, 5, FENCE_AFTER, 1);
                 cr_expect_eq(r.status, VERIFY_PASS, "%s, blocks of %zu, %zu panels: %s", kernel.name, blocks[b], kernel.unit_panels, r.why);
             }
         }

@@ -353,18 +353,17 @@ Test(problem, structs_of_other_ages)
     expect_refused(NULL, ATTN_ERROR_NULL, "problem is NULL");
 }
 
-Test(problem, layout_extent)
+Test(problem, what_a_strided_tensor_spans)
 {
-    AttnLayout layout = {ATTN_F32, 100, -20, 5};
-    ptrdiff_t low, high;
-    cr_assert(attn_layout_extent(&layout, 2, 3, 4, 5, 4, &low, &high));
+    ptrdiff_t stride[4] = {100, -20, 5, 1}, low, high;
+    cr_assert(attn_span((const size_t[]){2, 3, 4, 5}, stride, 4, &low, &high));
     cr_expect_eq(low, -2 * 20 * 4);
     cr_expect_eq(high, (100 + 3 * 5 + 4 + 1) * 4);
-    cr_assert(attn_layout_extent(&layout, 2, 0, 4, 5, 4, &low, &high));
+    cr_assert(attn_span((const size_t[]){2, 0, 4, 5}, stride, 4, &low, &high));
     cr_expect(low == 0 && high == 0);
-    layout.row = PTRDIFF_MAX;
-    cr_expect_not(attn_layout_extent(&layout, 2, 3, 4, 5, 4, &low, &high));
-    cr_expect(attn_layout_extent(&layout, 2, 3, 1, 5, 4, &low, &high));
+    stride[2] = PTRDIFF_MAX;
+    cr_expect_not(attn_span((const size_t[]){2, 3, 4, 5}, stride, 4, &low, &high));
+    cr_expect(attn_span((const size_t[]){2, 3, 1, 5}, stride, 4, &low, &high));
 }
 
 /* ---- Tensors --------------------------------------------------------------------------------------------------------------------- */

@@ -299,7 +299,7 @@ static VerifyResult verified(const Pack *pack, const char *kernel, const char *w
     Shape shape;
     char error[400];
     cr_assert(shape_parse(&shape, word, error, sizeof error), "%s", error);
-    return verify_case(pack_stand_in(pack, pack_find(pack, kernel)), &shape, DIST_NORMAL, 1, FENCE_AFTER, 2);
+    return verify_case_isolated(pack_stand_in(pack, pack_find(pack, kernel)), &shape, DIST_NORMAL, 1, FENCE_AFTER, 2);
 }
 
 /* The judges see through the stand-in: a right kernel passes, a wrong one does not, one that refuses the problem is skipped. */

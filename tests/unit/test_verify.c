@@ -120,7 +120,7 @@ Test(verify, a_case_passes_and_says_how_well)
 {
     const AttnKernel *naive = attn_registry_find("naive_f32");
     cr_assert_not_null(naive);
-    const VerifyResult r = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
+    const VerifyResult r = verify_case_isolated(naive, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
     cr_assert_eq(r.status, VERIFY_PASS, "%s", r.why);
     cr_assert_eq(r.rows, 18);
     cr_assert(r.eta > 0.0 && r.eta < 1.0 && r.z > 0.0 && r.z < 12.0 && r.max_abs > 0.0 && r.max_ulp > 0.0 && r.rel_l2 > 0.0);
@@ -130,8 +130,8 @@ Test(verify, a_case_passes_and_says_how_well)
 Test(verify, threads_of_its_own_change_nothing)
 {
     const AttnKernel *naive = attn_registry_find("naive_f32");
-    const VerifyResult a = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
-    const VerifyResult b = verify_case(naive, &shape, DIST_NORMAL, 5, FENCE_BEFORE, 3);
+    const VerifyResult a = verify_case_isolated(naive, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
+    const VerifyResult b = verify_case_isolated(naive, &shape, DIST_NORMAL, 5, FENCE_BEFORE, 3);
     cr_assert_eq(b.status, VERIFY_PASS, "%s", b.why);
     cr_assert_eq(a.eta, b.eta);
 }
@@ -151,7 +151,7 @@ Test(verify, a_kernel_that_does_not_take_the_problem_is_skipped)
 {
     AttnKernel picky = *mutants[0];
     picky.features = ATTN_HAS_LSE;
-    const VerifyResult r = verify_case(&picky, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
+    const VerifyResult r = verify_case_isolated(&picky, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
     cr_assert_eq(r.status, VERIFY_SKIP);
     cr_assert_gt(strlen(r.why), 3);
 }

@@ -690,11 +690,6 @@ const char *special_name(size_t index)
     return rules[index].name;
 }
 
-const char *special_rule(size_t index)
-{
-    return rules[index].must;
-}
-
 static VerifyCase rule_case(const Rule *rule)
 {
     VerifyCase c = rule->c;

@@ -6,7 +6,6 @@
 
 size_t special_count(void);
 const char *special_name(size_t index); /* "nan-in-k" */
-const char *special_rule(size_t index); /* one line: what must happen */
 
 /* Try rule `index` on `kernel`, into *result (pass, fail, or skip with the reason). */
 void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result);

@@ -1,4 +1,4 @@
-/* verify.c - the one-case judgement behind verify.h, in this process or in a child. */
+/* verify.c - the one-case judgement behind verify.h. */
 #include "harness/ops/sdpa/verify.h"
 
 #include <stdio.h>
@@ -11,32 +11,6 @@ enum { ISOLATED_TIMEOUT = 900 }; /* seconds; the slowest kernel on the largest s
 
 static const JudgeOptions plain = {.flop_limit = ORACLE_FLOP_LIMIT};
 
-static void judge(const AttnKernel *kernel, const VerifyCase *c, VerifyResult *result)
-{
-    Session session;
-    memset(result, 0, sizeof *result);
-    if (session_open(&session, c, &plain)) {
-        session_judge(&session, kernel, result);
-        session_close(&session);
-    } else
-        verdict_unable(result, "%s", session.error);
-}
-
-static void add_repro(VerifyResult *result, const AttnKernel *kernel, const VerifyCase *c)
-{
-    char name[CASE_NAME];
-    snprintf(result->repro, sizeof result->repro, "attnzoo verify --repro v1:%s:%s", kernel->name, case_name(c, name, sizeof name));
-}
-
-VerifyResult verify_case(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, Fence fence, size_t threads)
-{
-    const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
-    VerifyResult result;
-    judge(kernel, &c, &result);
-    add_repro(&result, kernel, &c);
-    return result;
-}
-
 typedef struct Pair {
     const AttnKernel *kernel;
     const VerifyCase *c;
@@ -45,7 +19,13 @@ typedef struct Pair {
 static void judge_pair(const void *what, VerifyResult *result)
 {
     const Pair *pair = what;
-    judge(pair->kernel, pair->c, result);
+    Session session;
+    memset(result, 0, sizeof *result);
+    if (session_open(&session, pair->c, &plain)) {
+        session_judge(&session, pair->kernel, result);
+        session_close(&session);
+    } else
+        verdict_unable(result, "%s", session.error);
 }
 
 VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, DataDist dist, uint64_t seed, Fence fence,
@@ -53,6 +33,7 @@ VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, 
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
     VerifyResult result = verdict_alone(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
-    add_repro(&result, kernel, &c);
+    char name[CASE_NAME];
+    snprintf(result.repro, sizeof result.repro, "attnzoo verify --repro v1:%s:%s", kernel->name, case_name(&c, name, sizeof name));
     return result;
 }
