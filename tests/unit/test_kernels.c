@@ -1,4 +1,4 @@
-/* test_kernels.c - every registered kernel through the smoke suite's cases, the exact oracles and the special values. */
+/* test_kernels.c - every registered kernel through the exact oracles and the special values; the test verify-smoke has the cases. */
 #include <criterion/alloc.h>
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>

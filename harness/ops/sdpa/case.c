@@ -155,7 +155,9 @@ bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size)
     if (!parse_shape(field[0], &c->shape, error, error_size))
         return false;
     if (!data_dist_find(field[1], &c->dist)) {
-        snprintf(error, error_size, "dist is \"%s\"; allowed: normal peaky rampup rampdown uniform large denormal stairs", field[1]);
+        size_t used = (size_t)snprintf(error, error_size, "dist is \"%s\"; allowed:", field[1]);
+        for (int i = 0; i < DIST_COUNT && used < error_size; i++)
+            used += (size_t)snprintf(error + used, error_size - used, " %s", data_dist_name((DataDist)i));
         return false;
     }
     errno = 0;
