@@ -42,12 +42,14 @@ static int run_command(const Cli *cli, int argc, char **argv)
         print_help();
         return EXIT_OK;
     }
-    if (strcmp(argv[1], "--list-options") == 0 || strcmp(argv[1], "--list-subcommands") == 0) {
-        for (size_t i = 0; i < (argv[1][7] == 'o' ? cli_grammar.global_count : command_count); i++)
-            if (argv[1][7] == 'o')
-                cli_list_option(NULL, &cli_grammar.globals[i]);
-            else
-                printf("%s\t%s\n", commands[i].name, commands[i].summary);
+    if (strcmp(argv[1], "--list-options") == 0) {
+        for (size_t i = 0; i < cli_grammar.global_count; i++)
+            cli_list_option(NULL, &cli_grammar.globals[i]);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--list-subcommands") == 0) {
+        for (size_t i = 0; i < command_count; i++)
+            printf("%s\t%s\n", commands[i].name, commands[i].summary);
         return EXIT_OK;
     }
     for (size_t i = 0; i < command_count; i++) {
@@ -72,8 +74,9 @@ int main(int argc, char **argv)
 {
     Cli cli;
     cli_start(commands, command_count);
-    if (argc > 2 && (strcmp(argv[1], "--complete") == 0 || strcmp(argv[1], "--complete-zoo") == 0))
-        return cli_finish(completion_answer(argc - 2, argv + 2, argv[1][10] != '\0'));
+    const bool zoo = argc > 2 && strcmp(argv[1], "--complete-zoo") == 0;
+    if (zoo || (argc > 2 && strcmp(argv[1], "--complete") == 0))
+        return cli_finish(completion_answer(argc - 2, argv + 2, zoo));
     const int code = cli_read(&cli, &argc, argv);
     return cli_finish(code >= 0 ? code : run_command(&cli, argc, argv));
 }

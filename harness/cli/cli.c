@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static bool stdout_closed;
@@ -267,11 +268,7 @@ static bool check_patterns(const char *patterns)
         }
         snprintf(name, sizeof name, "%.*s", (int)length, at);
         if (!strpbrk(name, "*?[") && !zoo_find(name)) {
-            const char *known[256];
-            const size_t count = zoo_count() < 256 ? zoo_count() : 256;
-            for (size_t i = 0; i < count; i++)
-                known[i] = zoo_at(i)->name;
-            cli_unknown("kernel", name, known, count);
+            cli_unknown_kernel(name, true);
             return false;
         }
         at += length;
@@ -314,6 +311,17 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
         }
     }
     return count;
+}
+
+void cli_unknown_kernel(const char *name, bool yardsticks)
+{
+    const char **known = calloc(zoo_count() + 1, sizeof *known); /* without memory the sentence has no list */
+    size_t count = 0;
+    for (size_t i = 0; known && i < zoo_count(); i++)
+        if (yardsticks || !zoo_is_yardstick(zoo_at(i)))
+            known[count++] = zoo_at(i)->name;
+    cli_unknown("kernel", name, known, count);
+    free(known);
 }
 
 /* ---- Signals, the end ------------------------------------------------------------------------------------------------------------ */

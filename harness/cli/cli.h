@@ -107,6 +107,9 @@ extern const CliAsk *cli_ask;
 /* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
 
+/* The same for the name of a kernel: those of the library, on request the yardsticks too. */
+void cli_unknown_kernel(const char *name, bool yardsticks);
+
 /* Lists of shapes that --suite takes by name, CLI_SUITES_MOST at most. cli_suite: false after printing an error; cli_suites_print: for the
  * help. */
 enum { CLI_SUITES_MOST = 16 };

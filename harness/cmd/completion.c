@@ -299,7 +299,8 @@ int cmd_completion(const Cli *cli, int argc, char **argv)
     } shells[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}};
     const char *value, *known[3];
     (void)cli;
-    for (int key; (key = cli_next_option(argc, argv, usage, NULL, 0, &value)) != -1;)
+    const int key = cli_next_option(argc, argv, usage, NULL, 0, &value);
+    if (key != -1)
         return key == 'h' ? EXIT_OK : EXIT_USAGE;
     if (argc - optind != 1) {
         render_error("completion needs the name of one shell; allowed: bash, zsh, fish");

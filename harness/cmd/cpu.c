@@ -28,10 +28,11 @@ static const char usage[] =
     "  attnzoo cpu --audit -o md:machine.md         as a table\n"
     "\n"
     "Nothing on the machine is changed.\n";
+enum { KEY_PEAKS = 256, KEY_AUDIT, KEY_JSON };
 static const CliOption options[] = {
-    {256, "peaks", NULL, "measure FMA, exponential and memory throughput (3 seconds), with --threads N on N threads"},
-    {258, "audit", NULL, "report what disturbs measurements here (load, clock, quota, steal ...) and what to do about it"},
-    {257, "json", NULL, "print the host record as JSON"},
+    {KEY_PEAKS, "peaks", NULL, "measure FMA, exponential and memory throughput (3 seconds), with --threads N on N threads"},
+    {KEY_AUDIT, "audit", NULL, "report what disturbs measurements here (load, clock, quota, steal ...) and what to do about it"},
+    {KEY_JSON, "json", NULL, "print the host record as JSON"},
 };
 
 /* 49152 -> "48 KiB": caches come in powers of two. */
@@ -202,9 +203,9 @@ int cmd_cpu(const Cli *cli, int argc, char **argv)
             return EXIT_OK;
         if (key == '?')
             return EXIT_USAGE;
-        want_peaks |= key == 256;
-        json |= key == 257;
-        want_audit |= key == 258;
+        want_peaks |= key == KEY_PEAKS;
+        json |= key == KEY_JSON;
+        want_audit |= key == KEY_AUDIT;
     }
     if (optind < argc) {
         render_error("unexpected argument '%s'; cpu takes options only", argv[optind]);

@@ -122,12 +122,7 @@ static bool known(const char *name)
     } else if (kernel) {
         render_error("-k is '%s', a yardstick; run takes kernels of the library, and bench and verify take yardsticks too", name);
     } else {
-        const char *names[256];
-        size_t count = 0;
-        for (size_t i = 0; i < zoo_count() && count < 256; i++)
-            if (!zoo_is_yardstick(zoo_at(i)))
-                names[count++] = zoo_at(i)->name;
-        cli_unknown("kernel", name, names, count);
+        cli_unknown_kernel(name, false);
     }
     return false;
 }

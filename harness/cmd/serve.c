@@ -115,7 +115,8 @@ static void serve(Server *s)
 int cmd_serve(const Cli *cli, int argc, char **argv)
 {
     const char *value;
-    for (int key; (key = cli_next_option(argc, argv, usage, NULL, 0, &value)) != -1;)
+    const int key = cli_next_option(argc, argv, usage, NULL, 0, &value);
+    if (key != -1)
         return key == 'h' ? EXIT_OK : EXIT_USAGE;
     if (optind < argc) {
         render_error("unexpected argument '%s'; serve reads lines from stdin", argv[optind]);

@@ -123,6 +123,9 @@ static bool wanted(const RegressPair *p, bool again)
     return p->verify.status == VERIFY_PASS && (again ? p->measured && p->again : !p->why[0]);
 }
 
+/* Launches differ by their numbers; those of the second measurement begin far behind the first one's. */
+enum { FIRST_LAUNCH = 1, FIRST_LAUNCH_AGAIN = 1000 };
+
 static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
 {
     const RegressOptions *o = r->options;
@@ -298,12 +301,12 @@ int regress_run(Regress *r, const Cli *cli)
         say_changed(r);
         return EXIT_OK;
     }
-    int code = measure(r, false, 1, o->launches);
+    int code = measure(r, false, FIRST_LAUNCH, o->launches);
     bool judged = code == EXIT_OK && judge(r, false);
     if (code == EXIT_INTERRUPTED)
         return part_of(r, false);
     if (judged && o->confirm && doubtful(r) > 0) {
-        code = measure(r, true, 1000, REGRESS_CONFIRM * o->launches);
+        code = measure(r, true, FIRST_LAUNCH_AGAIN, REGRESS_CONFIRM * o->launches);
         judged = code == EXIT_OK && judge(r, true);
         if (code == EXIT_INTERRUPTED)
             return part_of(r, true);

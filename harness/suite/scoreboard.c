@@ -233,7 +233,8 @@ int scoreboard_finish_mutants(const Scoreboard *board)
                 used += (size_t)snprintf(by + used, sizeof by - used, "%s%s %zu", used ? ", " : "", verify_judge_name((VerifyJudge)judge),
                                          s->caught[judge]);
         const bool cut = failures(s) == 0 && unfinished(s);
-        const bool base = s->who.summary[0] == '\0', right = (failures(s) == 0) == base && total(s->ran) > 0 && !cut;
+        const bool base = k == 0 || board->scores[k - 1].who.op != s->who.op; /* of each kind the first is the unbroken one */
+        const bool right = (failures(s) == 0) == base && total(s->ran) > 0 && !cut;
         render_row(t);
         render_cell(t, STYLE_PLAIN, "%s", s->who.name);
         render_cell(t, STYLE_DIM, "%s", base ? "nothing: the control" : s->who.summary);

@@ -44,7 +44,7 @@ void scoreboard_demand_all(Scoreboard *board);
 /* The table and the closing line. Returns the exit code. */
 int scoreboard_finish(const Scoreboard *board);
 
-/* The same for mutants: which judge killed which; kernels with an empty summary are unbroken bases. */
+/* The same for mutants: which judge killed which. The first kernel of each kind of work is unbroken: the control. */
 int scoreboard_finish_mutants(const Scoreboard *board);
 
 #endif
