@@ -167,9 +167,9 @@ void bench_table_add(RenderTable *table, const BenchCase *bench, bool with_case)
 void bench_heading(const BenchCase *bench)
 {
     const OpShape *shape = &bench->shape;
-    char bytes[32];
+    char bytes[32], title[SHAPE_TITLE];
     printf("\n");
-    render_text(STYLE_BOLD, "%s%sf32:%s", shape->alias, shape->alias[0] ? "  " : "", shape->name);
+    render_text(STYLE_BOLD, "%s", op_title(shape->alias, shape->name, title, sizeof title));
     printf("  %zu %s, %.4g MFLOP, ", bench->options->threads, thread_text(bench->options->threads), bench->work.flop * 1e-6);
     if (bench->work.exp > 0)
         printf("%.4g Mexp, ", bench->work.exp * 1e-6);
@@ -261,6 +261,7 @@ static json_t *case_json(const BenchCase *bench, const char *id)
 {
     const PairedRun *run = &bench->run;
     const OpShape *shape = &bench->shape;
+    char types[SHAPE_TYPES];
     json_t *peaks = json_object();
     for (size_t i = 0; i < bench->peak_count && run->rounds > 0; i++) {
         const StatsSummary s = paired_summary(run, &bench->arms[bench->arm_count - bench->peak_count + i]);
@@ -268,8 +269,8 @@ static json_t *case_json(const BenchCase *bench, const char *id)
     }
     return json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:s, s:s, s:I, s:f, s:f, s:f, s:s, s:i, s:f, s:o, s:o, s:o}", "case", id,
                      "op", shape->op->name, "shape", shape->name,
-                     "name", shape->alias[0] ? json_string(shape->alias) : json_null(), "dtype", "f32", "threads",
-                     (int)bench->options->threads, "cache", "hot", "dist", bench->dist, "seed", (json_int_t)bench->options->seed,
+                     "name", shape->alias[0] ? json_string(shape->alias) : json_null(), "dtype",
+                     op_types(shape->name, types, sizeof types), "threads", (int)bench->options->threads, "cache", "hot", "dist", bench->dist, "seed", (json_int_t)bench->options->seed,
                      "flop", bench->work.flop,
                      "exp", bench->work.exp, "bytes", bench->work.bytes, "level", peaks_level_name(bench->level),
                      "rounds", (int)run->rounds, "elapsed", run->elapsed, "peaks", peaks, "noise", bench_json_noise(run),

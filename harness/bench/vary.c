@@ -492,8 +492,9 @@ static void show(const VaryRun *v, const VaryOutputs *out)
     RenderTable *table = vary_table(v->vary, false);
     for (size_t i = 0; i < v->count; i++)
         add_row(table, v, &v->arms[i], false);
+    char title[SHAPE_TITLE];
     printf("\n");
-    render_text(STYLE_BOLD, "f32:%s", v->shape);
+    render_text(STYLE_BOLD, "%s", op_title("", v->shape, title, sizeof title));
     printf("  by %s; %zu rounds in %.1f s; %zu of %zu trials disturbed (kept)\n", v->vary->by_threads ? "threads" : "data", v->run.rounds,
            v->run.elapsed, v->run.flagged, v->run.trials);
     render_table_print(table, stdout);

@@ -1,5 +1,6 @@
 /* list.c - attnzoo list: what is in the zoo, and what dispatch would do with a shape. */
 #include "dispatch/cpu.h"
+#include "dispatch/dtype.h"
 #include "dispatch/threads.h"
 #include "harness/base/outputs.h"
 #include "harness/cmd/commands.h"
@@ -109,9 +110,8 @@ static int list_shapes(const Cli *cli)
 
 static int list_dtypes(const Cli *cli)
 {
-    static const struct { AttnDtype dtype; const char *name, *meaning; } dtypes[] = {
-        {ATTN_F32, "f32", "IEEE binary32"}, {ATTN_F64, "f64", "IEEE binary64"},
-        {ATTN_F16, "f16", "IEEE binary16"}, {ATTN_BF16, "bf16", "bfloat16"},
+    static const struct { AttnDtype dtype; const char *meaning; } dtypes[] = {
+        {ATTN_F32, "IEEE binary32"}, {ATTN_F64, "IEEE binary64"}, {ATTN_F16, "IEEE binary16"}, {ATTN_BF16, "bfloat16"},
     };
     static const char *const headings[] = {"dtype", "what it is", "kernels"};
     RenderTable *table = headed(3, headings);
@@ -120,7 +120,7 @@ static int list_dtypes(const Cli *cli)
         for (size_t k = 0; k < zoo_count(); k++)
             kernels += (zoo_at(k)->dtypes.q & ATTN_DTYPE_BIT(dtypes[i].dtype)) != 0;
         render_row(table);
-        render_cell(table, STYLE_BOLD, "%s", dtypes[i].name);
+        render_cell(table, STYLE_BOLD, "%s", attn_dtype_name(dtypes[i].dtype));
         render_cell(table, STYLE_PLAIN, "%s", dtypes[i].meaning);
         render_cell(table, kernels ? STYLE_PLAIN : STYLE_DIM, kernels ? "%zu" : "none yet", kernels);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/ops/sdpa/case.h"
+#include "harness/ops/sdpa/operand.h"
 
 bool operands_from_shape(Operands *operands, uint64_t seed, const char *text, DataDist dist, char *error, size_t error_size)
 {
@@ -60,19 +61,13 @@ void operands_free(Operands *operands)
     memset(operands, 0, sizeof *operands);
 }
 
-/* Elements between the beginning of a tensor and row i of head h of batch entry b. */
-static ptrdiff_t row_at(const AttnLayout *layout, size_t b, size_t h, size_t i)
-{
-    return (ptrdiff_t)b * layout->batch + (ptrdiff_t)h * layout->head + (ptrdiff_t)i * layout->row;
-}
-
 float *operands_gather(const Operands *operands, OperandsTensor tensor, size_t shape[4])
 {
     const AttnProblem *p = &operands->problem;
     const AttnTensors *t = &operands->tensors;
     const bool row = tensor == OPERANDS_Q || tensor == OPERANDS_O, value = tensor == OPERANDS_V || tensor == OPERANDS_O;
     const AttnLayout *const layouts[] = {&p->q, &p->k, &p->v, &p->o};
-    const float *const data[] = {t->q, t->k, t->v, t->o};
+    const void *const data[] = {t->q, t->k, t->v, t->o};
     shape[0] = p->varlen ? 1 : p->batch;
     shape[1] = row ? p->q_heads : p->kv_heads;
     shape[2] = row ? p->varlen ? (size_t)t->cu_q[p->batch] : p->q_len : p->varlen ? (size_t)t->cu_k[p->batch] : p->k_len - p->past_len;
@@ -81,8 +76,11 @@ float *operands_gather(const Operands *operands, OperandsTensor tensor, size_t s
     float *out = malloc((count ? count : 1) * sizeof *out), *to = out;
     for (size_t b = 0; out && b < shape[0]; b++)
         for (size_t h = 0; h < shape[1]; h++)
-            for (size_t i = 0; i < shape[2]; i++, to += shape[3])
-                memcpy(to, data[tensor] + row_at(layouts[tensor], b, h, i), shape[3] * sizeof *to);
+            for (size_t i = 0; i < shape[2]; i++, to += shape[3]) {
+                const float *from = operand_floats(operand_row(data[tensor], layouts[tensor], b, h, i), shape[3], to);
+                if (from != to)
+                    memcpy(to, from, shape[3] * sizeof *to);
+            }
     return out;
 }
 
@@ -91,6 +89,7 @@ void operands_put_output(Operands *operands, const float *from)
     const AttnProblem *p = &operands->problem;
     for (size_t b = 0; b < p->batch; b++)
         for (size_t h = 0; h < p->q_heads; h++)
-            for (size_t i = 0; i < p->q_len; i++, from += p->dv)
-                memcpy((float *)operands->tensors.o + row_at(&p->o, b, h, i), from, p->dv * sizeof *from);
+            for (size_t i = 0; i < p->q_len; i++)
+                for (size_t c = 0; c < p->dv; c++)
+                    operand_put(operand_row(operands->tensors.o, &p->o, b, h, i), c, *from++);
 }

@@ -37,15 +37,40 @@ void op_shapes_free(OpShapes *list)
     *list = (OpShapes){0};
 }
 
+#define PREFIX(name) #name ":",
+static const char *const prefixes[] = {OPS(PREFIX)};
+#undef PREFIX
+
 size_t op_number(const char *word)
 {
-#define PREFIX(name) #name ":",
-    static const char *const prefixes[] = {OPS(PREFIX)};
-#undef PREFIX
     size_t i = sizeof prefixes / sizeof *prefixes;
     while (--i > 0 && strncmp(word, prefixes[i], strlen(prefixes[i])) != 0) /* 0: the kind whose words have none */
         ;
     return i;
+}
+
+/* How many characters the types at *at are; 0: the word names none. */
+static size_t find_types(const char *word, const char **at)
+{
+    const size_t kind = op_number(word);
+    *at = word + (kind ? strlen(prefixes[kind]) : 0);
+    const char *colon = strchr(*at, ':');
+    return colon ? (size_t)(colon - *at) : 0;
+}
+
+const char *op_types(const char *word, char *buffer, size_t size)
+{
+    const char *at;
+    const size_t length = find_types(word, &at);
+    snprintf(buffer, size, "%.*s", length ? (int)length : 3, length ? at : "f32");
+    return buffer;
+}
+
+const char *op_title(const char *alias, const char *word, char *buffer, size_t size)
+{
+    const char *at;
+    snprintf(buffer, size, "%s%s%s%s", alias, alias[0] ? "  " : "", find_types(word, &at) ? "" : "f32:", word);
+    return buffer;
 }
 
 void op_kernel_fill(OpKernel *to, const AttnKernel *kernel)

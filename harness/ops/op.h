@@ -18,7 +18,7 @@
  * first one with neither ("b1_h2_q64_k64_d64"). */
 #define OPS(X) X(sdpa) X(linear) X(mha)
 
-enum { SHAPE_NAME = 360, CASE_NAME = SHAPE_NAME + 140 }; /* bytes that hold any */
+enum { SHAPE_NAME = 360, CASE_NAME = SHAPE_NAME + 140, SHAPE_TYPES = 32, SHAPE_TITLE = SHAPE_NAME + 80 }; /* bytes that hold any */
 
 typedef struct Op Op;
 
@@ -42,6 +42,12 @@ void op_shapes_free(OpShapes *list);
 
 /* The kind that a word of a shape or a case belongs to, by its place in OPS. */
 size_t op_number(const char *word);
+
+/* The storage types of a canonical word: what it names before a colon of its own ("bf16" of "bf16:b1_h8_..."), else "f32". Returns buffer. */
+const char *op_types(const char *word, char *buffer, size_t size);
+
+/* What headings call a shape: its alias, if it has one, and the word with its types, "gpt2/prefill@8  f32:b1_h12_...". Returns buffer. */
+const char *op_title(const char *alias, const char *word, char *buffer, size_t size);
 
 /* ---- Kernels ----------------------------------------------------------------------------------------------------------------------- */
 

@@ -122,9 +122,9 @@ void process_table_add(RenderTable *table, const ProcessCase *run, bool with_cas
 
 void process_heading(const ProcessCase *run)
 {
-    char start[PROCESS_INTERVAL], choice[PROCESS_INTERVAL];
+    char start[PROCESS_INTERVAL], choice[PROCESS_INTERVAL], title[SHAPE_TITLE];
     printf("\n");
-    render_text(STYLE_BOLD, "%s%sf32:%s", run->shape.name, run->shape.name[0] ? "  " : "", run->name);
+    render_text(STYLE_BOLD, "%s", op_title(run->shape.name, run->name, title, sizeof title));
     printf("  %zu thread%s, %s, %zu rounds in %.1f s\n", run->options->threads, run->options->threads == 1 ? "" : "s", run->version, run->rounds,
            run->elapsed);
     if (run->rounds == 0)
@@ -187,9 +187,10 @@ static json_t *kernel_json(const ProcessCase *run, const ProcessKernel *k, const
 
 bool process_record(Records *records, const ProcessCase *run, const char *id)
 {
+    char types[SHAPE_TYPES];
     json_t *what = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:I, s:i, s:f, s:s, s:s}", "case", id, "op", "sdpa", "driver", "hyperfine", "shape",
-                             run->name, "dtype", "f32", "threads", (int)run->options->threads, "dist", data_dist_name(run->options->dist),
-                             "seed", (json_int_t)run->options->seed, "rounds", (int)run->rounds, "elapsed", run->elapsed, "tool", run->version,
+                             run->name, "dtype", op_types(run->name, types, sizeof types), "threads", (int)run->options->threads,
+                             "dist", data_dist_name(run->options->dist), "seed", (json_int_t)run->options->seed, "rounds", (int)run->rounds, "elapsed", run->elapsed, "tool", run->version,
                              "chosen", run->chosen);
     json_object_set_new(what, "name", run->shape.name[0] ? json_string(run->shape.name) : json_null());
     json_object_set_new(what, "start", run->rounds > 0 ? interval_json(run->start_up) : json_null());

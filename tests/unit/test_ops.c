@@ -27,6 +27,24 @@ Test(ops, a_word_belongs_to_the_kind_before_its_colon)
     cr_expect_eq(op_of(""), ops[0]);
 }
 
+Test(ops, a_word_says_its_types)
+{
+    static const struct { const char *alias, *word, *types, *title; } cases[] = {
+        {"", "b1_h1_q1_k1_d1", "f32", "f32:b1_h1_q1_k1_d1"},
+        {"gpt2/prefill@8", "b1_h12_q8_k8_d64_causal", "f32", "gpt2/prefill@8  f32:b1_h12_q8_k8_d64_causal"},
+        {"", "linear:1x2x3", "f32", "f32:linear:1x2x3"},
+        {"", "mha:b1_h2_q3_d4_e8", "f32", "f32:mha:b1_h2_q3_d4_e8"},
+        {"", "bf16:b1_h1_q1_k1_d1", "bf16", "bf16:b1_h1_q1_k1_d1"},
+        {"gpt2/decode", "f32/bf16/bf16/f32:b1_h1_q1_k1_d1", "f32/bf16/bf16/f32", "gpt2/decode  f32/bf16/bf16/f32:b1_h1_q1_k1_d1"},
+        {"", "linear:bf16:1x2x3", "bf16", "linear:bf16:1x2x3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char types[SHAPE_TYPES], title[SHAPE_TITLE];
+        cr_expect_str_eq(op_types(cases[i].word, types, sizeof types), cases[i].types);
+        cr_expect_str_eq(op_title(cases[i].alias, cases[i].word, title, sizeof title), cases[i].title);
+    }
+}
+
 Test(ops, shapes_of_one_kind_stand_together)
 {
     char error[400] = "";

@@ -411,4 +411,5 @@ Test(shape, carries_its_storage_types)
     cr_expect_str_eq(shape_name(&shape, name, sizeof name), same[0]);
     shape.k_type = shape.v_type = ATTN_BF16;
     cr_expect_str_eq(shape_name(&shape, name, sizeof name), "f32/bf16/bf16/f32:b1_h2_q3_k4_d5");
+    cr_expect_str_eq(op_types(name, text, sizeof text), "f32/bf16/bf16/f32");
 }

@@ -88,7 +88,6 @@ const char *shape_name(const Shape *shape, char *buffer, size_t size);
 
 /* The storage types in words: "f32" if all of q, k, v and o are f32, else the four with '/' between them. They stand before the name and a
  * colon; without them a name means f32. Returns buffer; SHAPE_TYPES bytes hold any. */
-enum { SHAPE_TYPES = 32 };
 const char *shape_types(const Shape *shape, char *buffer, size_t size);
 
 /* The problem, with the strides of the layout (gap-free, but for heads of packed entries). The past is stored like

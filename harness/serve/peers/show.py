@@ -74,11 +74,16 @@ def summary(cases):
 
 # ---- Records ----------------------------------------------------------------------------------------------------------------------------
 
+def types(shape):
+    """The storage types that a canonical shape names before a colon; f32 where it names none."""
+    return shape.split(":")[0] if ":" in shape else "f32"
+
+
 def case_record(case, name):
     facts, arms = case.facts, case.arms
     same = {key: facts[key] for key in ("shape", "name", "threads", "dist", "seed", "flop", "exp", "bytes", "level")}
     trials = sum(sample is not None for arm in arms for sample in arm.samples)
-    return {"case": name, "op": "sdpa", **same, "dtype": "f32", "cache": "hot", "rounds": len(arms[0].samples), "elapsed": case.elapsed,
+    return {"case": name, "op": "sdpa", **same, "dtype": types(facts["shape"]), "cache": "hot", "rounds": len(arms[0].samples), "elapsed": case.elapsed,
             "peaks": {peak.name: 1e9 * peak.units / peak.time["med"] for peak in case.peaks},
             "noise": {"trials": trials, "flagged": sum(max(arm.flags.values(), default=0) for arm in arms),
                       "left_out": sum(arm.stood for arm in arms), "clock_back": sum(arm.back for arm in arms), "steal": case.stolen,
