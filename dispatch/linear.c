@@ -101,5 +101,6 @@ void attn_linear_run(const AttnKernel *kernel, const AttnLinear *linear, const f
         .unit_outputs = wide * kernel->panel,
         .across = (panels + wide - 1) / wide,
     };
-    attn_threads_run(loop, loop_context, workers, down * product.across, 1, run_unit, &product);
+    const AttnPhase units = {.items = down * product.across, .item = run_unit, .enter = kernel->enter, .leave = kernel->leave};
+    attn_threads_run(loop, loop_context, workers, &units, &product);
 }

@@ -19,7 +19,8 @@ typedef struct Run {
 static void run_rows(const Run *run, size_t rows, void (*body)(void *, size_t, size_t))
 {
     const AttnMhaPlan *plan = run->plan;
-    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, rows, 1, body, (void *)run);
+    const AttnPhase phase = {.items = rows, .item = body, .enter = attn_fp_enter, .leave = attn_fp_leave};
+    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, &phase, (void *)run);
 }
 
 /* Rows of all batch entries through one projection: one product if all rows are equally far apart, as those of entries of one row are. */
@@ -57,12 +58,10 @@ static void norm_before(void *context, size_t worker, size_t unit)
     const AttnMhaShape *s = &run->plan->s;
     const size_t b = unit / s->q_len, i = unit % s->q_len;
     const AttnPlace *to = &run->rooms->normed;
-    const AttnFpState fp = attn_fp_enter();
     (void)worker;
     attn_norm_row(mha->c.embed, mha->c.norm_eps, mha->norm_weight, mha->norm_bias,
                   x_row(run, b, i),
                   to->at + (ptrdiff_t)b * to->batch + (ptrdiff_t)i * to->row);
-    attn_fp_leave(fp);
 }
 
 static void project_sources(const Run *run)
@@ -103,10 +102,8 @@ static void rotate(const Run *run, const AttnPlace *place, size_t row, size_t ro
     const size_t b = row / rows, i = row % rows;
     const int64_t past = run->t->past ? run->t->past[b] : 0;
     const int64_t position = positions ? positions[row] : first + past + (int64_t)i;
-    const AttnFpState fp = attn_fp_enter();
     attn_rope_row(c->rope, run->plan->frequency, c->rope_dims, (double)position, heads, c->d,
                   place->at + (ptrdiff_t)b * place->batch + (ptrdiff_t)i * place->row);
-    attn_fp_leave(fp);
 }
 
 /* Units are the rows of q, then those of k. */
@@ -134,13 +131,11 @@ static void finish_row(void *context, size_t worker, size_t unit)
     const size_t b = unit / s->q_len, i = unit % s->q_len;
     const float *x = x_row(run, b, i);
     float *y = (float *)run->t->y + (ptrdiff_t)b * s->y.batch + (ptrdiff_t)i * s->y.row;
-    const AttnFpState fp = attn_fp_enter();
     (void)worker;
     for (size_t c = 0; mha->c.residual && c < mha->y_width; c++)
         y[c] += x[c];
     if (mha->c.norm == ATTN_NORM_POST)
         attn_norm_row(mha->y_width, mha->c.norm_eps, mha->norm_weight, mha->norm_bias, y, y);
-    attn_fp_leave(fp);
 }
 
 static AttnStatus compute(const Run *run)

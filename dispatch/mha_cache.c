@@ -52,6 +52,6 @@ static void append_unit(void *context, size_t worker, size_t unit)
 void attn_mha_append(const AttnMhaPlan *plan, const AttnMhaTensors *t, const AttnMhaRooms *rooms)
 {
     Append append = {plan, t, rooms};
-    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, plan->s.batch * plan->s.k_len, 1,
-                     append_unit, &append);
+    const AttnPhase rows = {.items = plan->s.batch * plan->s.k_len, .item = append_unit};
+    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, &rows, &append);
 }

@@ -17,8 +17,9 @@ typedef struct Masks {
 static void run(const Masks *masks, size_t batch, void (*body)(void *, size_t, size_t))
 {
     const AttnMhaPlan *plan = masks->plan;
-    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, batch * masks->heads * masks->rows, 1,
-                     body, (void *)masks);
+    const AttnPhase rows = {
+        .items = batch * masks->heads * masks->rows, .item = body, .enter = attn_fp_enter, .leave = attn_fp_leave};
+    attn_threads_run(plan->settings.parallel_for, plan->settings.parallel_context, plan->workers, &rows, (void *)masks);
 }
 
 /* One row of the mask: unit = (b, h, i). */
@@ -28,7 +29,7 @@ static void mask_row(void *context, size_t worker, size_t unit)
     const AttnMhaPlan *plan = m->plan;
     const AttnProblem *p = &plan->stated;
     const size_t i = unit % m->rows, h = unit / m->rows % m->heads, b = unit / m->rows / m->heads;
-    const AttnArgs args = {p, &m->stated, 1};
+    const AttnArgs args = {.p = p, .t = &m->stated, .group = 1};
     const AttnSequence sequence = attn_sequence(&args, b);
     const AttnKeys all = {0, p->k_len}, seen = plan->fold ? attn_visible_keys(&args, &sequence, i) : all;
     const uint8_t *mask = m->t->mask, *key_mask = m->t->key_mask;
@@ -80,7 +81,6 @@ static void mean_row(void *context, size_t worker, size_t unit)
     const size_t heads = plan->problem.q_heads, i = unit % m->rows, b = unit / m->rows, keys = plan->keys;
     const float *from = m->rooms->scores + (b * heads * m->rows + i) * keys;
     float *to = m->t->weights + (ptrdiff_t)b * plan->s.weights_batch + (ptrdiff_t)i * plan->s.weights_row;
-    const AttnFpState fp = attn_fp_enter();
     (void)worker;
     memcpy(to, from, keys * sizeof *to);
     for (size_t h = 1; h < heads; h++)
@@ -88,7 +88,6 @@ static void mean_row(void *context, size_t worker, size_t unit)
             to[j] += from[h * m->rows * keys + j];
     for (size_t j = 0; j < keys; j++)
         to[j] /= (float)heads;
-    attn_fp_leave(fp);
 }
 
 void attn_mha_mean_weights(const AttnMhaPlan *plan, const AttnMhaTensors *t, const AttnMhaRooms *rooms)

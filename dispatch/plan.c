@@ -1,7 +1,10 @@
 /* plan.c - from a problem to a result: validate, choose, bind; attn_run walks the units. The file to read first.
  *
- *     problem --attn_problem_read--> checked copy --attn_choose--> kernel --fix_units--> plan      once
- *     plan + tensors + workspace --attn_run--> o, lse                                              often
+ *     problem --attn_problem_read--> checked copy --attn_choose--> kernel --fix_units, fix_phases--> plan    once
+ *     plan + tensors + workspace --attn_run--> o, lse                                                        often
+ *
+ * A run is up to three phases, each of independent items for threads: prepare K and V (where the kernel does so), compute work units, merge
+ * the parts of keys that were split. The workspace holds what was prepared, then the scratch of each worker, then the parts.
  *
  * Everything that can fail does so before the first output element is written. What depends on sizes alone (kernel, units, scratch) is
  * fixed in the plan; nothing depends on the number of threads, so the bits of the result do not either. */
@@ -18,21 +21,25 @@
 #include "dispatch/split.h"
 #include "dispatch/structs.h"
 #include "dispatch/threads.h"
+#include "kernels/fpenv.h"
 
 enum { SHORT_PANELS = 4 }; /* panels of a unit, at least, where units are cut shorter to be more */
+
+typedef enum Phase { PREPARE, UNITS, MERGE, PHASES } Phase; /* of a run, one after the other; one without items is passed over */
 
 struct AttnPlan {
     AttnProblem problem;       /* checked copy                                              */
     const AttnKernel *kernel;  /* who computes                                              */
     size_t group;              /* query heads per KV head                                   */
+    AttnStretch stretch;       /* rows that units divide among themselves                   */
     size_t unit_rows;          /* rows of a full unit, a multiple of kernel->panel          */
-    size_t stretch;            /* rows that units divide among themselves: one head, or the
-                                  whole group where a head is shorter than a panel          */
     size_t stretch_units;      /* units in a stretch                                        */
     size_t whole_units;        /* in the whole problem                                      */
     AttnSplit split;           /* of their keys, where the units are few                    */
-    size_t units;              /* with their parts                                          */
-    size_t workers;            /* bodies that may run at once, each with its own scratch    */
+    size_t key_spans;          /* that the keys of a batch entry are prepared in            */
+    AttnPhase phase[PHASES];   /* units are counted with their parts                        */
+    size_t workers;            /* items that may run at once, each with its own scratch     */
+    size_t shared_bytes;       /* of what is prepared, a multiple of 64                     */
     size_t worker_bytes;       /* scratch of one worker, a multiple of 64                   */
     AttnParallelFor parallel_for;
     void *parallel_context;
@@ -56,26 +63,76 @@ static size_t quotient_up(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-/* Units of one problem: rows of a head in equal parts, each a whole number of panels and none longer than the kernel wants. Heads shorter
- * than a panel are stacked, so that the heads of a group share each key that is read. Where the units would be few, they are cut shorter:
- * eleven of them on two threads are 6 rounds for 5.5, a speed-up of 1.83. Whatever the number of threads, so that plans do not differ. */
+/* Units of one problem: rows of a stretch in equal parts, each a whole number of panels and none longer than the kernel wants. Where the
+ * units would be few, they are cut shorter: eleven of them on two threads are 6 rounds for 5.5, a speed-up of 1.83. Whatever the number of
+ * threads, so that plans do not differ. */
 static void fix_units(AttnPlan *plan)
 {
     const AttnProblem *p = &plan->problem;
     const size_t panel = plan->kernel->panel, panels = plan->kernel->unit_panels;
     plan->group = p->q_heads / p->kv_heads;
-    const bool stacked = p->q_len < panel;
-    plan->stretch = stacked ? p->q_len * plan->group : p->q_len;
-    const size_t stretches = p->batch * p->kv_heads * (stacked ? 1 : plan->group);
-    if (plan->stretch > 0) {
-        const size_t fewest = quotient_up(plan->stretch, panel * panels);
-        const size_t most = quotient_up(plan->stretch, panel * (panels < SHORT_PANELS ? panels : SHORT_PANELS));
-        const size_t wanted = stretches > 0 ? quotient_up(ATTN_UNITS_WANTED, stretches) : 1;
+    plan->stretch = attn_stretch(p, panel);
+    const size_t rows = plan->stretch.rows;
+    if (rows > 0) {
+        const size_t fewest = quotient_up(rows, panel * panels);
+        const size_t most = quotient_up(rows, panel * (panels < SHORT_PANELS ? panels : SHORT_PANELS));
+        const size_t wanted = plan->stretch.count > 0 ? quotient_up(ATTN_UNITS_WANTED, plan->stretch.count) : 1;
         const size_t parts = wanted < fewest ? fewest : wanted > most ? most : wanted;
-        plan->unit_rows = quotient_up(quotient_up(plan->stretch, parts), panel) * panel;
-        plan->stretch_units = quotient_up(plan->stretch, plan->unit_rows);
+        plan->unit_rows = quotient_up(quotient_up(rows, parts), panel) * panel;
+        plan->stretch_units = quotient_up(rows, plan->unit_rows);
     }
-    plan->whole_units = stretches * plan->stretch_units;
+    plan->whole_units = plan->stretch.count * plan->stretch_units;
+}
+
+/* Rows of the longest unit. */
+static size_t longest_unit(const AttnPlan *plan)
+{
+    return plan->unit_rows < plan->stretch.rows ? plan->unit_rows : plan->stretch.rows;
+}
+
+static void prepare_keys(void *context, size_t worker, size_t number);
+static void run_unit(void *context, size_t worker, size_t number);
+static void merge_head(void *context, size_t worker, size_t number);
+
+/* What each phase consists of. */
+static void fix_phases(AttnPlan *plan)
+{
+    const AttnProblem *p = &plan->problem;
+    const AttnKernel *kernel = plan->kernel;
+    const bool prepares = kernel->shared && plan->whole_units > 0;
+    plan->key_spans = quotient_up(p->k_len, ATTN_PREPARE_KEYS);
+    plan->phase[PREPARE] = (AttnPhase){
+        .items = prepares ? p->batch * p->kv_heads * plan->key_spans : 0,
+        .together = plan->key_spans,
+        .item = prepare_keys,
+        .enter = kernel->enter,
+        .leave = kernel->leave,
+    };
+    plan->phase[UNITS] = (AttnPhase){
+        .items = plan->whole_units * plan->split.parts,
+        .together = plan->stretch_units * plan->split.parts,
+        .item = run_unit,
+        .enter = kernel->enter,
+        .leave = kernel->leave,
+    };
+    plan->phase[MERGE] = (AttnPhase){
+        .items = plan->split.parts > 1 ? p->batch * p->q_heads : 0,
+        .item = merge_head,
+        .enter = attn_fp_enter,
+        .leave = attn_fp_leave,
+    };
+}
+
+/* Sizes of the workspace's regions. false: their sum overflows. */
+static bool fix_workspace(AttnPlan *plan)
+{
+    const AttnKernel *kernel = plan->kernel;
+    size_t bytes;
+    plan->shared_bytes = kernel->shared ? quotient_up(kernel->shared(&plan->problem), 64) * 64 : 0;
+    plan->worker_bytes = quotient_up(kernel->scratch(&plan->problem, longest_unit(plan)), 64) * 64;
+    return !__builtin_mul_overflow(plan->workers, plan->worker_bytes, &bytes) &&
+           !__builtin_add_overflow(bytes, plan->shared_bytes, &bytes) && !__builtin_add_overflow(bytes, plan->split.bytes, &bytes) &&
+           bytes <= PTRDIFF_MAX / 2;
 }
 
 /* Bind kernel, units, workers and scratch. problem is already checked and the kernel accepted. */
@@ -90,14 +147,11 @@ static AttnStatus bind(const AttnProblem *problem, const AttnKernel *kernel, siz
     plan->parallel_for = parallel_for;
     plan->parallel_context = context;
     fix_units(plan);
-    const bool fits = attn_split_fix(&plan->split, problem, kernel, plan->whole_units, plan->stretch);
-    plan->units = plan->whole_units * plan->split.parts;
-    plan->workers = threads < plan->units ? threads : plan->units;
-    if (plan->workers == 0)
-        plan->workers = 1;
-    plan->worker_bytes = (kernel->scratch(problem) + 63) / 64 * 64;
-    size_t total;
-    if (!fits || __builtin_mul_overflow(plan->workers, plan->worker_bytes, &total) || total > PTRDIFF_MAX / 2) {
+    const bool fits = attn_split_fix(&plan->split, problem, kernel, plan->whole_units, plan->stretch.rows);
+    fix_phases(plan);
+    const size_t units = plan->phase[UNITS].items, most = threads < units ? threads : units;
+    plan->workers = most > 0 ? most : 1;
+    if (!fits || !fix_workspace(plan)) {
         free(plan);
         return attn_fail(ATTN_ERROR_OVERFLOW, "workspace of %zu workers overflows; allowed: fewer threads or a shorter k_len (%zu)",
                          threads, problem->k_len);
@@ -227,7 +281,7 @@ AttnStatus attn_plan_create(const AttnProblem *problem, const AttnOptions *optio
 
 size_t attn_plan_workspace(const AttnPlan *plan)
 {
-    const size_t bytes = plan->workers * plan->worker_bytes + plan->split.bytes;
+    const size_t bytes = plan->shared_bytes + plan->workers * plan->worker_bytes + plan->split.bytes;
     return bytes < 64 ? 64 : bytes;
 }
 
@@ -254,7 +308,7 @@ const char *attn_plan_explain(const AttnPlan *plan)
 
 size_t attn_plan_units(const AttnPlan *plan)
 {
-    return plan->units;
+    return plan->phase[UNITS].items;
 }
 
 void attn_plan_destroy(AttnPlan *plan)
@@ -267,27 +321,42 @@ void attn_plan_destroy(AttnPlan *plan)
 typedef struct Run {
     const AttnPlan *plan;
     AttnArgs args;
-    const AttnArgs *parts; /* what each part of the keys runs on; NULL: they stay together */
-    void *partial;         /* where the parts' results are                                 */
-    char *workspace;
+    AttnArgs part[ATTN_PARTS_MOST]; /* what each part of the keys runs on, where they are split */
+    char *shared, *scratch, *partial; /* the regions of the workspace                           */
 } Run;
+
+/* Keys are prepared in spans, those of a KV head together. */
+static void prepare_keys(void *context, size_t worker, size_t number)
+{
+    const Run *run = context;
+    const AttnPlan *plan = run->plan;
+    const AttnProblem *p = &plan->problem;
+    const size_t kv = number / plan->key_spans, key = number % plan->key_spans * ATTN_PREPARE_KEYS;
+    const AttnKeySpan span = {
+        .b = kv / p->kv_heads,
+        .kv_head = kv % p->kv_heads,
+        .key0 = key,
+        .key1 = p->k_len - key < ATTN_PREPARE_KEYS ? p->k_len : key + ATTN_PREPARE_KEYS,
+    };
+    (void)worker;
+    plan->kernel->prepare(&run->args, span, run->shared);
+}
 
 /* Unit `number` of the plan: those of a head together, and of them later rows first, because under a causal frontier they are the longer
  * ones and must not come last. */
 static AttnSpan unit_of(const AttnPlan *plan, size_t number)
 {
     const AttnProblem *p = &plan->problem;
-    const size_t keys = number % plan->split.parts, u = number / plan->split.parts;
-    const size_t stretches = plan->whole_units / plan->stretch_units;
+    const size_t keys = number % plan->split.parts, u = number / plan->split.parts, rows = plan->stretch.rows;
     const size_t part = plan->stretch_units - 1 - u % plan->stretch_units, stretch = u / plan->stretch_units;
-    const size_t per_kv_head = stretches / (p->batch * p->kv_heads);
-    const size_t kv = stretch / per_kv_head, base = stretch % per_kv_head * plan->stretch;
+    const size_t per_kv_head = plan->stretch.count / (p->batch * p->kv_heads);
+    const size_t kv = stretch / per_kv_head, base = stretch % per_kv_head * rows;
     const size_t begin = part * plan->unit_rows, end = begin + plan->unit_rows;
     return (AttnSpan){
         .b = kv / p->kv_heads,
         .kv_head = kv % p->kv_heads,
         .row0 = base + begin,
-        .row1 = base + (end < plan->stretch ? end : plan->stretch),
+        .row1 = base + (end < rows ? end : rows),
         .key0 = keys * plan->split.chunk,
         .key1 = keys + 1 == plan->split.parts ? p->k_len : (keys + 1) * plan->split.chunk,
     };
@@ -299,14 +368,14 @@ static void run_unit(void *context, size_t worker, size_t number)
     const AttnPlan *plan = run->plan;
     const size_t parts = plan->split.parts;
     AttnSpan unit = unit_of(plan, number);
-    if (parts == 1 && number + 1 < plan->units) {
+    if (parts == 1 && number + 1 < plan->phase[UNITS].items) {
         const AttnSpan next = unit_of(plan, number + 1);
         unit.next.b = next.b;
         unit.next.kv_head = next.kv_head;
         unit.next.row0 = next.row0;
         unit.next.row1 = next.row1;
     }
-    plan->kernel->run(run->parts ? &run->parts[number % parts] : &run->args, unit, run->workspace + worker * plan->worker_bytes);
+    plan->kernel->run(parts > 1 ? &run->part[number % parts] : &run->args, unit, run->scratch + worker * plan->worker_bytes);
 }
 
 /* Head h of batch entry b, number b * q_heads + h: the parts of its keys become one result. */
@@ -318,17 +387,25 @@ static void merge_head(void *context, size_t worker, size_t number)
     attn_split_merge(&run->plan->split, &run->args, run->partial, number / heads, number % heads);
 }
 
-static void run_parts(Run *run)
+static void run_phases(const AttnPlan *plan, const AttnTensors *tensors, char *workspace)
 {
-    const AttnPlan *plan = run->plan;
-    AttnArgs parts[ATTN_PARTS_MOST];
-    run->partial = run->workspace + plan->workers * plan->worker_bytes;
-    attn_split_open(&plan->split, &run->args, run->partial, parts);
-    run->parts = parts;
-    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, plan->stretch_units * plan->split.parts,
-                     run_unit, run);
-    attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->problem.batch * plan->problem.q_heads, 1,
-                     merge_head, run);
+    Run run;
+    run.plan = plan;
+    run.shared = workspace;
+    run.scratch = run.shared + plan->shared_bytes;
+    run.partial = run.scratch + plan->workers * plan->worker_bytes;
+    run.args = (AttnArgs){
+        .p = &plan->problem,
+        .t = tensors,
+        .group = plan->group,
+        .unit_rows = longest_unit(plan),
+        .shared = plan->kernel->shared ? run.shared : NULL,
+    };
+    if (plan->split.parts > 1)
+        attn_split_open(&plan->split, &run.args, run.partial, run.part);
+    for (Phase n = 0; n < PHASES; n++)
+        if (plan->phase[n].items > 0)
+            attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, &plan->phase[n], &run);
 }
 
 AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t workspace_size)
@@ -345,15 +422,7 @@ AttnStatus attn_run(const AttnPlan *plan, const AttnTensors *tensors, void *work
         return attn_fail(ATTN_ERROR_WORKSPACE, "workspace_size is %zu; allowed: at least %zu", workspace_size, attn_plan_workspace(plan));
     if ((uintptr_t)workspace % 64 != 0)
         return attn_fail(ATTN_ERROR_WORKSPACE, "workspace is at %p; allowed: an address divisible by 64", workspace);
-    Run run = {
-        .plan = plan,
-        .args = {.p = &plan->problem, .t = &t, .group = plan->group},
-        .workspace = workspace,
-    };
-    if (plan->split.parts > 1)
-        run_parts(&run);
-    else
-        attn_threads_run(plan->parallel_for, plan->parallel_context, plan->workers, plan->units, plan->stretch_units, run_unit, &run);
+    run_phases(plan, &t, workspace);
     return ATTN_OK;
 }
 

@@ -6,7 +6,6 @@
 #include "dispatch/split.h"
 
 #include "dispatch/merge.h"
-#include "kernels/fpenv.h"
 
 enum {
     CHUNK_LEAST = 512, /* keys of a part at least                                  */
@@ -85,7 +84,9 @@ void attn_split_open(const AttnSplit *split, const AttnArgs *whole, void *memory
         *t = *whole->t;
         t->o = (float *)part_o(split, memory, n);
         t->lse = (float *)part_lse(split, memory, n);
-        args[n] = (AttnArgs){.p = &split->problem, .t = t, .group = whole->group};
+        args[n] = *whole;
+        args[n].p = &split->problem;
+        args[n].t = t;
     }
 }
 
@@ -100,8 +101,6 @@ void attn_split_merge(const AttnSplit *split, const AttnArgs *whole, const void 
         o[n] = part_o(split, memory, n);
         lse[n] = part_lse(split, memory, n);
     }
-    const AttnFpState fp = attn_fp_enter();
     for (size_t i = 0; i < p->q_len; i++)
         attn_merge_row(&merge, o, lse, false, whole->t->o, whole->t->lse, b, h, i);
-    attn_fp_leave(fp);
 }

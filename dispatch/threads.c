@@ -1,12 +1,12 @@
-/* threads.c - distributes units among threads.
+/* threads.c - distributes the items of a phase among threads.
  *
- * A job has a counter for worker numbers, and ranges of consecutive units with one counter each. Each participant draws a worker number
- * once, then units: first from the range of its index, whose data are still in its caches from the previous run, then from the others, so
- * uneven units balance. A worker number is drawn, never derived from the index that a caller's loop passes: if a loop passes an index
+ * A job has a counter for worker numbers, and ranges of consecutive items with one counter each. Each participant draws a worker number
+ * once, then items: first from the range of its index, whose data are still in its caches from the previous run, then from the others, so
+ * uneven items balance. A worker number is drawn, never derived from the index that a caller's loop passes: if a loop passes an index
  * twice, or concurrently from two threads, the two calls still get two numbers; if it skips an index, the others take its share. (12 heads
- * of 77 to 197 rows on two threads: 1 to 3 % less time than with one counter for all units.)
+ * of 77 to 197 rows on two threads: 1 to 3 % less time than with one counter for all items.)
  *
- * One worker, or one unit, needs no other thread and runs on the calling thread. */
+ * One worker, or one item, needs no other thread and runs on the calling thread. */
 #include "dispatch/threads.h"
 
 #include <stdatomic.h>
@@ -18,33 +18,47 @@
 enum { RANGES_MOST = 64 };
 
 typedef struct Range {
-    _Alignas(64) atomic_size_t next; /* unit: a cache line of its own, as each is one thread's most of the time */
+    _Alignas(64) atomic_size_t next; /* item: a cache line of its own, as each is one thread's most of the time */
     size_t end;
 } Range;
 
 typedef struct Job {
-    void (*body)(void *context, size_t worker, size_t unit);
+    const AttnPhase *phase;
     void *context;
     size_t workers, ranges;
     atomic_size_t next_worker;
     Range range[RANGES_MOST];
 } Job;
 
+static uint64_t enter(const AttnPhase *phase)
+{
+    return phase->enter ? phase->enter() : 0;
+}
+
+static void leave(const AttnPhase *phase, uint64_t entered)
+{
+    if (phase->leave)
+        phase->leave(entered);
+}
+
 /* Take part in a job; `index` is the caller's loop's and says no more than where to begin (see above). */
 static void take_part(void *argument, size_t index)
 {
     Job *job = argument;
+    const AttnPhase *phase = job->phase;
     const size_t worker = atomic_fetch_add(&job->next_worker, 1);
     if (worker >= job->workers)
         return;
+    const uint64_t entered = enter(phase);
     for (size_t i = 0; i < job->ranges; i++) {
         Range *range = &job->range[(index + i) % job->ranges];
         while (atomic_load_explicit(&range->next, memory_order_relaxed) < range->end) {
-            const size_t unit = atomic_fetch_add(&range->next, 1);
-            if (unit < range->end)
-                job->body(job->context, worker, unit);
+            const size_t item = atomic_fetch_add(&range->next, 1);
+            if (item < range->end)
+                phase->item(job->context, worker, item);
         }
     }
+    leave(phase, entered);
 }
 
 size_t attn_threads_workers(const AttnSettings *settings)
@@ -57,23 +71,25 @@ size_t attn_threads_workers(const AttnSettings *settings)
     return workers < MOST_WORKERS ? workers : MOST_WORKERS;
 }
 
-void attn_threads_run(AttnParallelFor loop, void *loop_context, size_t workers, size_t units, size_t together,
-                      void (*body)(void *context, size_t worker, size_t unit), void *context)
+void attn_threads_run(AttnParallelFor loop, void *loop_context, size_t workers, const AttnPhase *phase, void *context)
 {
     Job job;
-    job.body = body;
+    const size_t items = phase->items, together = phase->together > 0 ? phase->together : 1;
+    job.phase = phase;
     job.context = context;
-    job.workers = workers < units ? workers : units;
+    job.workers = workers < items ? workers : items;
     if (job.workers <= 1) {
-        for (size_t unit = 0; unit < units; unit++)
-            body(context, 0, unit);
+        const uint64_t entered = enter(phase);
+        for (size_t item = 0; item < items; item++)
+            phase->item(context, 0, item);
+        leave(phase, entered);
         return;
     }
-    const size_t groups = (units + together - 1) / together, most = job.workers < RANGES_MOST ? job.workers : RANGES_MOST;
+    const size_t groups = (items + together - 1) / together, most = job.workers < RANGES_MOST ? job.workers : RANGES_MOST;
     job.ranges = groups < most ? groups : most;
     atomic_init(&job.next_worker, 0);
     for (size_t i = 0, begin = 0; i < job.ranges; i++) {
-        const size_t end = i + 1 == job.ranges ? units : groups * (i + 1) / job.ranges * together;
+        const size_t end = i + 1 == job.ranges ? items : groups * (i + 1) / job.ranges * together;
         atomic_init(&job.range[i].next, begin);
         job.range[i].end = begin = end;
     }

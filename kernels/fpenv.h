@@ -1,4 +1,4 @@
-/* fpenv.h - floating-point control inside kernels: round to nearest, no traps, denormals are zero.
+/* fpenv.h - floating-point control inside kernels: round to nearest, no traps, denormals are zero. `enter` and `leave` of most kernels.
  *
  * Denormal probabilities are worth nothing and cost fifty times a normal multiply on some CPUs, so kernels flush them (FTZ) and read them
  * as zero (DAZ). Rounding mode and trap masks are set too: a caller's unusual choice must change neither bits nor survival. */
@@ -31,7 +31,7 @@ static inline AttnFpState attn_fp_enter(void)
 #endif
 }
 
-/* The last thing a kernel does: clean upper register halves too, which compilers do by themselves only when they optimise. */
+/* Cleans upper register halves too, which compilers do by themselves only when they optimise. */
 static inline void attn_fp_leave(AttnFpState before)
 {
 #if defined(__AVX__)

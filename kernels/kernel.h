@@ -5,7 +5,8 @@
  *   - allocates nothing, starts no thread, keeps no state, makes no system call;
  *   - reads only q, k, v, mask and bias elements that some query row of the unit may see, writes only o and lse rows of the unit
  *     and its scratch; needs no more than element alignment of the tensors;
- *   - leaves floating-point control (MXCSR, FPCR), upper register halves and AMX tiles as it found them; inside, denormals are zero;
+ *   - leaves callee-saved registers alone; what else it changes of a thread's state (floating-point control, upper register halves, AMX
+ *     tiles) `enter` sets before a thread's first unit and `leave` restores after its last; inside, denormals are zero;
  *   - gives the same bits for a unit whatever thread runs it and whatever ran before on that scratch.
  *
  * Adding a kernel: one file kernels/<name>.c that defines `const AttnKernel ATTN_KERNEL_ID`, and <name> in kernels/meson.build.
@@ -93,7 +94,9 @@ typedef struct AttnAccuracy {
 typedef struct AttnArgs {
     const AttnProblem *p;
     const AttnTensors *t;
-    size_t group; /* q_heads / kv_heads */
+    size_t group;       /* q_heads / kv_heads                                            */
+    size_t unit_rows;   /* of the longest unit: what `scratch` was asked with            */
+    const void *shared; /* what `prepare` left; NULL where the kernel prepares nothing   */
 } AttnArgs;
 
 /* A work unit: rows [row0, row1) of one batch entry and KV head. Rows count through the query heads of the group, head by head:
@@ -109,6 +112,13 @@ typedef struct AttnSpan {
     struct { size_t b, kv_head, row0, row1; } next; /* what the same thread probably computes next, all its keys: a kernel may ask for its
                                                        operands early. row0 == row1: nothing                                        */
 } AttnSpan;
+
+/* Keys [key0, key1) of one batch entry and KV head, to be prepared; those beyond the entry's own length are no keys. */
+typedef struct AttnKeySpan {
+    size_t b, kv_head;
+    size_t key0, key1; /* key0 is a multiple of ATTN_PREPARE_KEYS; at most so many keys */
+} AttnKeySpan;
+enum { ATTN_PREPARE_KEYS = 1024 };
 
 /* A matrix product: y = x W^T + b with weights packed once. W is [outputs][inputs] row-major, as torch.nn.Linear keeps it. */
 typedef struct AttnLinear {
@@ -146,12 +156,16 @@ typedef struct AttnKernel {
                                packed together (>= 1)                                                              */
     size_t unit_panels;     /* attention: panels in a full work unit, K and V are read once per unit; product: how
                                many times 128 rows make a unit, 1 as a rule (>= 1)                                 */
+    uint64_t (*enter)(void);         /* called by each thread before its first unit (fpenv.h)                      */
+    void (*leave)(uint64_t entered); /* and after its last, with what `enter` returned                             */
     union {
         struct { /* ATTN_KIND_ATTENTION */
             uint32_t features;                                      /* ATTN_HAS_* that it handles                                      */
             bool splits;                                            /* takes part of the keys: threads can share one long sequence     */
             bool (*fits)(const AttnProblem *, const char **why_not); /* NULL = any shape                                               */
-            size_t (*scratch)(const AttnProblem *);                 /* bytes per worker, a multiple of 64; may be 0                    */
+            size_t (*scratch)(const AttnProblem *, size_t rows);    /* bytes per worker for units of up to `rows` rows; may be 0       */
+            size_t (*shared)(const AttnProblem *);                  /* bytes that all workers share; NULL: none, and no `prepare`      */
+            void (*prepare)(const AttnArgs *, AttnKeySpan, void *shared); /* fills them, once per run, before the first unit           */
             double (*cost)(const AttnProblem *);                    /* estimated core cycles of the whole problem                      */
             void (*run)(const AttnArgs *, AttnSpan, void *scratch); /* scratch is 64-byte aligned                                      */
         };
@@ -194,6 +208,19 @@ static inline AttnSequence attn_sequence(const AttnArgs *a, size_t b)
                : p->align == ATTN_ALIGN_OFFSET       ? p->offset
                                                      : a->t->offsets[b];
     return s;
+}
+
+/* Which rows units divide among themselves: those of a query head, or, where a head is shorter than a panel, those of all heads of a KV
+ * group, so that they share each key that is read. */
+typedef struct AttnStretch {
+    bool stacked;
+    size_t rows, count; /* rows of a stretch; stretches in the problem */
+} AttnStretch;
+static inline AttnStretch attn_stretch(const AttnProblem *p, size_t panel)
+{
+    const bool stacked = p->q_len < panel;
+    const size_t heads = stacked ? p->kv_heads : p->q_heads;
+    return (AttnStretch){stacked, stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len, p->batch * heads};
 }
 
 /* Keys [lo, hi) that the structure of the problem lets query row i see; lo == hi: none. Mask and bias may hide more. */

@@ -18,7 +18,6 @@ static void pack(size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row,
 
 static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const void *w, const float *bias, float *y)
 {
-    const AttnFpState fp = attn_fp_enter();
     for (size_t row = span.row0; row < span.row1; row++)
         for (size_t out = span.out0; out < span.out1; out++) {
             const float *from = x + (ptrdiff_t)row * l->x_row, *weights = (const float *)w + out * l->inputs;
@@ -28,7 +27,6 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
                 sum += from[c] * weights[c];
             *to = l->accumulate ? *to + sum : sum;
         }
-    attn_fp_leave(fp);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {
@@ -40,5 +38,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = 1,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .product = {.packed = packed, .pack = pack, .run = run},
 };

@@ -28,8 +28,9 @@ static size_t lay_out(const AttnProblem *p, void *base, Work *w)
     return carve.used;
 }
 
-static size_t scratch(const AttnProblem *p)
+static size_t scratch(const AttnProblem *p, size_t rows)
 {
+    (void)rows;
     Work w;
     return lay_out(p, NULL, &w);
 }
@@ -182,14 +183,12 @@ static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, 
 
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 {
-    const AttnFpState fp = attn_fp_enter();
     const AttnSequence seq = attn_sequence(a, unit.b);
     Work w;
     lay_out(a->p, scratch_bytes, &w);
     for (size_t r = unit.row0; r < unit.row1; r++)
         if (r % a->p->q_len < seq.q_len)
             row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, &w);
-    attn_fp_leave(fp);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {
@@ -203,6 +202,8 @@ const AttnKernel ATTN_KERNEL_ID = {
                  .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = 16,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .scratch = scratch,
     .cost = cost,
     .run = run,

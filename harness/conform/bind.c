@@ -151,7 +151,7 @@ static bool sees(const FolderCall *call, AttnKeys keys, size_t b, size_t h, size
 static bool measure_rows(const Folder *f, FolderCall *call)
 {
     const AttnProblem *p = &call->problem;
-    const AttnArgs args = {p, &call->tensors, f->q_heads / f->kv_heads};
+    const AttnArgs args = {.p = p, .t = &call->tensors, .group = f->q_heads / f->kv_heads};
     const bool all = f->out[FOLDER_SCORES].data && f->scores_mode <= (int)ATTN_STAGE_CAPPED;
     const size_t rows = f->batch * f->q_heads * f->q_len;
     call->sharpness = calloc(rows ? rows : 1, sizeof *call->sharpness);

@@ -232,7 +232,7 @@ void topology_pin_workers(size_t threads)
     const size_t granted = 1 + attn_helpers_make(threads - 1);
     Gathering g = {.threads = threads < granted ? threads : granted, .caller = pthread_self()};
     atomic_init(&g.arrived, 0);
-    attn_threads_run(NULL, NULL, g.threads, g.threads, 1, gather, &g);
+    attn_threads_run(NULL, NULL, g.threads, &(AttnPhase){.items = g.threads, .item = gather}, &g);
 }
 
 void topology_let_workers_sleep(void)

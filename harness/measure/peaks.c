@@ -189,7 +189,7 @@ void peak_run(void *context, size_t iterations)
     if (peak->threads == 1)
         run_share(&share, 0, 0);
     else
-        attn_threads_run(NULL, NULL, peak->threads, peak->threads, 1, run_share, &share);
+        attn_threads_run(NULL, NULL, peak->threads, &(AttnPhase){.items = peak->threads, .item = run_share}, &share);
     if (peak->kind == PEAK_READ)
         peak->at = (peak->at + iterations * peak->step) % peak->part;
 }

@@ -32,9 +32,10 @@ static bool fits(const AttnProblem *p, const char **why)
     return false;
 }
 
-static size_t scratch(const AttnProblem *p)
+static size_t scratch(const AttnProblem *p, size_t rows)
 {
     (void)p;
+    (void)rows;
     return (current.pack->v1->workspace(current.plan) + 63) / 64 * 64;
 }
 

@@ -46,17 +46,10 @@ static size_t key_block(const AttnProblem *p)
     return (len + STRIP - 1) / STRIP * STRIP;
 }
 
-/* Panels of the longest unit of this problem, as plan.c cuts it. */
-static size_t panels_needed(const AttnProblem *p)
-{
-    const size_t rows = p->q_len < LANES ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len, panels = (rows + LANES - 1) / LANES;
-    return panels < UNIT_PANELS ? panels : UNIT_PANELS;
-}
-
-static size_t lay_out(const AttnProblem *p, void *base, Work *w)
+static size_t lay_out(const AttnProblem *p, size_t rows, void *base, Work *w)
 {
     AttnCarve carve = {.base = base};
-    const size_t panels = panels_needed(p);
+    const size_t panels = (rows + LANES - 1) / LANES;
     w->ldo = (p->dv + VL - 1) / VL * VL;
     w->key_block = key_block(p);
     w->panels = attn_carve(&carve, panels, sizeof *w->panels);
@@ -75,10 +68,10 @@ static size_t lay_out(const AttnProblem *p, void *base, Work *w)
     return carve.used;
 }
 
-static size_t attend_scratch(const AttnProblem *p)
+static size_t attend_scratch(const AttnProblem *p, size_t rows)
 {
     Work w;
-    return lay_out(p, NULL, &w);
+    return lay_out(p, rows, NULL, &w);
 }
 
 /* ---- Units ----------------------------------------------------------------------------------------------------------------------- */
@@ -239,9 +232,8 @@ static Prefetch prefetch_next(const Work *w, const AttnSpan *unit, size_t panels
 
 static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
-    const AttnFpState fp = attn_fp_enter();
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head, .key0 = unit.key0, .key1 = unit.key1};
-    lay_out(a->p, scratch, &w);
+    lay_out(a->p, a->unit_rows, scratch, &w);
     w.score_scale = a->t->bias ? 1.0f : (float)LOG2E;
     w.far = (double)a->p->batch * (double)a->p->kv_heads * (double)a->p->k_len * (double)(a->p->d + a->p->dv) > FAR;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
@@ -281,7 +273,6 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
         if (a->t->scores)
             emit_scores(&w, &w.panels[i]);
     }
-    attn_fp_leave(fp);
 }
 
 /* Estimated cycles: the multiply-adds, in rows rounded up to vectors, over what full panels reach in a cycle; panels of one or two vectors
@@ -289,15 +280,14 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
  * besides. Few rows: no faster than keys and values come from memory. */
 static double attend_cost(const AttnProblem *p)
 {
-    const bool stacked = p->q_len < LANES;
-    const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
+    const AttnStretch stretch = attn_stretch(p, LANES);
+    const double rows = (double)stretch.rows, heads = (double)stretch.count;
     const double vectors = ceil(rows / VL), panels = ceil(vectors / NQ);
-    const double heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
     const double columns = (double)p->d + ceil((double)p->dv / VL) * VL;
     const double share = vectors < 1.5 * panels ? 0.66 : vectors < 2.5 * panels ? 0.83 : 1.0;
     const double keys = heads * (double)p->k_len * visible_share(p, LANES), scores = keys * vectors * VL;
     const double work = scores * columns / (MULTIPLY_ADDS * share) + scores * CYCLES_PER_EXP;
-    const double read = stacked ? keys * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE : 0.0;
+    const double read = stretch.stacked ? keys * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE : 0.0;
     return overlapped(work, read) + heads * (300.0 + 35.0 * rows);
 }
 
@@ -311,6 +301,8 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT},
     .panel = LANES,
     .unit_panels = UNIT_PANELS,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .splits = SPLITS,
     .scratch = attend_scratch,
     .cost = attend_cost,

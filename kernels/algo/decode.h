@@ -101,27 +101,20 @@ typedef struct Work {
     unsigned char *live; /* [block] does any row of the tile see the key?                                  */
 } Work;
 
-/* Rows of the longest unit, as plan.c cuts it. */
-static size_t rows_needed(const AttnProblem *p)
-{
-    const size_t rows = p->q_len < DECODE_PANEL ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len;
-    return rows < ROWS_MOST ? rows : ROWS_MOST;
-}
-
-/* Keys in a piece. */
-static size_t piece_of(const AttnProblem *p)
+/* Keys in a piece, where the longest unit has so many rows. */
+static size_t piece_of(const AttnProblem *p, size_t rows)
 {
     const size_t width = (p->d > p->dv ? p->d : p->dv) * sizeof(kv_stored);
-    const size_t keys = (rows_needed(p) > 2 && width <= 512 ? LONG_PIECE_BYTES : PIECE_BYTES) / width;
+    const size_t keys = (rows > 2 && width <= 512 ? LONG_PIECE_BYTES : PIECE_BYTES) / width;
     return keys < TK ? TK : keys / TK * TK;
 }
 
-static size_t lay_out(const AttnProblem *p, void *base, Work *w)
+static size_t lay_out(const AttnProblem *p, size_t rows, void *base, Work *w)
 {
     AttnCarve carve = {.base = base};
-    const size_t tiles = (rows_needed(p) + VL - 1) / VL;
+    const size_t tiles = (rows + VL - 1) / VL;
     w->ldo = (p->dv + VL - 1) / VL * VL;
-    w->piece = piece_of(p);
+    w->piece = piece_of(p, rows);
     w->block = w->piece * BLOCK_PIECES;
     if (w->block > SCORE_FLOATS / VL)
         w->block = SCORE_FLOATS / VL / w->piece * w->piece;
@@ -143,10 +136,10 @@ static size_t lay_out(const AttnProblem *p, void *base, Work *w)
     return carve.used;
 }
 
-static size_t decode_scratch(const AttnProblem *p)
+static size_t decode_scratch(const AttnProblem *p, size_t rows)
 {
     Work w;
-    return lay_out(p, NULL, &w);
+    return lay_out(p, rows, NULL, &w);
 }
 
 /* ---- Fetching ahead -------------------------------------------------------------------------------------------------------------- */
@@ -610,9 +603,8 @@ static void (*const block_of[17])(const Work *, Tile *, size_t, size_t, Ahead *,
 
 static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
-    const AttnFpState fp = attn_fp_enter();
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .unit = unit};
-    lay_out(a->p, scratch, &w);
+    lay_out(a->p, a->unit_rows, scratch, &w);
     w.score_scale = a->t->bias ? 1.0f : (float)LOG2E;
     w.to_log2 = a->t->bias ? (float)LOG2E : 1.0f;
     size_t tiles = 0, lo = SIZE_MAX, hi = 0;
@@ -645,20 +637,18 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
     }
     for (size_t i = 0; i < tiles; i++)
         close_tile(&w, &w.tiles[i]);
-    attn_fp_leave(fp);
 }
 
 /* Estimated cycles: whichever takes longer, reading keys and values or the multiply-adds, where the scores' rows are rounded up to a power
  * of two; and what a unit and a row cost besides. */
 static double decode_cost(const AttnProblem *p)
 {
-    const bool stacked = p->q_len < DECODE_PANEL;
-    const double rows = (double)(stacked ? p->q_len * (p->q_heads / p->kv_heads) : p->q_len);
-    const double heads = (double)p->batch * (double)(stacked ? p->kv_heads : p->q_heads);
+    const AttnStretch stretch = attn_stretch(p, DECODE_PANEL);
+    const double rows = (double)stretch.rows, heads = (double)stretch.count;
     double height = 1.0;
     while (height < rows && height < VL)
         height *= 2.0;
-    const double padded = ceil(rows / height) * height, keys = heads * (double)p->k_len * visible_share(p, stacked ? 1 : ROWS_MOST);
+    const double padded = ceil(rows / height) * height, keys = heads * (double)p->k_len * visible_share(p, stretch.stacked ? 1 : ROWS_MOST);
     const double work = keys * (padded * (double)p->d + rows * (double)p->dv) / MULTIPLY_ADDS;
     const double read = keys * ceil(rows / ROWS_MOST) * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE;
     return overlapped(work, read) + heads * (1200.0 + 100.0 * rows);
@@ -674,6 +664,8 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP2_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true},
     .panel = DECODE_PANEL,
     .unit_panels = UNIT_PANELS,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .splits = true,
     .scratch = decode_scratch,
     .cost = decode_cost,

@@ -114,13 +114,11 @@ static void linear_panel(const AttnLinear *l, size_t row, size_t end, size_t out
 
 static void linear_run(const AttnLinear *l, AttnLinearSpan span, const float *x, const void *packed, const float *bias, float *y)
 {
-    const AttnFpState fp = attn_fp_enter();
     for (size_t row = span.row0; row < span.row1; row += ROW_BLOCK) {
         const size_t end = span.row1 - row < ROW_BLOCK ? span.row1 : row + ROW_BLOCK;
         for (size_t out = span.out0; out < span.out1; out += OUTPUTS)
             linear_panel(l, row, end, out, x, (const float *)packed + out * l->inputs, bias, y);
     }
-    attn_fp_leave(fp);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {
@@ -132,6 +130,8 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = OUTPUTS,
     .unit_panels = 1,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .product = {.packed = linear_packed, .pack = linear_pack, .run = linear_run},
 };
 

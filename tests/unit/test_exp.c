@@ -89,7 +89,7 @@ static void sweep_range(const Function *f, uint32_t first, uint32_t end, uint32_
     Range range = {.f = f, .first = first, .end = end, .step = step};
     const uint64_t stretch = (uint64_t)CHUNK * step * CHUNKS_TOGETHER;
     const size_t workers = attn_cpus() < WORKERS_MOST ? attn_cpus() : WORKERS_MOST;
-    attn_threads_run(NULL, NULL, workers, 2 * (size_t)((end - first + stretch - 1) / stretch), 1, sweep_share, &range);
+    attn_threads_run(NULL, NULL, workers, &(AttnPhase){.items = 2 * (size_t)((end - first + stretch - 1) / stretch), .item = sweep_share}, &range);
     for (size_t w = 0; w < workers; w++)
         for (size_t v = 0; v < COUNT; v++)
             worst[v] = range.worst[w][v] > worst[v] ? range.worst[w][v] : worst[v];

@@ -76,7 +76,7 @@ static int run_units(Tally *t, size_t workers, size_t wait_for)
     memset(t, 0, sizeof *t);
     t->caller = pthread_self();
     t->wait_for = wait_for;
-    attn_threads_run(NULL, NULL, workers, UNITS, 1, count, t);
+    attn_threads_run(NULL, NULL, workers, &(AttnPhase){.items = UNITS, .item = count}, t);
     int wrong = 0;
     for (size_t i = 0; i < UNITS; i++)
         wrong += atomic_load(&t->done[i]) != 1;
@@ -135,7 +135,7 @@ static void hold(void *context, size_t worker, size_t unit)
 static void *call_and_hold(void *unused)
 {
     (void)unused;
-    attn_threads_run(NULL, NULL, 2, 2, 1, hold, NULL);
+    attn_threads_run(NULL, NULL, 2, &(AttnPhase){.items = 2, .item = hold}, NULL);
     return NULL;
 }
 
@@ -169,7 +169,7 @@ static void run_inside(void *context, size_t worker, size_t unit)
 Test(helpers, a_run_inside_a_unit_stays_on_its_thread)
 {
     cr_assert_geq(attn_helpers_make(5), 5);
-    attn_threads_run(NULL, NULL, 2, 2, 1, run_inside, NULL);
+    attn_threads_run(NULL, NULL, 2, &(AttnPhase){.items = 2, .item = run_inside}, NULL);
     cr_expect_eq(nested_wrong, 0);
     cr_expect_eq(nested_elsewhere, 0);
     cr_expect_eq(shares(), 0, "afterwards the caller has helpers again");
@@ -192,7 +192,7 @@ Test(helpers, signals_are_for_the_callers_threads)
 {
     Tally t = {.caller = pthread_self()};
     sigset_t mine;
-    attn_threads_run(NULL, NULL, 2, 2, 1, see_mask, &t);
+    attn_threads_run(NULL, NULL, 2, &(AttnPhase){.items = 2, .item = see_mask}, &t);
     cr_expect_eq(sigismember(&seen_mask, SIGTERM), 1);
     cr_expect_eq(sigismember(&seen_mask, SIGINT), 1);
     cr_expect_eq(sigismember(&seen_mask, SIGSEGV), 0, "a crash is reported by whoever handles it");

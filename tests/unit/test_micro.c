@@ -194,7 +194,7 @@ Test(micro, each_worker_has_a_core_of_its_own, .timeout = HANG_SECONDS)
     AttnSettings settings = {.threads = 2};
     topology_pin_workers(attn_threads_workers(&settings));
     Seen seen = {0};
-    attn_threads_run(NULL, NULL, 2, 2, 1, see, &seen);
+    attn_threads_run(NULL, NULL, 2, &(AttnPhase){.items = 2, .item = see}, &seen);
     cr_expect_eq(seen.count, 2);
     cr_expect_eq(seen.allowed, 1, "a worker may go to %zu CPUs", (size_t)seen.allowed);
     cr_expect(seen.cpu[0] + seen.cpu[1] == cpu[0] + cpu[1] && seen.cpu[0] != seen.cpu[1], "workers on CPUs %d and %d", seen.cpu[0],

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,125 @@ static AttnStatus run(const AttnProblem *p, const AttnOptions *options, Operands
 static bool takes(const AttnKernel *kernel, const AttnProblem *p)
 {
     return attn_choose_judge(kernel, p, attn_cpu_this(), NULL).accepted;
+}
+
+/* ---- Phases ---------------------------------------------------------------------------------------------------------------------- */
+
+enum { PREPARED_KEYS = 2 * ATTN_PREPARE_KEYS + 300, PREPARED_DIMS = 5 };
+
+static struct {
+    atomic_size_t entered, left, prepared, keys, units; /* how often what was called; keys that were prepared */
+    atomic_bool early;                                  /* a unit began before all was prepared               */
+    const AttnKernel *inside;                           /* that computes                                      */
+} phases;
+
+static uint64_t count_enter(void)
+{
+    atomic_fetch_add(&phases.entered, 1);
+    return phases.inside->enter();
+}
+
+static void count_leave(uint64_t entered)
+{
+    phases.inside->leave(entered);
+    atomic_fetch_add(&phases.left, 1);
+}
+
+static size_t keys_bytes(const AttnProblem *p)
+{
+    return p->batch * p->kv_heads * p->k_len * p->d * sizeof(float) + 4; /* not a multiple of 64 */
+}
+
+/* Copies K rows, densely. */
+static void copy_keys(const AttnArgs *a, AttnKeySpan span, void *shared)
+{
+    const AttnProblem *p = a->p;
+    const AttnSequence s = attn_sequence(a, span.b);
+    atomic_fetch_add(&phases.prepared, 1);
+    for (size_t j = span.key0; j < span.key1 && j < s.k_len; j++) {
+        atomic_fetch_add(&phases.keys, 1);
+        memcpy((float *)shared + ((span.b * p->kv_heads + span.kv_head) * p->k_len + j) * p->d, attn_k_row(a, &s, span.kv_head, j),
+               p->d * sizeof(float));
+    }
+}
+
+/* The kernel inside, on the copies instead of K. */
+static void run_on_copies(const AttnArgs *a, AttnSpan unit, void *scratch)
+{
+    AttnProblem p = *a->p;
+    AttnTensors t = *a->t;
+    AttnArgs args = *a;
+    phases.early = phases.early || phases.prepared != p.batch * p.kv_heads * ((p.k_len + ATTN_PREPARE_KEYS - 1) / ATTN_PREPARE_KEYS);
+    atomic_fetch_add(&phases.units, 1);
+    p.k.row = (ptrdiff_t)p.d;
+    p.k.head = (ptrdiff_t)p.k_len * p.k.row;
+    p.k.batch = (ptrdiff_t)p.kv_heads * p.k.head;
+    t.k = a->shared;
+    args.p = &p;
+    args.t = &t;
+    phases.inside->run(&args, unit, scratch);
+}
+
+/* Every span once and before every unit, on shared memory that was NaN; enter and leave in pairs, once per thread and phase. */
+Test(plan, what_is_prepared_is_there_for_every_unit)
+{
+    AttnKernel kernel = *attn_registry_find("naive_f32");
+    AttnProblem p = attn_problem(2, 4, 2, 40, PREPARED_KEYS, PREPARED_DIMS, PREPARED_DIMS);
+    p.kv_lengths = true;
+    const int64_t lengths[] = {PREPARED_KEYS - 1, ATTN_PREPARE_KEYS + 1};
+    const size_t q = 2 * 4 * 40 * PREPARED_DIMS, kv = (size_t)2 * 2 * PREPARED_KEYS * PREPARED_DIMS;
+    float *x = malloc((3 * q + 2 * kv) * sizeof *x);
+    for (size_t i = 0; i < q + 2 * kv; i++)
+        x[i] = (float)random_normal(1, i);
+    AttnTensors t = attn_tensors(x, x + q, x + q + kv, x + q + 2 * kv);
+    t.kv_lengths = lengths;
+    phases.inside = attn_registry_find("naive_f32");
+    kernel.name = "prepares";
+    kernel.enter = count_enter;
+    kernel.leave = count_leave;
+    kernel.run = run_on_copies;
+    for (size_t threads = 1; threads <= 4; threads += 3)
+        for (int prepares = 0; prepares < 2; prepares++) {
+            AttnPlan *plan;
+            kernel.shared = keys_bytes;
+            kernel.prepare = copy_keys;
+            cr_assert_eq(attn_plan_create_with(prepares ? &kernel : phases.inside, &p, threads, NULL, NULL, &plan), ATTN_OK);
+            const size_t size = attn_plan_workspace(plan);
+            unsigned char *workspace = aligned_alloc(64, size);
+            memset(workspace, 0xff, size);
+            t.o = x + (prepares ? 2 * q : q) + 2 * kv;
+            phases.entered = phases.left = phases.prepared = phases.keys = phases.units = 0;
+            cr_assert_eq(attn_run(plan, &t, workspace, size), ATTN_OK);
+            if (prepares) {
+                cr_expect_eq(phases.prepared, 2 * 2 * 3);
+                cr_expect_eq(phases.keys, 2 * (size_t)(lengths[0] + lengths[1]));
+                cr_expect_eq(phases.units, attn_plan_units(plan));
+                cr_expect_not(phases.early);
+                cr_expect_eq(phases.entered, phases.left);
+                cr_expect(phases.entered >= 2 && phases.entered <= 2 * threads, "%zu", (size_t)phases.entered);
+                cr_expect_arr_eq(t.o, x + q + 2 * kv, q * sizeof *x, "%zu threads", threads);
+            }
+            free(workspace);
+            attn_plan_destroy(plan);
+        }
+    free(x);
+}
+
+static size_t too_much(const AttnProblem *p)
+{
+    (void)p;
+    return PTRDIFF_MAX - 100;
+}
+
+Test(plan, shared_memory_that_overflows_is_refused)
+{
+    AttnKernel kernel = *attn_registry_find("naive_f32");
+    const AttnProblem p = problem();
+    AttnPlan *plan;
+    kernel.shared = too_much;
+    kernel.prepare = copy_keys;
+    cr_assert_eq(attn_plan_create_with(&kernel, &p, 1, NULL, NULL, &plan), ATTN_ERROR_OVERFLOW);
+    cr_expect_null(plan);
 }
 
 /* Two keys, worked by hand: scores 0 and ln 3, so weights 1/4 and 3/4. */

@@ -47,7 +47,7 @@ static void run_and_check(AttnParallelFor loop, void *loop_context, size_t worke
     memset(&tally, 0, sizeof tally);
     tally.workers = workers;
     tally.units = units;
-    attn_threads_run(loop, loop_context, workers, units, 1, body, &tally);
+    attn_threads_run(loop, loop_context, workers, &(AttnPhase){.items = units, .item = body}, &tally);
     cr_expect_eq(tally.clashes, 0, "%d clashes with %zu workers, %zu units", (int)tally.clashes, workers, units);
     cr_expect_eq(tally.now, 0, "bodies still at work after the return");
     for (size_t i = 0; i < units; i++)
@@ -172,7 +172,7 @@ static void third_call_loop(void *context, size_t n, Task task, void *argument)
 
 Test(threads, a_call_too_many_does_nothing, .timeout = HANG_SECONDS)
 {
-    attn_threads_run(third_call_loop, NULL, 2, 100, 1, held_body, NULL);
+    attn_threads_run(third_call_loop, NULL, 2, &(AttnPhase){.items = 100, .item = held_body}, NULL);
     cr_expect_eq(inside, 100);
     cr_expect_eq(third_call_ran, 0);
 }
@@ -208,7 +208,7 @@ Test(threads, a_thread_begins_with_its_own_range)
     static const struct { size_t together, begin; } cases[] = {{1, 5}, {3, 6}, {4, 4}, {10, 0}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         ordered = 0;
-        attn_threads_run(last_index_loop, NULL, 2, 10, cases[c].together, note_order, NULL);
+        attn_threads_run(last_index_loop, NULL, 2, &(AttnPhase){.items = 10, .together = cases[c].together, .item = note_order}, NULL);
         cr_assert_eq(ordered, 10);
         for (size_t i = 0; i < 10; i++)
             cr_expect_eq(order[i], (cases[c].begin + i) % 10, "unit %zu as number %zu where %zu belong together", order[i], i,
@@ -235,7 +235,7 @@ static void note_thread(void *context, size_t worker, size_t unit)
 static int units_elsewhere(size_t workers)
 {
     Where where = {.caller = pthread_self()};
-    attn_threads_run(NULL, NULL, workers, 50, 1, note_thread, &where);
+    attn_threads_run(NULL, NULL, workers, &(AttnPhase){.items = 50, .item = note_thread}, &where);
     return where.elsewhere;
 }
 
@@ -313,7 +313,7 @@ Test(threads, a_child_of_a_process_with_openmp, .timeout = HANG_SECONDS)
         memset(&tally, 0, sizeof tally);
         tally.workers = 4;
         tally.units = 100;
-        attn_threads_run(NULL, NULL, 4, 100, 1, body, &tally);
+        attn_threads_run(NULL, NULL, 4, &(AttnPhase){.items = 100, .item = body}, &tally);
         int missed = tally.clashes;
         for (size_t i = 0; i < 100; i++)
             missed += tally.done[i] != 1;

@@ -49,8 +49,12 @@ static void run_kernel(void *context, size_t iterations)
 {
     const RunArm *arm = context;
     const AttnSpan unit = {.row1 = ROWS, .key1 = KEYS};
-    for (size_t n = 0; n < iterations; n++)
+    for (size_t n = 0; n < iterations; n++) {
+        const uint64_t entered = arm->kernel->enter ? arm->kernel->enter() : 0;
         arm->kernel->run(&arm->args, unit, arm->workspace);
+        if (arm->kernel->leave)
+            arm->kernel->leave(entered);
+    }
 }
 
 static void run_whole(void *context, size_t iterations)
@@ -112,7 +116,7 @@ static bool add_kernel(MicroTable *t, RunArm *arm, Small *small, const AttnKerne
         return failed("run", error, error_size);
     arm->size = attn_plan_workspace(arm->plan);
     arm->workspace = aligned_alloc(64, arm->size);
-    arm->args = (AttnArgs){.p = &small->problem, .t = &small->tensors, .group = 1};
+    arm->args = (AttnArgs){.p = &small->problem, .t = &small->tensors, .group = 1, .unit_rows = ROWS};
     if (!arm->workspace)
         return failed("run", error, error_size);
     if (bare == t->count)
@@ -121,7 +125,8 @@ static bool add_kernel(MicroTable *t, RunArm *arm, Small *small, const AttnKerne
         snprintf(error, error_size, "run: %s does not give what the bare loop gives", kernel->name);
         return false;
     }
-    micro_row(t, arm->isa->name, run_kernel, arm, 1, "%s, its run function", kernel->name)->against = bare;
+    if (!kernel->shared) /* what it prepares only attn_run gives it */
+        micro_row(t, arm->isa->name, run_kernel, arm, 1, "%s, its run function", kernel->name)->against = bare;
     MicroRow *whole = micro_row(t, arm->isa->name, run_whole, arm, 1, "%s, attn_run", kernel->name);
     whole->against = bare;
     whole->in_use = chosen;

@@ -75,7 +75,7 @@ static void run_region(void *context, size_t iterations)
 {
     const RegionArm *arm = context;
     for (size_t n = 0; n < iterations; n++)
-        attn_threads_run(arm->loop, arm->loop_context, arm->workers, arm->units, 1, do_nothing, NULL);
+        attn_threads_run(arm->loop, arm->loop_context, arm->workers, &(AttnPhase){.items = arm->units, .item = do_nothing}, NULL);
 }
 
 static bool regions(const MicroContext *context, size_t threads, Pool *pool, char *error, size_t error_size)

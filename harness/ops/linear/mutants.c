@@ -87,9 +87,14 @@ static float element(const AttnLinear *l, const float *x, const float *w, const 
     return y;
 }
 
+static void leave(uint64_t entered)
+{
+    if (bug != BUG_CONTROL)
+        attn_fp_leave(entered);
+}
+
 static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const void *packed, const float *bias, float *y)
 {
-    const AttnFpState fp = attn_fp_enter();
     const bool add = (l->accumulate && bug != BUG_NO_ACCUMULATE) || bug == BUG_ACCUMULATE;
     for (size_t row = span.row0; row < span.row1; row++) {
         const float *from = x + (ptrdiff_t)row * (bug == BUG_X_DENSE ? (ptrdiff_t)l->inputs : l->x_row);
@@ -104,14 +109,12 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
             to[out] = add ? to[out] + term : term;
         }
     }
-    if (bug != BUG_CONTROL)
-        attn_fp_leave(fp);
 }
 
 /* clang-format off */
 #define F32 ATTN_DTYPE_BIT(ATTN_F32)
 #define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_exact_at_0 = true}, \
-                              .kind = ATTN_KIND_PRODUCT, .panel = PANEL, .unit_panels = 1, .product = {packed_bytes, pack, run}},
+                              .kind = ATTN_KIND_PRODUCT, .panel = PANEL, .unit_panels = 1, .enter = attn_fp_enter, .leave = leave, .product = {packed_bytes, pack, run}},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X
 #define X(id, name, what) &kernels[BUG_##id],

@@ -100,8 +100,9 @@ typedef struct Scratch {
     float s[BLOCK];
 } Scratch;
 
-static size_t scratch_bytes(const AttnProblem *p)
+static size_t scratch_bytes(const AttnProblem *p, size_t rows)
 {
+    (void)rows;
     (void)p;
     return (sizeof(Scratch) + 63) / 64 * 64;
 }
@@ -415,15 +416,23 @@ static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, 
         emit(a, seq, h, g, i, x->m, bug == BUG_WEIGHTS_NO_SINK && sink != -INFINITY ? x->l - expf(sink - x->m) : x->l);
 }
 
+static uint64_t enter(void)
+{
+    return bug == BUG_CONTROL_TRUSTED ? 0 : attn_fp_enter();
+}
+
+static void leave(uint64_t entered)
+{
+    if (bug != BUG_CONTROL_TRUSTED && bug != BUG_FTZ_LEFT)
+        attn_fp_leave(entered);
+}
+
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
-    const AttnFpState fp = bug == BUG_CONTROL_TRUSTED ? 0 : attn_fp_enter();
     const AttnSequence seq = sequence(a, unit.b);
     for (size_t r = unit.row0; r < unit.row1; r++)
         if (r % a->p->q_len < seq.q_len)
             row(a, &seq, unit.kv_head * a->group + r / a->p->q_len, r % a->p->q_len, scratch);
-    if (bug != BUG_CONTROL_TRUSTED && bug != BUG_FTZ_LEFT)
-        attn_fp_leave(fp);
 }
 
 /* clang-format off */
@@ -431,7 +440,7 @@ static void run(const AttnArgs *a, AttnSpan unit, void *scratch)
 #define ACCURACY {0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, .exp_ulp = 1.0, .tanh_ulp = 2.2, .exp_exact_at_0 = true}
 #define FEATURES (ATTN_HAS_OPTIONS | ATTN_HAS_DOT | ATTN_HAS_GAUSSIAN | ATTN_HAS_ADDITIVE)
 #define X(id, id_name, what) {.name = id_name, .summary = what, .dtypes = {F32, F32, F32}, .features = FEATURES, .accuracy = ACCURACY, \
-                              .panel = 2, .unit_panels = 2, .scratch = scratch_bytes, .cost = cost, .run = run},
+                              .panel = 2, .unit_panels = 2, .enter = enter, .leave = leave, .scratch = scratch_bytes, .cost = cost, .run = run},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X
 #define X(id, name, what) &kernels[BUG_##id],

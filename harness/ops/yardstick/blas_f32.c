@@ -26,8 +26,9 @@ static bool fits(const AttnProblem *p, const char **why_not)
     return all;
 }
 
-static size_t scratch(const AttnProblem *p)
+static size_t scratch(const AttnProblem *p, size_t rows)
 {
+    (void)rows;
     return (BLOCK * p->k_len * sizeof(float) + 63) / 64 * 64;
 }
 
@@ -85,13 +86,11 @@ static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i
 static void run(const AttnArgs *a, AttnSpan unit, void *scratch_bytes)
 {
     yardstick_one_thread();
-    const AttnFpState fp = attn_fp_enter();
     const AttnSequence seq = attn_sequence(a, unit.b);
     const size_t h = unit.kv_head * a->group + unit.row0 / a->p->q_len;
     const size_t first = unit.row0 % a->p->q_len, end = first + unit.row1 - unit.row0;
     for (size_t i = first; i < end; i += BLOCK)
         block(a, &seq, h, i, end - i < BLOCK ? end - i : BLOCK, scratch_bytes);
-    attn_fp_leave(fp);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {
@@ -103,6 +102,8 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 1.0, .exp_exact_at_0 = true},
     .panel = 1,
     .unit_panels = BLOCK,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .fits = fits,
     .scratch = scratch,
     .cost = cost,

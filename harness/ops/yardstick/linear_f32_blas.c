@@ -23,7 +23,6 @@ static void pack(size_t inputs, size_t outputs, const float *w, ptrdiff_t w_row,
 static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const void *w, const float *bias, float *y)
 {
     yardstick_one_thread();
-    const AttnFpState fp = attn_fp_enter();
     const size_t rows = span.row1 - span.row0, outputs = span.out1 - span.out0;
     float *to = y + (ptrdiff_t)span.row0 * l->y_row + (ptrdiff_t)span.out0;
     for (size_t r = 0; r < rows; r++)
@@ -36,7 +35,6 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)outputs, (int)l->inputs, 1.0f,
                     x + (ptrdiff_t)span.row0 * l->x_row, (int)l->x_row, (const float *)w + span.out0 * l->inputs, (int)l->inputs, 1.0f, to,
                     (int)l->y_row);
-    attn_fp_leave(fp);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {
@@ -48,5 +46,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .accuracy = {.u_accumulate = 0x1p-24, .u_score = 0x1p-24, .u_prob = 0x1p-24, .u_out = 0x1p-24, .exp_ulp = 0.0, .exp_exact_at_0 = true},
     .panel = (size_t)1 << 20,
     .unit_panels = (size_t)1 << 20,
+    .enter = attn_fp_enter,
+    .leave = attn_fp_leave,
     .product = {.packed = packed, .pack = pack, .run = run},
 };
