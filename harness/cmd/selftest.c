@@ -2,7 +2,7 @@
  *
  * Small runs of the procedure of regress, whose outcome is known: a pack against itself, and arms with 1, 2, 3, 5 and 10 % more work, which
  * is executed (launch.h). Decisions of three launches of 100 rounds on four pairs, repeated until the time is up. A slowdown of x counts as
- * found if the verdict at the threshold x / 2 is slower; a false alarm is a pack that is slower or faster than itself at that threshold. */
+ * found if the decision at threshold x / 2 is slower; a false alarm is a pack that is slower or faster than itself at that threshold. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "harness/machine/machine.h"
 #include "harness/ops/sdpa/data.h"
 #include "harness/regress/instructions.h"
-#include "harness/regress/judge.h"
+#include "harness/regress/decide.h"
 #include "harness/regress/pack.h"
 
 #define ALPHA 0.01
@@ -48,7 +48,7 @@ typedef struct Selftest {
     char pack[1024];
     LaunchPair pairs[PAIRS];
     size_t pair_count;
-    JudgeSamples head[PAIRS], copy[PAIRS], planted[PAIRS][EFFECTS];
+    DecideSamples head[PAIRS], copy[PAIRS], planted[PAIRS][EFFECTS];
     bool complete[PAIRS];
     size_t decisions, found[EFFECTS], alarms[EFFECTS];
     size_t auto_found, auto_alarms; /* of 5 %, with --min-effect auto */
@@ -146,44 +146,44 @@ static void take(void *context, size_t i, const LaunchResult *result)
 {
     Selftest *t = context;
     const double *base = result->seconds[LAUNCH_BASE];
-    bool ok = result->measured && judge_add(&t->head[i], base, result->seconds[LAUNCH_HEAD], result->rounds) &&
-              judge_add(&t->copy[i], base, result->seconds[LAUNCH_COPY], result->rounds);
+    bool ok = result->measured && decide_add(&t->head[i], base, result->seconds[LAUNCH_HEAD], result->rounds) &&
+              decide_add(&t->copy[i], base, result->seconds[LAUNCH_COPY], result->rounds);
     for (size_t e = 0; ok && e < EFFECTS; e++)
-        ok = judge_add(&t->planted[i][e], base, result->seconds[LAUNCH_PLANTED + e], result->rounds);
+        ok = decide_add(&t->planted[i][e], base, result->seconds[LAUNCH_PLANTED + e], result->rounds);
     t->complete[i] = t->complete[i] && ok;
 }
 
-static Verdict verdict_at(const JudgeSamples *samples, double threshold)
+static Decision decision_at(const DecideSamples *samples, double threshold)
 {
-    const JudgeFinding f = judge_find(samples, threshold, ALPHA);
-    return judge_verdict(&f, threshold, judge_p(&f), ALPHA);
+    const DecideFinding f = decide_find(samples, threshold, ALPHA);
+    return decide_effect(&f, threshold, decide_p(&f), ALPHA);
 }
 
-static bool differs(Verdict verdict)
+static bool differs(Decision decision)
 {
-    return verdict == VERDICT_SLOWER || verdict == VERDICT_FASTER;
+    return decision == DECISION_SLOWER || decision == DECISION_FASTER;
 }
 
 static void decide(Selftest *t, size_t i)
 {
-    const double automatic = judge_min_effect(&t->copy[i], LEAST, ALPHA);
+    const double automatic = decide_min_effect(&t->copy[i], LEAST, ALPHA);
     t->decisions++;
     for (size_t e = 0; e < EFFECTS; e++) {
-        t->found[e] += verdict_at(&t->planted[i][e], effects[e] / 2) == VERDICT_SLOWER;
-        t->alarms[e] += differs(verdict_at(&t->head[i], effects[e] / 2));
+        t->found[e] += decision_at(&t->planted[i][e], effects[e] / 2) == DECISION_SLOWER;
+        t->alarms[e] += differs(decision_at(&t->head[i], effects[e] / 2));
     }
-    t->auto_found += isfinite(automatic) && verdict_at(&t->planted[i][FIVE], automatic) == VERDICT_SLOWER;
-    t->auto_alarms += isfinite(automatic) && differs(verdict_at(&t->head[i], automatic));
+    t->auto_found += isfinite(automatic) && decision_at(&t->planted[i][FIVE], automatic) == DECISION_SLOWER;
+    t->auto_alarms += isfinite(automatic) && differs(decision_at(&t->head[i], automatic));
     t->auto_effect = fmax(t->auto_effect, automatic);
 }
 
 static void clear(Selftest *t)
 {
     for (size_t i = 0; i < PAIRS; i++) {
-        judge_clear(&t->head[i]);
-        judge_clear(&t->copy[i]);
+        decide_clear(&t->head[i]);
+        decide_clear(&t->copy[i]);
         for (size_t e = 0; e < EFFECTS; e++)
-            judge_clear(&t->planted[i][e]);
+            decide_clear(&t->planted[i][e]);
         t->complete[i] = true;
     }
 }

@@ -34,7 +34,7 @@ static const char *choice(const Pack *pack, const char *shape, const AttnOptions
     return problem_of(shape, &problem, why, size) ? pack_choice(pack, &problem, options) : NULL;
 }
 
-/* Tensors may share an arena (packed q, k and v), so each pointer follows the arena that it points into. */
+/* Tensors may share an arena (interleaved q, k and v), so each pointer follows the arena that it points into. */
 static bool move_tensors(Data *data, uint64_t offsets)
 {
     AttnTensors *t = &data->tensors;

@@ -1,7 +1,7 @@
 /* launch.h - one launch of a comparison: a fresh process that loads two packs and measures pairs of kernels in interleaved rounds.
  *
  * A process has one layout of code, stack and buffers for its whole life, and a layout may be worth some per cent (Mytkowicz et al. 2009).
- * So a verdict is drawn from several launches, each by fork and exec with new addresses: of the libraries (ASLR, and loaded in a drawn
+ * So a decision is drawn from several launches, each by fork and exec with new addresses: of the libraries (ASLR, and loaded in a drawn
  * order), of the stack (a drawn gap), of the operands (a drawn cache line of their page). The arms of a pair:
  *
  *   base     the kernel of the base pack

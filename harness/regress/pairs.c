@@ -93,7 +93,7 @@ static const char *choice(const Regress *r, const Pack *pack, const Cli *cli, co
  * nothing where the base took something fails like a wrong one. */
 static bool add_dispatch(Regress *r, const Cli *cli, const char *word, size_t first)
 {
-    RegressPair p = {.dispatch = true, .taken = TAKEN_BASE | TAKEN_HEAD, .gates = true, .verdict = VERDICT_INCONCLUSIVE};
+    RegressPair p = {.dispatch = true, .taken = TAKEN_BASE | TAKEN_HEAD, .gates = true, .decision = DECISION_INCONCLUSIVE};
     char why[sizeof p.why] = "", no_base[sizeof p.why];
     const char *base = choice(r, &r->base, cli, word, no_base, sizeof no_base), *head = choice(r, &r->head, cli, word, why, sizeof why);
     for (size_t i = first; i < r->pair_count; i++)
@@ -153,7 +153,7 @@ static bool add_pairs(Regress *r, const Cli *cli, const char *word, bool say, bo
         LaunchPair pair = {{0}, {0}, {0}};
         snprintf(pair.kernel, sizeof pair.kernel, "%s", r->head.v1->kernel(i)->name);
         snprintf(pair.shape, sizeof pair.shape, "%s", word);
-        room = count_only ? add_count(r, pair) : add(r, (RegressPair){.pair = pair, .verdict = VERDICT_INCONCLUSIVE});
+        room = count_only ? add_count(r, pair) : add(r, (RegressPair){.pair = pair, .decision = DECISION_INCONCLUSIVE});
     }
     return room && (count_only || !r->chooses || add_dispatch(r, cli, word, first));
 }
@@ -273,9 +273,9 @@ int regress_open(Regress *r, const RegressOptions *options, const Cli *cli)
 void regress_close(Regress *r)
 {
     for (size_t i = 0; i < r->pair_count; i++) {
-        judge_clear(&r->pairs[i].head);
-        judge_clear(&r->pairs[i].copy);
-        judge_clear(&r->pairs[i].planted);
+        decide_clear(&r->pairs[i].head);
+        decide_clear(&r->pairs[i].copy);
+        decide_clear(&r->pairs[i].planted);
     }
     free(r->pairs);
     free(r->counts);

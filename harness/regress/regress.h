@@ -1,6 +1,6 @@
 /* regress.h - two builds of the kernels against each other: what was asked for, what was found.
  *
- * Order: the head must be right (verify), then the instruction gate, then the time gate: launches (launch.h), verdicts (judge.h),
+ * Order: the head must be right (verify), then the instruction gate, then the time gate: launches (launch.h), decisions (decide.h),
  * and for every pair that is not plainly "same" a second measurement of four times as many launches, whose samples alone decide. */
 #ifndef HARNESS_REGRESS_REGRESS_H
 #define HARNESS_REGRESS_REGRESS_H
@@ -11,7 +11,7 @@
 #include "harness/ops/verdict.h"
 #include "harness/regress/allow.h"
 #include "harness/regress/instructions.h"
-#include "harness/regress/judge.h"
+#include "harness/regress/decide.h"
 #include "harness/regress/pack.h"
 
 typedef struct RegressOptions {
@@ -49,8 +49,8 @@ typedef struct RegressPair {
     unsigned taken;                  /* TAKEN_*: this kernel, on this shape            */
     bool gates;                      /* slower is a failure, "cannot be told" is 3     */
     VerifyResult verify;             /* of the head                                    */
-    JudgeSamples head, copy, planted; /* against the base, of the measurement that decided */
-    JudgeFinding found, same, more;  /* what they say: head, A/A, A/A + 5 %            */
+    DecideSamples head, copy, planted; /* against the base, of the measurement that decided */
+    DecideFinding found, same, more;  /* what they say: head, A/A, A/A + 5 %            */
     double min_effect, adjusted;     /* threshold; p after Holm                        */
     double call;                     /* seconds of a call of the base                  */
     size_t trials, flagged;
@@ -58,7 +58,7 @@ typedef struct RegressPair {
     bool crashed;                    /* in a launch                                    */
     bool interrupted;                /* Ctrl-C came before it was decided: why[] says how far it was */
     bool controls;                   /* both hold                                      */
-    Verdict first, verdict;          /* before and after the second measurement        */
+    Decision first, decision;         /* before and after the second measurement        */
     char why[300];                   /* why it is not measured or inconclusive         */
     const Waiver *waiver, *expired;
 } RegressPair;
@@ -88,7 +88,7 @@ typedef struct Regress {
 
 /* Open the packs and list what both can run. EXIT_OK, EXIT_NOTHING (with the reason printed), EXIT_USAGE. */
 int regress_open(Regress *regress, const RegressOptions *options, const Cli *cli);
-/* Verify, count, measure, judge. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written;
+/* Verify, count, measure, decide. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written;
  * EXIT_NOTHING: a launch failed, and why is printed. */
 int regress_run(Regress *regress, const Cli *cli);
 /* A pair's kernel, or "dispatch"; whose dispatch takes it, in a word; what dispatch takes in both, for people. */

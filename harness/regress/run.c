@@ -1,4 +1,4 @@
-/* run.c - the order of things: verify, count, measure, judge, measure again what is not plainly the same, judge that. */
+/* run.c - the order of things: verify, count, measure, decide, measure again what is not plainly the same, decide that. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,31 +86,31 @@ static void count_all(Regress *r)
 
 /* ---- Measure ---------------------------------------------------------------------------------------------------------------------- */
 
-/* One pass of launches over some of the pairs. */
-typedef struct Pass {
+/* A series of launches over some of the pairs. */
+typedef struct LaunchSeries {
     Regress *regress;
     size_t *which;       /* indices of pairs in the launch at hand */
     LaunchPair *pairs;
     size_t count, launch, launches;
     const char *doing;
-} Pass;
+} LaunchSeries;
 
 static void take(void *context, size_t index, const LaunchResult *result)
 {
-    Pass *pass = context;
-    RegressPair *p = &pass->regress->pairs[pass->which[index]];
+    LaunchSeries *series = context;
+    RegressPair *p = &series->regress->pairs[series->which[index]];
     char doing[80];
-    snprintf(doing, sizeof doing, "%s, launch %zu of %zu:", pass->doing, pass->launch + 1, pass->launches);
-    progress(pass->launch * pass->count + index, pass->launches * pass->count, doing, &p->pair);
+    snprintf(doing, sizeof doing, "%s, launch %zu of %zu:", series->doing, series->launch + 1, series->launches);
+    progress(series->launch * series->count + index, series->launches * series->count, doing, &p->pair);
     p->crashed = result->crashed;
     if (!result->measured) {
         snprintf(p->why, sizeof p->why, "%s", result->why);
         p->measured = false;
         return;
     }
-    p->measured = judge_add(&p->head, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_HEAD], result->rounds) &&
-                  judge_add(&p->copy, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_COPY], result->rounds) &&
-                  judge_add(&p->planted, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_PLANTED], result->rounds);
+    p->measured = decide_add(&p->head, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_HEAD], result->rounds) &&
+                  decide_add(&p->copy, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_COPY], result->rounds) &&
+                  decide_add(&p->planted, result->seconds[LAUNCH_BASE], result->seconds[LAUNCH_PLANTED], result->rounds);
     if (!p->measured)
         snprintf(p->why, sizeof p->why, "out of memory for its samples");
     p->call = result->call;
@@ -134,25 +134,26 @@ static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
     snprintf(order.base, sizeof order.base, "%s", r->base.path);
     snprintf(order.head, sizeof order.head, "%s", r->head.path);
     order.planted[0] = fmax(REGRESS_PLANTED, 2 * o->min_effect);
-    Pass pass = {.regress = r, .which = calloc(r->pair_count, sizeof *pass.which), .pairs = calloc(r->pair_count, sizeof *pass.pairs),
-                 .launches = launches, .doing = again ? "measuring again" : "measuring"};
+    LaunchSeries series = {.regress = r, .which = calloc(r->pair_count, sizeof *series.which),
+                           .pairs = calloc(r->pair_count, sizeof *series.pairs),
+                           .launches = launches, .doing = again ? "measuring again" : "measuring"};
     char error[1400] = "out of memory for a launch";
-    bool ok = pass.which && pass.pairs;
-    for (pass.launch = 0; ok && pass.launch < launches && !stop_signal; pass.launch++) {
-        pass.count = 0;
+    bool ok = series.which && series.pairs;
+    for (series.launch = 0; ok && series.launch < launches && !stop_signal; series.launch++) {
+        series.count = 0;
         for (size_t i = 0; i < r->pair_count; i++)
             if (wanted(&r->pairs[i], again)) {
-                pass.pairs[pass.count] = r->pairs[i].pair;
-                pass.which[pass.count++] = i;
+                series.pairs[series.count] = r->pairs[i].pair;
+                series.which[series.count++] = i;
             }
-        order.pairs = pass.count;
-        order.launch = random_bits(o->seed, first_launch + pass.launch) | 1;
-        ok = launch_run(&order, pass.pairs, take, &pass, &stop_signal, error, sizeof error);
+        order.pairs = series.count;
+        order.launch = random_bits(o->seed, first_launch + series.launch) | 1;
+        ok = launch_run(&order, series.pairs, take, &series, &stop_signal, error, sizeof error);
     }
-    free(pass.which);
-    free(pass.pairs);
+    free(series.which);
+    free(series.pairs);
     render_progress_end();
-    if (stop_signal && (!ok || pass.launch < launches))
+    if (stop_signal && (!ok || series.launch < launches))
         return EXIT_INTERRUPTED;
     if (!ok)
         render_error("a launch failed: %s", error);
@@ -161,11 +162,11 @@ static int measure(Regress *r, bool again, size_t first_launch, size_t launches)
 
 /* ---- Judge ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Do the controls hold? If not, why[] says which does not. `family`: pairs judged together. */
+/* Do the controls hold? If not, why[] says which does not. `family`: pairs decided together. */
 static bool controls_hold(RegressPair *p, double alpha, size_t family, double planted)
 {
     const StatsInterval *same = &p->same.ratio, *more = &p->more.ratio;
-    switch (judge_controls(&p->same, &p->more, p->min_effect, family, alpha)) {
+    switch (decide_controls(&p->same, &p->more, p->min_effect, family, alpha)) {
     case CONTROLS_HOLD: return true;
     case CONTROL_NOT_SAME:
         snprintf(p->why, sizeof p->why, "control: the base and its copy differ, %.3f [%.3f, %.3f], threshold %.1f %%", same->median,
@@ -178,7 +179,7 @@ static bool controls_hold(RegressPair *p, double alpha, size_t family, double pl
     return false;
 }
 
-static bool judge(Regress *r, bool again)
+static bool decide_all(Regress *r, bool again)
 {
     const RegressOptions *o = r->options;
     double *p_values = calloc(r->pair_count, sizeof *p_values);
@@ -189,24 +190,24 @@ static bool judge(Regress *r, bool again)
         RegressPair *p = &r->pairs[i];
         if (!wanted(p, again) || !p->measured)
             continue;
-        p->min_effect = o->min_effect > 0 ? o->min_effect : judge_min_effect(&p->copy, REGRESS_LEAST_EFFECT, o->alpha);
-        p->found = judge_find(&p->head, p->min_effect, o->alpha);
-        p->same = judge_find(&p->copy, p->min_effect, o->alpha);
-        p->more = judge_find(&p->planted, p->min_effect, o->alpha);
-        p_values[family++] = judge_p(&p->found);
+        p->min_effect = o->min_effect > 0 ? o->min_effect : decide_min_effect(&p->copy, REGRESS_LEAST_EFFECT, o->alpha);
+        p->found = decide_find(&p->head, p->min_effect, o->alpha);
+        p->same = decide_find(&p->copy, p->min_effect, o->alpha);
+        p->more = decide_find(&p->planted, p->min_effect, o->alpha);
+        p_values[family++] = decide_p(&p->found);
     }
-    const bool adjusted = judge_holm(p_values, family);
+    const bool adjusted = decide_holm(p_values, family);
     for (size_t i = 0, at = 0; adjusted && i < r->pair_count; i++) {
         RegressPair *p = &r->pairs[i];
         if (!wanted(p, again) || !p->measured)
             continue;
         p->adjusted = p_values[at++];
-        p->verdict = judge_verdict(&p->found, p->min_effect, p->adjusted, o->alpha);
+        p->decision = decide_effect(&p->found, p->min_effect, p->adjusted, o->alpha);
         p->controls = controls_hold(p, o->alpha, family, fmax(REGRESS_PLANTED, 2 * o->min_effect));
         if (!p->controls)
-            p->verdict = VERDICT_INCONCLUSIVE;
+            p->decision = DECISION_INCONCLUSIVE;
         if (!again)
-            p->first = p->verdict;
+            p->first = p->decision;
     }
     free(p_values);
     return adjusted;
@@ -218,12 +219,12 @@ static size_t doubtful(Regress *r)
     size_t count = 0;
     for (size_t i = 0; i < r->pair_count; i++) {
         RegressPair *p = &r->pairs[i];
-        p->again = p->measured && p->verdict != VERDICT_SAME;
+        p->again = p->measured && p->decision != DECISION_SAME;
         if (!p->again)
             continue;
-        judge_clear(&p->head);
-        judge_clear(&p->copy);
-        judge_clear(&p->planted);
+        decide_clear(&p->head);
+        decide_clear(&p->copy);
+        decide_clear(&p->planted);
         p->why[0] = '\0';
         count++;
     }
@@ -235,13 +236,13 @@ static void waive(Regress *r)
     const int today = waivers_today();
     for (size_t i = 0; i < r->pair_count; i++) {
         RegressPair *p = &r->pairs[i];
-        if (p->verdict == VERDICT_SLOWER)
+        if (p->decision == DECISION_SLOWER)
             p->waiver = waivers_find(&r->waivers, p->pair.shape, regress_name(p), p->found.ratio.median, today, &p->expired);
     }
 }
 
-/* After Ctrl-C a verdict stands where it needed no second measurement; counted instructions stand always. Launches of a first measurement
- * that was cut short decide nothing, for the threshold and the verdicts belong to all of them. `decided`: the first measurement was judged. */
+/* After Ctrl-C a decision stands where it needed no second measurement; counted instructions stand always. Launches of a first measurement
+ * that was cut short decide nothing, for the threshold and the decisions belong to all of them. `decided`: the first measurement was. */
 static int part_of(Regress *r, bool decided)
 {
     r->interrupted = true;
@@ -250,17 +251,17 @@ static int part_of(Regress *r, bool decided)
         if (p->crashed || p->verify.status != VERIFY_PASS || (decided ? !p->again : p->why[0] != '\0'))
             continue;
         p->interrupted = true;
-        p->verdict = VERDICT_INCONCLUSIVE;
+        p->decision = DECISION_INCONCLUSIVE;
         if (decided)
-            snprintf(p->why, sizeof p->why, "interrupted before it was confirmed; at first: %s", verdict_name(p->first));
+            snprintf(p->why, sizeof p->why, "interrupted before it was confirmed; at first: %s", decision_name(p->first));
         else if (p->head.launches > 0)
             snprintf(p->why, sizeof p->why, "interrupted after %zu of %zu launches", p->head.launches, r->options->launches);
         else
             snprintf(p->why, sizeof p->why, "interrupted before it was measured");
         p->measured = decided;
-        judge_clear(&p->head);
-        judge_clear(&p->copy);
-        judge_clear(&p->planted);
+        decide_clear(&p->head);
+        decide_clear(&p->copy);
+        decide_clear(&p->planted);
     }
     for (size_t i = 0; i < r->count_count; i++)
         if (!r->counts[i].counted && r->options->insn && r->method != INSN_NONE)
@@ -302,19 +303,19 @@ int regress_run(Regress *r, const Cli *cli)
         return EXIT_OK;
     }
     int code = measure(r, false, FIRST_LAUNCH, o->launches);
-    bool judged = code == EXIT_OK && judge(r, false);
+    bool decided = code == EXIT_OK && decide_all(r, false);
     if (code == EXIT_INTERRUPTED)
         return part_of(r, false);
-    if (judged && o->confirm && doubtful(r) > 0) {
+    if (decided && o->confirm && doubtful(r) > 0) {
         code = measure(r, true, FIRST_LAUNCH_AGAIN, REGRESS_CONFIRM * o->launches);
-        judged = code == EXIT_OK && judge(r, true);
+        decided = code == EXIT_OK && decide_all(r, true);
         if (code == EXIT_INTERRUPTED)
             return part_of(r, true);
     }
-    if (judged)
+    if (decided)
         waive(r);
     else if (code == EXIT_OK) {
-        render_error("out of memory for the verdicts");
+        render_error("out of memory for the decisions");
         code = EXIT_USAGE;
     }
     return code;
@@ -341,7 +342,7 @@ void regress_choice(const RegressPair *p, char *text, size_t size)
 
 bool regress_fails(const RegressPair *p)
 {
-    return p->measured && p->verdict == VERDICT_SLOWER && p->gates && !p->waiver;
+    return p->measured && p->decision == DECISION_SLOWER && p->gates && !p->waiver;
 }
 
 bool regress_shown(const Regress *r, const RegressPair *p)
@@ -360,7 +361,7 @@ int regress_code(const Regress *r)
         slower |= p->verify.status == VERIFY_FAIL || regress_fails(p);
         unknown |= p->gates && p->verify.status == VERIFY_UNABLE;
         unknown |= (r->options->time || changed(p)) && p->gates && p->verify.status == VERIFY_PASS && !p->crashed &&
-                   (!p->measured || p->verdict == VERDICT_INCONCLUSIVE);
+                   (!p->measured || p->decision == DECISION_INCONCLUSIVE);
         anything |= p->measured || p->verify.status == VERIFY_FAIL;
     }
     for (size_t i = 0; i < r->count_count; i++) {

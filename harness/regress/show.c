@@ -11,15 +11,15 @@ enum { UNMEASURED = 6 }; /* columns from the ratio to the launches */
 
 static void summarise(const Regress *r, char *text, size_t size)
 {
-    size_t verdicts[4] = {0}, harmless = 0, waived = 0, unmeasured = 0, wrong = 0, counted = 0, more = 0;
+    size_t decisions[4] = {0}, harmless = 0, waived = 0, unmeasured = 0, wrong = 0, counted = 0, more = 0;
     for (size_t i = 0; i < r->pair_count; i++) {
         const RegressPair *p = &r->pairs[i];
         if (p->measured && p->waiver)
             waived++;
-        else if (p->measured && p->verdict == VERDICT_SLOWER && !p->gates)
+        else if (p->measured && p->decision == DECISION_SLOWER && !p->gates)
             harmless++;
         else if (p->measured)
-            verdicts[p->verdict]++;
+            decisions[p->decision]++;
         else if (p->verify.status == VERIFY_FAIL || p->verify.status == VERIFY_CRASH || p->crashed)
             wrong++;
         else
@@ -31,8 +31,8 @@ static void summarise(const Regress *r, char *text, size_t size)
     }
     size_t n = r->interrupted ? (size_t)snprintf(text, size, "partial: interrupted; ") : 0;
     if (r->options->time)
-        n += (size_t)snprintf(text + n, size - n, "time: %zu slower, %zu faster, %zu same, %zu inconclusive", verdicts[VERDICT_SLOWER],
-                              verdicts[VERDICT_FASTER], verdicts[VERDICT_SAME], verdicts[VERDICT_INCONCLUSIVE] + unmeasured);
+        n += (size_t)snprintf(text + n, size - n, "time: %zu slower, %zu faster, %zu same, %zu inconclusive", decisions[DECISION_SLOWER],
+                              decisions[DECISION_FASTER], decisions[DECISION_SAME], decisions[DECISION_INCONCLUSIVE] + unmeasured);
     if (harmless)
         n += (size_t)snprintf(text + n, size - n, ", %zu slower that dispatch does not take", harmless);
     if (waived)
@@ -115,13 +115,13 @@ static void add_pair(RenderTable *table, const Regress *r, const RegressPair *p)
     render_number(table, ratio.hi);
     render_value(table, STYLE_PLAIN, (double)agree, "%zu/%zu", agree, p->found.launches);
     render_number(table, (double)p->found.launches);
-    const bool harmless = p->verdict == VERDICT_SLOWER && !p->gates;
-    render_cell(table, harmless ? STYLE_WARN : styles[p->verdict], "%s",
-                p->interrupted ? "interrupted" : p->verdict == VERDICT_SLOWER && !harmless ? "SLOWER" : verdict_name(p->verdict));
+    const bool harmless = p->decision == DECISION_SLOWER && !p->gates;
+    render_cell(table, harmless ? STYLE_WARN : styles[p->decision], "%s",
+                p->interrupted ? "interrupted" : p->decision == DECISION_SLOWER && !harmless ? "SLOWER" : decision_name(p->decision));
     if (p->dispatch)
         regress_choice(p, choice, sizeof choice);
     const char *comma = choice[0] ? "; " : "";
-    if (p->verdict == VERDICT_INCONCLUSIVE && p->why[0])
+    if (p->decision == DECISION_INCONCLUSIVE && p->why[0])
         snprintf(note, sizeof note, "%s%s%s", choice, comma, p->why);
     else
         snprintf(note, sizeof note, "%s%sthreshold %.1f %%%s%s", choice, comma, 100 * p->min_effect, p->again ? ", measured twice" : "",

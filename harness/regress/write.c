@@ -55,14 +55,14 @@ static Outcome pair_outcome(const RegressPair *p, char *text, size_t size)
     char choice[160] = "";
     if (p->dispatch)
         regress_choice(p, choice, sizeof choice);
-    const bool harmless = p->verdict == VERDICT_SLOWER && !p->gates;
+    const bool harmless = p->decision == DECISION_SLOWER && !p->gates;
     const char *rest = p->waiver    ? p->waiver->reason
                        : p->expired ? "its waiver has ended"
                        : harmless   ? "dispatch does not take it"
                                     : p->why;
     snprintf(text, size, "%s%shead/base %.3f [%.3f, %.3f]%s%s", choice, choice[0] ? ": " : "", p->found.ratio.median, p->found.ratio.lo,
              p->found.ratio.hi, rest[0] ? "; " : "", rest);
-    return p->verdict == VERDICT_INCONCLUSIVE || p->waiver || harmless ? SKIPPED : regress_fails(p) ? FAILED : PASSED;
+    return p->decision == DECISION_INCONCLUSIVE || p->waiver || harmless ? SKIPPED : regress_fails(p) ? FAILED : PASSED;
 }
 
 static Outcome count_outcome(const RegressCount *c, char *text, size_t size)
@@ -111,7 +111,7 @@ void regress_write_junit(const Regress *r, FILE *to)
 
 /* ---- Records ---------------------------------------------------------------------------------------------------------------------- */
 
-static json_t *finding_json(const JudgeFinding *f)
+static json_t *finding_json(const DecideFinding *f)
 {
     return json_pack("{s:o, s:o, s:o, s:i}", "ratio", json_number_or_null(f->ratio.median), "lo", json_number_or_null(f->ratio.lo), "hi",
                      json_number_or_null(f->ratio.hi), "n", (int)f->ratio.n);
@@ -126,9 +126,9 @@ static json_t *pair_json(const Regress *r, const RegressPair *p)
     json_t *rest = json_pack("{s:s, s:s, s:s, s:b, s:o, s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:o}", "shape",
                              p->pair.shape, "kernel", regress_name(p), "taken", regress_taken(r, p), "gates", p->gates, "took", took,
                              "base", r->base.v1->commit, "head", r->head.v1->commit,
-                             "verdict", p->measured ? verdict_name(p->verdict) : p->crashed || p->verify.status == VERIFY_CRASH ? "crash"
+                             "verdict", p->measured ? decision_name(p->decision) : p->crashed || p->verify.status == VERIFY_CRASH ? "crash"
                              : p->verify.status == VERIFY_FAIL ? "wrong" : "inconclusive",
-                             "first", p->measured ? json_string(verdict_name(p->first)) : json_null(), "again", p->again,
+                             "first", p->measured ? json_string(decision_name(p->first)) : json_null(), "again", p->again,
                              "launches", launches, "min_effect", json_number_or_null(p->min_effect), "holm_p", json_number_or_null(p->adjusted),
                              "aa", finding_json(&p->same), "planted", finding_json(&p->more), "trials", (int)p->trials, "flagged",
                              (int)p->flagged, "why", p->why[0] ? json_string(p->why) : json_null(),

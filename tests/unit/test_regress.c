@@ -1,4 +1,4 @@
-/* test_regress.c - verdicts, waivers, the instruction gate, packs and the kernels that stand in for theirs. */
+/* test_regress.c - decisions, waivers, the instruction gate, packs and the kernels that stand in for theirs. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,38 +12,38 @@
 #include "harness/ops/sdpa/verify.h"
 #include "harness/regress/allow.h"
 #include "harness/regress/instructions.h"
-#include "harness/regress/judge.h"
+#include "harness/regress/decide.h"
 #include "harness/regress/pack.h"
 
 /* ---- Statistics ------------------------------------------------------------------------------------------------------------------- */
 
 Test(regress, binomial_tail)
 {
-    cr_assert_float_eq(judge_binomial_tail(10, 8), (45.0 + 10 + 1) / 1024, 1e-15);
-    cr_assert_float_eq(judge_binomial_tail(5, 0), 1, 1e-15);
-    cr_assert_float_eq(judge_binomial_tail(5, 5), 1.0 / 32, 1e-15);
-    cr_assert_eq(judge_binomial_tail(5, 6), 0);
+    cr_assert_float_eq(decide_binomial_tail(10, 8), (45.0 + 10 + 1) / 1024, 1e-15);
+    cr_assert_float_eq(decide_binomial_tail(5, 0), 1, 1e-15);
+    cr_assert_float_eq(decide_binomial_tail(5, 5), 1.0 / 32, 1e-15);
+    cr_assert_eq(decide_binomial_tail(5, 6), 0);
     /* 1000 throws, 540 or more: continuity-corrected normal gives 0.0062. */
-    cr_assert_float_eq(judge_binomial_tail(1000, 540), 0.0062, 2e-4);
-    const double far = judge_binomial_tail(3000, 1500); /* beyond 2^-1074 */
+    cr_assert_float_eq(decide_binomial_tail(1000, 540), 0.0062, 2e-4);
+    const double far = decide_binomial_tail(3000, 1500); /* beyond 2^-1074 */
     cr_assert(far > 0.5 && far < 0.52, "%g", far);
 }
 
 Test(regress, holm)
 {
     double p[] = {0.01, 0.04, 0.03, 0.005};
-    cr_assert(judge_holm(p, 4));
+    cr_assert(decide_holm(p, 4));
     const double expected[] = {0.03, 0.06, 0.06, 0.02}; /* 0.005*4, 0.01*3, 0.03*2, then 0.04 raised to what stands before it */
     for (size_t i = 0; i < 4; i++)
         cr_assert_float_eq(p[i], expected[i], 1e-12, "p[%zu] = %g", i, p[i]);
     double ones[] = {0.9, 0.8};
-    cr_assert(judge_holm(ones, 2) && ones[0] == 1 && ones[1] == 1);
+    cr_assert(decide_holm(ones, 2) && ones[0] == 1 && ones[1] == 1);
 }
 
 /* Five launches of 100 rounds; arm = base times ratio[launch] times noise. */
-static JudgeSamples samples_of(const double ratio[5], double noise, uint64_t seed)
+static DecideSamples samples_of(const double ratio[5], double noise, uint64_t seed)
 {
-    JudgeSamples s = {0};
+    DecideSamples s = {0};
     for (size_t l = 0; l < 5; l++) {
         double base[100], arm[100];
         for (size_t r = 0; r < 100; r++) {
@@ -51,53 +51,53 @@ static JudgeSamples samples_of(const double ratio[5], double noise, uint64_t see
             arm[r] = 1e-4 * ratio[l] * exp(noise * random_normal(seed + 1, l * 1000 + r));
         }
         base[7] = NAN;
-        cr_assert(judge_add(&s, base, arm, 100));
+        cr_assert(decide_add(&s, base, arm, 100));
     }
     return s;
 }
 
-static Verdict verdict_of(const double ratio[5], double noise, double effect, double *p)
+static Decision decision_of(const double ratio[5], double noise, double effect, double *p)
 {
-    JudgeSamples s = samples_of(ratio, noise, 42);
-    const JudgeFinding f = judge_find(&s, effect, 0.01);
+    DecideSamples s = samples_of(ratio, noise, 42);
+    const DecideFinding f = decide_find(&s, effect, 0.01);
     cr_assert_eq(f.ratio.n, 495, "a round without a reading does not count");
-    *p = judge_p(&f);
-    judge_clear(&s);
-    return judge_verdict(&f, effect, *p, 0.01);
+    *p = decide_p(&f);
+    decide_clear(&s);
+    return decide_effect(&f, effect, *p, 0.01);
 }
 
-Test(regress, verdicts)
+Test(regress, decisions)
 {
     const double same[] = {1, 1, 1, 1, 1}, slower[] = {1.06, 1.06, 1.06, 1.06, 1.06}, faster[] = {0.9, 0.9, 0.9, 0.9, 0.9};
     const double edge[] = {1.02, 1.02, 1.02, 1.02, 1.02}, torn[] = {1.2, 1.2, 1.2, 0.97, 0.97};
     double p;
-    cr_assert_eq(verdict_of(same, 0.03, 0.02, &p), VERDICT_SAME);
+    cr_assert_eq(decision_of(same, 0.03, 0.02, &p), DECISION_SAME);
     cr_assert_eq(p, 1);
-    cr_assert_eq(verdict_of(slower, 0.03, 0.02, &p), VERDICT_SLOWER);
-    cr_assert_eq(verdict_of(faster, 0.03, 0.02, &p), VERDICT_FASTER);
-    cr_assert_eq(verdict_of(edge, 0.03, 0.02, &p), VERDICT_INCONCLUSIVE, "neither beyond the threshold nor inside it");
-    cr_assert_eq(verdict_of(same, 1.0, 0.02, &p), VERDICT_INCONCLUSIVE, "noise is not sameness");
-    cr_assert_eq(verdict_of(torn, 0.01, 0.02, &p), VERDICT_INCONCLUSIVE, "three launches of five are not enough");
+    cr_assert_eq(decision_of(slower, 0.03, 0.02, &p), DECISION_SLOWER);
+    cr_assert_eq(decision_of(faster, 0.03, 0.02, &p), DECISION_FASTER);
+    cr_assert_eq(decision_of(edge, 0.03, 0.02, &p), DECISION_INCONCLUSIVE, "neither beyond the threshold nor inside it");
+    cr_assert_eq(decision_of(same, 1.0, 0.02, &p), DECISION_INCONCLUSIVE, "noise is not sameness");
+    cr_assert_eq(decision_of(torn, 0.01, 0.02, &p), DECISION_INCONCLUSIVE, "three launches of five are not enough");
     cr_assert(p < 1e-3, "... whatever the pooled p says, %g", p);
-    cr_assert_eq(verdict_of(slower, 0.03, 0.10, &p), VERDICT_SAME, "six per cent are inside ten");
+    cr_assert_eq(decision_of(slower, 0.03, 0.10, &p), DECISION_SAME, "six per cent are inside ten");
 }
 
 Test(regress, holm_decides)
 {
-    const JudgeFinding f = {.ratio = {495, 1.03, 1.021, 1.04}, .p_slower = 0.004, .p_faster = 1, .above = 5, .launches = 5};
-    cr_assert_eq(judge_verdict(&f, 0.02, judge_p(&f), 0.01), VERDICT_SLOWER);
-    cr_assert_eq(judge_verdict(&f, 0.02, 40 * judge_p(&f), 0.01), VERDICT_INCONCLUSIVE, "one of forty pairs: chance");
+    const DecideFinding f = {.ratio = {495, 1.03, 1.021, 1.04}, .p_slower = 0.004, .p_faster = 1, .above = 5, .launches = 5};
+    cr_assert_eq(decide_effect(&f, 0.02, decide_p(&f), 0.01), DECISION_SLOWER);
+    cr_assert_eq(decide_effect(&f, 0.02, 40 * decide_p(&f), 0.01), DECISION_INCONCLUSIVE, "one of forty pairs: chance");
 }
 
 /* Controls of a run, as a threshold of 2 % sees them. */
-static JudgeControls controls_of(double copy, double planted, double noise, size_t family)
+static DecideControls controls_of(double copy, double planted, double noise, size_t family)
 {
     const double same[] = {copy, copy, copy, copy, copy}, more[] = {planted, planted, planted, planted, planted};
-    JudgeSamples a = samples_of(same, noise, 3), b = samples_of(more, noise, 5);
-    const JudgeFinding fa = judge_find(&a, 0.02, 0.01), fb = judge_find(&b, 0.02, 0.01);
-    judge_clear(&a);
-    judge_clear(&b);
-    return judge_controls(&fa, &fb, 0.02, family, 0.01);
+    DecideSamples a = samples_of(same, noise, 3), b = samples_of(more, noise, 5);
+    const DecideFinding fa = decide_find(&a, 0.02, 0.01), fb = decide_find(&b, 0.02, 0.01);
+    decide_clear(&a);
+    decide_clear(&b);
+    return decide_controls(&fa, &fb, 0.02, family, 0.01);
 }
 
 Test(regress, controls)
@@ -114,14 +114,14 @@ Test(regress, controls)
 Test(regress, noise_raises_the_threshold)
 {
     const double same[] = {1, 1, 1, 1, 1};
-    JudgeSamples quiet = samples_of(same, 0.01, 1), noisy = samples_of(same, 0.5, 1), none = {0};
-    cr_assert_eq(judge_min_effect(&quiet, 0.02, 0.01), 0.02);
-    const JudgeFinding f = judge_find(&noisy, 0.02, 0.01);
-    cr_assert_float_eq(judge_min_effect(&noisy, 0.02, 0.01), 1.5 * (f.ratio.hi - f.ratio.lo) / 2, 1e-12);
-    cr_assert(judge_min_effect(&noisy, 0.02, 0.01) > 0.02);
-    cr_assert(isinf(judge_min_effect(&none, 0.02, 0.01)), "no samples: no effect is large enough");
-    judge_clear(&quiet);
-    judge_clear(&noisy);
+    DecideSamples quiet = samples_of(same, 0.01, 1), noisy = samples_of(same, 0.5, 1), none = {0};
+    cr_assert_eq(decide_min_effect(&quiet, 0.02, 0.01), 0.02);
+    const DecideFinding f = decide_find(&noisy, 0.02, 0.01);
+    cr_assert_float_eq(decide_min_effect(&noisy, 0.02, 0.01), 1.5 * (f.ratio.hi - f.ratio.lo) / 2, 1e-12);
+    cr_assert(decide_min_effect(&noisy, 0.02, 0.01) > 0.02);
+    cr_assert(isinf(decide_min_effect(&none, 0.02, 0.01)), "no samples: no effect is large enough");
+    decide_clear(&quiet);
+    decide_clear(&noisy);
 }
 
 /* ---- Waivers ---------------------------------------------------------------------------------------------------------------------- */

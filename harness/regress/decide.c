@@ -1,5 +1,5 @@
-/* judge.c - sign tests, Holm's procedure and verdicts of judge.h. Pure functions of their arguments. */
-#include "harness/regress/judge.h"
+/* decide.c - sign tests, Holm's procedure and decisions of decide.h. Pure functions of their arguments. */
+#include "harness/regress/decide.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -8,15 +8,15 @@
 #define AGREE 0.8       /* of the launches must point the same way */
 #define NOISE_FACTOR 1.5 /* threshold over the half-width of A/A    */
 
-const char *verdict_name(Verdict verdict)
+const char *decision_name(Decision decision)
 {
     static const char *const names[] = {"same", "faster", "slower", "inconclusive"};
-    return names[verdict];
+    return names[decision];
 }
 
-bool judge_add(JudgeSamples *s, const double *base, const double *arm, size_t rounds)
+bool decide_add(DecideSamples *s, const double *base, const double *arm, size_t rounds)
 {
-    if (s->launches == JUDGE_MOST_LAUNCHES)
+    if (s->launches == DECIDE_MOST_LAUNCHES)
         return false;
     if (s->n + rounds > s->room) {
         const size_t room = 2 * (s->n + rounds);
@@ -40,13 +40,13 @@ bool judge_add(JudgeSamples *s, const double *base, const double *arm, size_t ro
     return true;
 }
 
-void judge_clear(JudgeSamples *s)
+void decide_clear(DecideSamples *s)
 {
     free(s->log);
     memset(s, 0, sizeof *s);
 }
 
-double judge_binomial_tail(size_t n, size_t k)
+double decide_binomial_tail(size_t n, size_t k)
 {
     /* In logarithms: 2^-n underflows beyond n = 1074. Terms from k upwards. */
     double log_term = -(double)n * log(2.0), sum = 0;
@@ -62,9 +62,9 @@ double judge_binomial_tail(size_t n, size_t k)
     return fmin(sum, 1.0);
 }
 
-JudgeFinding judge_find(const JudgeSamples *s, double min_effect, double alpha)
+DecideFinding decide_find(const DecideSamples *s, double min_effect, double alpha)
 {
-    JudgeFinding f = {.ratio = {0, NAN, -INFINITY, INFINITY}, .p_slower = 1, .p_faster = 1, .launches = s->launches};
+    DecideFinding f = {.ratio = {0, NAN, -INFINITY, INFINITY}, .p_slower = 1, .p_faster = 1, .launches = s->launches};
     double *work = malloc((s->n + 1) * sizeof *work);
     if (!work)
         return f;
@@ -79,8 +79,8 @@ JudgeFinding judge_find(const JudgeSamples *s, double min_effect, double alpha)
         slow += s->log[i] > threshold;
         fast += s->log[i] < -threshold;
     }
-    f.p_slower = judge_binomial_tail(s->n, slow);
-    f.p_faster = judge_binomial_tail(s->n, fast);
+    f.p_slower = decide_binomial_tail(s->n, slow);
+    f.p_faster = decide_binomial_tail(s->n, fast);
     for (size_t l = 0; l < s->launches; l++) {
         f.above += s->launch[l] > 1;
         f.below += s->launch[l] < 1;
@@ -88,7 +88,7 @@ JudgeFinding judge_find(const JudgeSamples *s, double min_effect, double alpha)
     return f;
 }
 
-double judge_p(const JudgeFinding *f)
+double decide_p(const DecideFinding *f)
 {
     return fmin(1.0, 2 * fmin(f->p_slower, f->p_faster));
 }
@@ -105,7 +105,7 @@ static int by_p(const void *a, const void *b)
     return (x->p > y->p) - (x->p < y->p);
 }
 
-bool judge_holm(double *p, size_t n)
+bool decide_holm(double *p, size_t n)
 {
     Ranked *ranked = malloc((n + 1) * sizeof *ranked);
     if (!ranked)
@@ -122,27 +122,27 @@ bool judge_holm(double *p, size_t n)
     return true;
 }
 
-Verdict judge_verdict(const JudgeFinding *f, double min_effect, double adjusted, double alpha)
+Decision decide_effect(const DecideFinding *f, double min_effect, double adjusted, double alpha)
 {
     const size_t enough = (size_t)ceil(AGREE * (double)f->launches);
     if (adjusted < alpha && f->p_slower < f->p_faster && f->above >= enough)
-        return VERDICT_SLOWER;
+        return DECISION_SLOWER;
     if (adjusted < alpha && f->p_faster < f->p_slower && f->below >= enough)
-        return VERDICT_FASTER;
-    return f->ratio.lo > 1 / (1 + min_effect) && f->ratio.hi < 1 + min_effect ? VERDICT_SAME : VERDICT_INCONCLUSIVE;
+        return DECISION_FASTER;
+    return f->ratio.lo > 1 / (1 + min_effect) && f->ratio.hi < 1 + min_effect ? DECISION_SAME : DECISION_INCONCLUSIVE;
 }
 
-JudgeControls judge_controls(const JudgeFinding *same, const JudgeFinding *more, double min_effect, size_t family, double alpha)
+DecideControls decide_controls(const DecideFinding *same, const DecideFinding *more, double min_effect, size_t family, double alpha)
 {
-    if (judge_verdict(same, min_effect, 1, alpha) != VERDICT_SAME)
+    if (decide_effect(same, min_effect, 1, alpha) != DECISION_SAME)
         return CONTROL_NOT_SAME;
-    const double adjusted = fmin(1, judge_p(more) * (double)family);
-    return judge_verdict(more, min_effect, adjusted, alpha) == VERDICT_SLOWER ? CONTROLS_HOLD : CONTROL_NOT_FOUND;
+    const double adjusted = fmin(1, decide_p(more) * (double)family);
+    return decide_effect(more, min_effect, adjusted, alpha) == DECISION_SLOWER ? CONTROLS_HOLD : CONTROL_NOT_FOUND;
 }
 
-double judge_min_effect(const JudgeSamples *copy, double least, double alpha)
+double decide_min_effect(const DecideSamples *copy, double least, double alpha)
 {
-    const JudgeFinding f = judge_find(copy, least, alpha);
+    const DecideFinding f = decide_find(copy, least, alpha);
     const double half = (f.ratio.hi - f.ratio.lo) / 2;
     return isfinite(half) ? fmax(least, NOISE_FACTOR * half) : INFINITY;
 }

@@ -1,4 +1,4 @@
-/* judge.h - from samples of several launches to a verdict: slower, faster, same, or not known.
+/* decide.h - from samples of several launches to a decision: slower, faster, same, or not known.
  *
  * Samples are ln t_arm - ln t_base of the same round, pooled over launches. With e the effect threshold, alpha the level:
  *   interval   of the median by the sign test (stats.h), at level alpha
@@ -8,60 +8,60 @@
  *   same       the interval lies inside 1 / (1 + e) .. 1 + e
  *   else       inconclusive: noise is never called "no change"
  *
- * Two controls, measured in the same rounds, precede any verdict. The base against its copy must be same; the copy with 5 % planted work
+ * Two controls, measured in the same rounds, precede any decision. The base against its copy must be same; the copy with 5 % planted work
  * must be slower. If one fails, this machine could not have detected a change at this moment, and the pair is inconclusive. */
-#ifndef HARNESS_REGRESS_JUDGE_H
-#define HARNESS_REGRESS_JUDGE_H
+#ifndef HARNESS_REGRESS_DECIDE_H
+#define HARNESS_REGRESS_DECIDE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "harness/base/stats.h"
 
-enum { JUDGE_MOST_LAUNCHES = 256 };
+enum { DECIDE_MOST_LAUNCHES = 256 };
 
-typedef enum Verdict { VERDICT_SAME, VERDICT_FASTER, VERDICT_SLOWER, VERDICT_INCONCLUSIVE } Verdict;
-const char *verdict_name(Verdict verdict);
+typedef enum Decision { DECISION_SAME, DECISION_FASTER, DECISION_SLOWER, DECISION_INCONCLUSIVE } Decision;
+const char *decision_name(Decision decision);
 
-/* Log ratios of one arm to the base. Zero-initialise; free with judge_clear. */
-typedef struct JudgeSamples {
+/* Log ratios of one arm to the base. Zero-initialise; free with decide_clear. */
+typedef struct DecideSamples {
     double *log;
     size_t n, room;
-    double launch[JUDGE_MOST_LAUNCHES]; /* median ratio of each launch */
+    double launch[DECIDE_MOST_LAUNCHES]; /* median ratio of each launch */
     size_t launches;
-} JudgeSamples;
+} DecideSamples;
 
 /* One launch: rounds in which either is NaN do not count. false: no memory, or too many launches. */
-bool judge_add(JudgeSamples *samples, const double *base, const double *arm, size_t rounds);
-void judge_clear(JudgeSamples *samples);
+bool decide_add(DecideSamples *samples, const double *base, const double *arm, size_t rounds);
+void decide_clear(DecideSamples *samples);
 
-typedef struct JudgeFinding {
+typedef struct DecideFinding {
     StatsInterval ratio;   /* at level alpha                                  */
     double p_slower, p_faster;
     size_t above, below;   /* launches whose median is above and below 1      */
     size_t launches;
-} JudgeFinding;
+} DecideFinding;
 
 /* NaN and an infinite interval where there are no samples, p = 1. */
-JudgeFinding judge_find(const JudgeSamples *samples, double min_effect, double alpha);
+DecideFinding decide_find(const DecideSamples *samples, double min_effect, double alpha);
 
 /* Twice the smaller of the two p, at most 1: what goes into Holm's procedure. */
-double judge_p(const JudgeFinding *finding);
+double decide_p(const DecideFinding *finding);
 
 /* Holm's adjustment in place: p[i] becomes the smallest level of the whole family at which hypothesis i falls. false: no memory. */
-bool judge_holm(double *p, size_t n);
+bool decide_holm(double *p, size_t n);
 
-Verdict judge_verdict(const JudgeFinding *finding, double min_effect, double adjusted, double alpha);
+Decision decide_effect(const DecideFinding *finding, double min_effect, double adjusted, double alpha);
 
 /* Do the controls hold? `same`: the base against its copy; `more`: against the copy with more work, held to what a pair of a family of
  * `family` is held to. */
-typedef enum JudgeControls { CONTROLS_HOLD, CONTROL_NOT_SAME, CONTROL_NOT_FOUND } JudgeControls;
-JudgeControls judge_controls(const JudgeFinding *same, const JudgeFinding *more, double min_effect, size_t family, double alpha);
+typedef enum DecideControls { CONTROLS_HOLD, CONTROL_NOT_SAME, CONTROL_NOT_FOUND } DecideControls;
+DecideControls decide_controls(const DecideFinding *same, const DecideFinding *more, double min_effect, size_t family, double alpha);
 
 /* The threshold that a control's noise allows: max(least, 1.5 times the half-width of the A/A interval). */
-double judge_min_effect(const JudgeSamples *copy, double least, double alpha);
+double decide_min_effect(const DecideSamples *copy, double least, double alpha);
 
 /* P(Binomial(n, 1/2) >= k). */
-double judge_binomial_tail(size_t n, size_t k);
+double decide_binomial_tail(size_t n, size_t k);
 
 #endif
