@@ -98,13 +98,13 @@ static void print_build_info(void)
 }
 
 /* Gathered while the options are read, and set up once at the end. */
-typedef struct Looks {
+typedef struct OutputSwitches {
     size_t color, progress;
     bool no_results;
-} Looks;
+} OutputSwitches;
 
 /* Apply one global option; -1: go on, else the code to end with. */
-static int apply(Cli *cli, Looks *looks, int key, const char *value)
+static int apply(Cli *cli, OutputSwitches *switches, int key, const char *value)
 {
     static const char *const colors[] = {"auto", "always", "never"}, *const progress[] = {"auto", "off"};
     bool ok = true;
@@ -112,15 +112,15 @@ static int apply(Cli *cli, Looks *looks, int key, const char *value)
     case 'q': cli->quiet = true; break;
     case 'v': cli->verbose = true; break;
     case 'o': ok = set_format(cli, value); break;
-    case KEY_COLOR: ok = one_of("value of --color", value, colors, 3, &looks->color); break;
-    case KEY_PROGRESS: ok = one_of("value of --progress", value, progress, 2, &looks->progress); break;
+    case KEY_COLOR: ok = one_of("value of --color", value, colors, 3, &switches->color); break;
+    case KEY_PROGRESS: ok = one_of("value of --progress", value, progress, 2, &switches->progress); break;
     case KEY_RESULTS:
         cli->results = value;
         ok = *value != '\0';
         if (!ok)
             render_error("option '--results' needs the name of a folder");
         break;
-    case KEY_NO_RESULTS: looks->no_results = true; break;
+    case KEY_NO_RESULTS: switches->no_results = true; break;
     case KEY_SEED: ok = cli_number("--seed", value, 0, UINT64_MAX, &cli->seed); break;
     case KEY_MAX_ISA: cli->max_isa = value; break;
     case KEY_DISABLE: cli->disable = value; break;
@@ -157,7 +157,7 @@ static const CliOption *find_global(const char *word, const char **value)
 static void ask_global(const CliOption *option)
 {
     Cli cli = {0};
-    Looks looks = {0};
+    OutputSwitches switches = {0};
     char nothing[] = "\1";
     if (option->key == KEY_MAX_ISA)
         for (size_t i = 0; i < attn_isa_level_count; i++)
@@ -166,12 +166,12 @@ static void ask_global(const CliOption *option)
         for (unsigned bit = 0; bit < ATTN_CPU_BITS; bit++)
             cli_ask->word(attn_cpu_feature_name(bit));
     else if (option->value)
-        apply(&cli, &looks, option->key, nothing);
+        apply(&cli, &switches, option->key, nothing);
 }
 
 int cli_read(Cli *cli, int *argc, char **argv)
 {
-    Looks looks = {0};
+    OutputSwitches switches = {0};
     const char *given[GLOBALS] = {0};
     int kept = 1, code = -1;
     outputs = (Outputs){0};
@@ -192,27 +192,28 @@ int cli_read(Cli *cli, int *argc, char **argv)
                 code = EXIT_USAGE;
             }
             for (const char *letter = argv[i] + 1; code < 0 && *letter; letter++)
-                code = apply(cli, &looks, *letter, NULL);
+                code = apply(cli, &switches, *letter, NULL);
         } else if (option->value && !value && i + 1 == *argc) {
             render_error("option '%s' needs a value", argv[i]);
             code = EXIT_USAGE;
         } else {
             value = option->value && !value ? argv[++i] : value;
             const bool once = option->key == 'o' || cli_once(option, &given[option - globals], value);
-            code = once ? apply(cli, &looks, option->key, value) : EXIT_USAGE;
+            code = once ? apply(cli, &switches, option->key, value) : EXIT_USAGE;
         }
     }
     if (code >= 0)
         return code;
     argv[kept] = NULL;
     *argc = kept;
-    if (cli->results && looks.no_results) {
+    if (cli->results && switches.no_results) {
         render_error("--results and --no-results cannot be combined");
         return EXIT_USAGE;
     }
-    if (!cli->results && !looks.no_results)
+    if (!cli->results && !switches.no_results)
         cli->results = "results";
-    render_setup(looks.color == 1 ? RENDER_ALWAYS : looks.color == 2 ? RENDER_NEVER : RENDER_AUTO, looks.progress == 0, cli->quiet);
+    const RenderColor color = switches.color == 1 ? RENDER_ALWAYS : switches.color == 2 ? RENDER_NEVER : RENDER_AUTO;
+    render_setup(color, switches.progress == 0, cli->quiet);
     cli->options = attn_options();
     cli->options.max_isa = cli->max_isa;
     cli->options.disable = cli->disable;

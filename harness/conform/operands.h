@@ -25,11 +25,11 @@ void operands_free(Operands *operands);
 
 typedef enum OperandsTensor { OPERANDS_Q, OPERANDS_K, OPERANDS_V, OPERANDS_O } OperandsTensor;
 
-/* A tensor as f32 in the order [batch, head, row, column], whatever its strides and storage type, malloc'ed, and its sizes; packed entries
- * are one batch entry, and k and v are without the past. NULL: no memory. */
+/* A tensor as f32 in the order [batch, head, row, column], whatever its strides and storage type, malloc'ed, and its sizes; ragged
+ * sequences are one batch entry, and k and v are without the past. NULL: no memory. */
 float *operands_gather(const Operands *operands, OperandsTensor tensor, size_t shape[4]);
 
-/* Fill the output [batch, q_heads, q_len, dv] from an array in that order, rounded to its storage type; not for packed entries. */
+/* Fill the output [batch, q_heads, q_len, dv] from an array in that order, rounded to its storage type; not for ragged sequences. */
 void operands_put_output(Operands *operands, const float *from);
 
 #endif

@@ -56,37 +56,37 @@ void verdict_crash(VerifyResult *result, const char *sentence)
     result->status = VERIFY_CRASH;
 }
 
-typedef struct Alone {
+typedef struct Isolated {
     void (*judge)(const void *what, VerifyResult *result);
     const void *what;
     VerifyResult result;
-} Alone;
+} Isolated;
 
-static void judge_alone(void *context, size_t item, void *result)
+static void judge_isolated(void *context, size_t item, void *result)
 {
-    const Alone *alone = context;
+    const Isolated *isolated = context;
     (void)item;
-    alone->judge(alone->what, result);
+    isolated->judge(isolated->what, result);
 }
 
-static bool collect_alone(void *context, size_t item, const void *result, const char *crash)
+static bool collect_isolated(void *context, size_t item, const void *result, const char *crash)
 {
-    Alone *alone = context;
+    Isolated *isolated = context;
     (void)item;
     if (result)
-        alone->result = *(const VerifyResult *)result;
+        isolated->result = *(const VerifyResult *)result;
     else
-        verdict_crash(&alone->result, crash);
+        verdict_crash(&isolated->result, crash);
     return true;
 }
 
-VerifyResult verdict_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout)
+VerifyResult verdict_isolated(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout)
 {
-    Alone alone = {judge, what, {0}};
+    Isolated isolated = {judge, what, {0}};
     const IsolateJob job = {.items = 1, .group = 1, .workers = 1, .result_size = sizeof(VerifyResult), .timeout = timeout,
-                            .context = &alone, .work = judge_alone, .done = collect_alone};
+                            .context = &isolated, .work = judge_isolated, .done = collect_isolated};
     const char *error;
     if (!isolate_run(&job, &error))
-        verdict_unable(&alone.result, "%s", error ? error : "stopped");
-    return alone.result;
+        verdict_unable(&isolated.result, "%s", error ? error : "stopped");
+    return isolated.result;
 }

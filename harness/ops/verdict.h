@@ -56,6 +56,6 @@ void verdict_crash(VerifyResult *result, const char *sentence);
 
 /* Judge one case in a child process: there `judge` fills the result, `what` is the case for it. A crash is a result, and so is an end after
  * `timeout` seconds. */
-VerifyResult verdict_alone(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout);
+VerifyResult verdict_isolated(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout);
 
 #endif

@@ -24,7 +24,7 @@
 enum { START, AUTO, UNTUNED, TUNED, FIXED_ARMS, KERNEL_ARMS = 3, MAX_WORDS = 24, MAX_CALLS = 1000000000, NUMBERS = 24 };
 
 /* What one run of the rounds needs beside the result. */
-typedef struct Making {
+typedef struct RoundsContext {
     ProcessCase *run;
     const Cli *cli;
     const char *program;
@@ -33,21 +33,21 @@ typedef struct Making {
     char **commands;  /* FIXED_ARMS, then KERNEL_ARMS for each kernel; NULL: takes no part */
     char *error;
     size_t error_size;
-} Making;
+} RoundsContext;
 
 /* ---- Command lines --------------------------------------------------------------------------------------------------------------- */
 
 /* attnzoo run for a kernel ("auto": dispatch chooses) and a number of calls; report (may be NULL) is where its own figure goes. */
-static char *run_command(const Making *make, const char *kernel, uint64_t calls, const char *report)
+static char *run_command(const RoundsContext *context, const char *kernel, uint64_t calls, const char *report)
 {
-    const Cli *cli = make->cli;
+    const Cli *cli = context->cli;
     char iters[NUMBERS], seed[NUMBERS], threads[NUMBERS], out[100];
-    const char *words[MAX_WORDS] = {make->program, "run", "-q", "-k", kernel, "-s", make->run->name, "--iters", iters, "--seed", seed,
-                                    "--threads", threads, "--dist", data_dist_name(make->run->options->dist)};
+    const char *words[MAX_WORDS] = {context->program, "run", "-q", "-k", kernel, "-s", context->run->name, "--iters", iters, "--seed", seed,
+                                    "--threads", threads, "--dist", data_dist_name(context->run->options->dist)};
     size_t n = 15;
     snprintf(iters, sizeof iters, "%" PRIu64, calls);
     snprintf(seed, sizeof seed, "%" PRIu64, cli->seed);
-    snprintf(threads, sizeof threads, "%zu", make->run->options->threads);
+    snprintf(threads, sizeof threads, "%zu", context->run->options->threads);
     if (cli->max_isa) {
         words[n++] = "--max-isa";
         words[n++] = cli->max_isa;
@@ -64,15 +64,15 @@ static char *run_command(const Making *make, const char *kernel, uint64_t calls,
     return hyperfine_command(words);
 }
 
-static void report_path(const Making *make, size_t kernel, char *path, size_t size)
+static void report_path(const RoundsContext *context, size_t kernel, char *path, size_t size)
 {
-    snprintf(path, size, "%s/run-%zu.jsonl", make->folder, kernel);
+    snprintf(path, size, "%s/run-%zu.jsonl", context->folder, kernel);
 }
 
 /* The tune file, "tune", and what the processes with and without it write, "jsonl". */
-static void tuned_path(const Making *make, const char *kind, char *path, size_t size)
+static void tuned_path(const RoundsContext *context, const char *kind, char *path, size_t size)
 {
-    snprintf(path, size, "%s/tuned.%s", make->folder, kind);
+    snprintf(path, size, "%s/tuned.%s", context->folder, kind);
 }
 
 /* What `run -o jsonl:FILE` wrote: calls, seconds of one, the kernel's name. The file is gone afterwards. */
@@ -95,15 +95,15 @@ static bool read_report(const char *path, double *calls, double *each, char *ker
 /* ---- How many calls -------------------------------------------------------------------------------------------------------------- */
 
 /* One process of `calls` calls; false after writing k->why. */
-static bool probe(const Making *make, ProcessKernel *k, uint64_t calls, double *each)
+static bool probe(const RoundsContext *context, ProcessKernel *k, uint64_t calls, double *each)
 {
     char path[100], name[64], said[300];
     double reported;
     HyperfineExport export = {0};
-    report_path(make, 0, path, sizeof path);
-    char *command = run_command(make, k->kernel->name, calls, path);
+    report_path(context, 0, path, sizeof path);
+    char *command = run_command(context, k->kernel->name, calls, path);
     const char *const commands[] = {command};
-    const bool ran = command && hyperfine_once(commands, 1, NULL, make->folder, &export, said, sizeof said);
+    const bool ran = command && hyperfine_once(commands, 1, NULL, context->folder, &export, said, sizeof said);
     free(command);
     if (!ran)
         snprintf(k->why, sizeof k->why, "%.200s", command ? said : "out of memory");
@@ -116,61 +116,61 @@ static bool probe(const Making *make, ProcessKernel *k, uint64_t calls, double *
 }
 
 /* The first call is dear (pages, threads), so a longer run corrects what a shorter one suggests. */
-static bool choose_calls(const Making *make, ProcessKernel *k)
+static bool choose_calls(const RoundsContext *context, ProcessKernel *k)
 {
     double each = 0;
     uint64_t calls = 1;
     for (;;) {
-        if (!probe(make, k, calls, &each))
+        if (!probe(context, k, calls, &each))
             return false;
         if (each * (double)calls >= PROBE_SECONDS || calls >= MAX_CALLS / 100)
             break;
         const double wanted = 1.2 * PROBE_SECONDS / each;
         calls = (uint64_t)fmin(fmax(wanted, 2 * (double)calls), 100 * (double)calls);
     }
-    k->calls = (uint64_t)fmin(fmax(1.05 * ceil(make->run->options->min_trial / each), 2), MAX_CALLS);
+    k->calls = (uint64_t)fmin(fmax(1.05 * ceil(context->run->options->min_trial / each), 2), MAX_CALLS);
     return true;
 }
 
 /* ---- Rounds ---------------------------------------------------------------------------------------------------------------------- */
 
-static bool make_commands(Making *make)
+static bool make_commands(RoundsContext *context)
 {
-    const ProcessCase *run = make->run;
-    const char *const start[] = {make->program, "--version", NULL};
+    const ProcessCase *run = context->run;
+    const char *const start[] = {context->program, "--version", NULL};
     char chosen[100], path[100];
-    snprintf(chosen, sizeof chosen, "%s/chosen.jsonl", make->folder);
-    make->commands[START] = hyperfine_command(start);
-    make->commands[AUTO] = run_command(make, "auto", 0, chosen);
-    bool made = make->commands[START] && make->commands[AUTO];
+    snprintf(chosen, sizeof chosen, "%s/chosen.jsonl", context->folder);
+    context->commands[START] = hyperfine_command(start);
+    context->commands[AUTO] = run_command(context, "auto", 0, chosen);
+    bool made = context->commands[START] && context->commands[AUTO];
     for (size_t arm = UNTUNED; arm <= TUNED && !run->tune_why[0]; arm++) {
-        tuned_path(make, "jsonl", path, sizeof path);
-        make->commands[arm] = run_command(make, "auto", 0, path);
-        made = made && make->commands[arm];
+        tuned_path(context, "jsonl", path, sizeof path);
+        context->commands[arm] = run_command(context, "auto", 0, path);
+        made = made && context->commands[arm];
     }
     for (size_t i = 0; i < run->count; i++) {
-        char **of = make->commands + FIXED_ARMS + KERNEL_ARMS * i;
+        char **of = context->commands + FIXED_ARMS + KERNEL_ARMS * i;
         const char *name = run->kernels[i].kernel->name;
         if (run->kernels[i].why[0])
             continue;
-        report_path(make, i, path, sizeof path);
-        of[0] = run_command(make, name, 0, path); /* writes the same file, so that the difference holds calls only */
-        of[1] = run_command(make, name, 1, path);
-        of[2] = run_command(make, name, run->kernels[i].calls, path);
+        report_path(context, i, path, sizeof path);
+        of[0] = run_command(context, name, 0, path); /* writes the same file, so that the difference holds calls only */
+        of[1] = run_command(context, name, 1, path);
+        of[2] = run_command(context, name, run->kernels[i].calls, path);
         made = made && of[0] && of[1] && of[2];
     }
     return made;
 }
 
 /* A kernel leaves; its commands with it. */
-static void drop(Making *make, size_t kernel, int exit)
+static void drop(RoundsContext *context, size_t kernel, int exit)
 {
-    ProcessKernel *k = &make->run->kernels[kernel];
-    char **of = make->commands + FIXED_ARMS + KERNEL_ARMS * kernel;
+    ProcessKernel *k = &context->run->kernels[kernel];
+    char **of = context->commands + FIXED_ARMS + KERNEL_ARMS * kernel;
     if (!k->why[0]) {
         snprintf(k->why, sizeof k->why, exit < 0 ? "its process ended by a signal" : "its process ended with exit code %d", exit);
         k->verify.status = exit < 0 || exit > 128 ? VERIFY_CRASH : VERIFY_FAIL;
-        make->run->timed--;
+        context->run->timed--;
     }
     for (size_t a = 0; a < KERNEL_ARMS; a++) {
         free(of[a]);
@@ -180,20 +180,20 @@ static void drop(Making *make, size_t kernel, int exit)
 
 /* One process of the round: its time goes where it belongs. The report of N calls is read at once, for the next process of this kernel
  * writes its own over it. */
-static bool one_process(Making *make, size_t arm, size_t round)
+static bool one_process(RoundsContext *context, size_t arm, size_t round)
 {
-    ProcessCase *run = make->run;
-    const char *const commands[] = {make->commands[arm]};
+    ProcessCase *run = context->run;
+    const char *const commands[] = {context->commands[arm]};
     HyperfineExport export;
-    const char *variable = arm == UNTUNED ? "ATTNZOO_TUNE_FILE=off" : arm == TUNED ? make->tune : NULL;
-    if (!hyperfine_once(commands, 1, variable, make->folder, &export, make->error, make->error_size))
+    const char *variable = arm == UNTUNED ? "ATTNZOO_TUNE_FILE=off" : arm == TUNED ? context->tune : NULL;
+    if (!hyperfine_once(commands, 1, variable, context->folder, &export, context->error, context->error_size))
         return false;
     const double seconds = export.at[0].seconds[0];
     const int code = export.at[0].exits[0];
     hyperfine_free(&export);
     if (arm < FIXED_ARMS) {
         if (code != 0)
-            snprintf(make->error, make->error_size, "%s ended with exit code %d", commands[0], code);
+            snprintf(context->error, context->error_size, "%s ended with exit code %d", commands[0], code);
         run->start[arm * PAIRED_MAX_ROUNDS + round] = seconds;
         return code == 0;
     }
@@ -202,45 +202,45 @@ static bool one_process(Making *make, size_t arm, size_t round)
     char path[100], name[64];
     double calls = NAN, each = NAN;
     if (code != 0) {
-        drop(make, kernel, code);
+        drop(context, kernel, code);
         return true;
     }
     (which == 0 ? k->none : which == 1 ? k->one : k->many)[round] = seconds;
-    report_path(make, kernel, path, sizeof path);
+    report_path(context, kernel, path, sizeof path);
     if (which == 2 && read_report(path, &calls, &each, name, sizeof name))
         k->inside[round] = calls * each;
     return true;
 }
 
-static bool one_round(Making *make, size_t round, size_t place)
+static bool one_round(RoundsContext *context, size_t round, size_t place)
 {
-    const size_t arms = FIXED_ARMS + KERNEL_ARMS * make->run->count;
+    const size_t arms = FIXED_ARMS + KERNEL_ARMS * context->run->count;
     size_t order[PAIRED_MAX_ARMS];
-    paired_order(make->run->options->seed, round, arms, order);
+    paired_order(context->run->options->seed, round, arms, order);
     for (size_t i = 0; i < arms; i++)
-        if (make->commands[order[i]] && (stop_signal || !one_process(make, order[i], place)))
+        if (context->commands[order[i]] && (stop_signal || !one_process(context, order[i], place)))
             return false;
     return true;
 }
 
-static bool all_rounds(Making *make)
+static bool all_rounds(RoundsContext *context)
 {
-    ProcessCase *run = make->run;
+    ProcessCase *run = context->run;
     char what[SHAPE_NAME + 40], path[100];
     double calls, each;
     snprintf(what, sizeof what, "%s: processes", run->name);
-    snprintf(path, sizeof path, "%s/chosen.jsonl", make->folder);
+    snprintf(path, sizeof path, "%s/chosen.jsonl", context->folder);
     size_t fewest = 1;
     while (fewest < PAIRED_MAX_ROUNDS && stats_sign_rank(fewest, run->alpha) == 0)
         fewest++;
     const size_t most = run->options->max_rounds;
-    if (!one_round(make, 0, 0)) /* warm: the next one overwrites it */
+    if (!one_round(context, 0, 0)) /* warm: the next one overwrites it */
         return stop_signal != 0;
     if (!read_report(path, &calls, &each, run->chosen, sizeof run->chosen))
         run->chosen[0] = '\0';
     const double begin = clock_seconds();
     while (run->rounds < most && run->timed > 0) {
-        if (!one_round(make, run->rounds + 1, run->rounds))
+        if (!one_round(context, run->rounds + 1, run->rounds))
             return stop_signal != 0; /* that round does not count */
         run->rounds++;
         run->elapsed = clock_seconds() - begin;
@@ -337,27 +337,28 @@ static bool allocate(ProcessCase *run, const AttnKernel *const *kernels, size_t 
     return true;
 }
 
-static void prepare(Making *make, ProcessKernel *k)
+static void prepare(RoundsContext *context, ProcessKernel *k)
 {
-    const BenchOptions *options = make->run->options;
-    const AttnProblem problem = shape_problem(&make->run->shape);
-    const AttnVerdict verdict = attn_choose_judge(k->kernel, &problem, attn_cpu_this(), &make->cli->settings);
+    const BenchOptions *options = context->run->options;
+    const AttnProblem problem = shape_problem(&context->run->shape);
+    const AttnVerdict verdict = attn_choose_judge(k->kernel, &problem, attn_cpu_this(), &context->cli->settings);
     k->verify.status = VERIFY_SKIP;
     if (!verdict.accepted) {
         snprintf(k->why, sizeof k->why, "%s", verdict.why);
         return;
     }
-    k->verify = verify_case_isolated(k->kernel, &make->run->shape, options->dist, options->seed, FENCE_NONE, options->threads);
+    k->verify = verify_case_isolated(k->kernel, &context->run->shape, options->dist, options->seed, FENCE_NONE, options->threads);
     if (k->verify.status != VERIFY_PASS)
         snprintf(k->why, sizeof k->why, "%s", k->verify.why);
-    else if (choose_calls(make, k))
-        make->run->timed++;
+    else if (choose_calls(context, k))
+        context->run->timed++;
 }
 
 bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, const Shape *shape, const AttnKernel *const *kernels,
                       size_t count, const BenchOptions *options, char *error, size_t error_size)
 {
-    Making make = {.run = run, .cli = cli, .program = program, .folder = "/tmp/attnzoo-processes-XXXXXX", .error = error, .error_size = error_size};
+    RoundsContext context = {.run = run, .cli = cli, .program = program, .folder = "/tmp/attnzoo-processes-XXXXXX", .error = error,
+                             .error_size = error_size};
     *run = (ProcessCase){.shape = *shape, .options = options, .alpha = 1 - options->confidence};
     shape_name(shape, run->name, sizeof run->name);
     if (FIXED_ARMS + KERNEL_ARMS * count > PAIRED_MAX_ARMS) {
@@ -366,14 +367,14 @@ bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, con
     }
     if (!hyperfine_version(run->version, sizeof run->version, error, error_size))
         return false;
-    make.commands = calloc(FIXED_ARMS + KERNEL_ARMS * count, sizeof *make.commands);
-    const bool room = make.commands && allocate(run, kernels, count);
+    context.commands = calloc(FIXED_ARMS + KERNEL_ARMS * count, sizeof *context.commands);
+    const bool room = context.commands && allocate(run, kernels, count);
     /* What the processes write reaches the disk before they end, which takes any time; in memory it takes none. */
     if (access("/dev/shm", W_OK) == 0)
-        snprintf(make.folder, sizeof make.folder, "/dev/shm/attnzoo-processes-XXXXXX");
-    if (!room || !mkdtemp(make.folder)) {
+        snprintf(context.folder, sizeof context.folder, "/dev/shm/attnzoo-processes-XXXXXX");
+    if (!room || !mkdtemp(context.folder)) {
         snprintf(error, error_size, "%s", room ? strerror(errno) : "out of memory");
-        free(make.commands);
+        free(context.commands);
         return false;
     }
     char path[100];
@@ -381,30 +382,30 @@ bool process_case_run(ProcessCase *run, const Cli *cli, const char *program, con
         char what[SHAPE_NAME + 80];
         snprintf(what, sizeof what, "%s: verifying %s", run->name, kernels[i]->name);
         render_progress(i, count, what);
-        prepare(&make, &run->kernels[i]);
+        prepare(&context, &run->kernels[i]);
     }
-    tuned_path(&make, "tune", path, sizeof path);
+    tuned_path(&context, "tune", path, sizeof path);
     process_tune_file(run, &cli->settings, path);
-    snprintf(make.tune, sizeof make.tune, "ATTNZOO_TUNE_FILE=%s", path);
+    snprintf(context.tune, sizeof context.tune, "ATTNZOO_TUNE_FILE=%s", path);
     run->alpha /= (double)(run->timed > 1 ? run->timed : 1);
     snprintf(error, error_size, "out of memory");
-    const bool done = run->timed == 0 || stop_signal || (make_commands(&make) && all_rounds(&make));
+    const bool done = run->timed == 0 || stop_signal || (make_commands(&context) && all_rounds(&context));
     render_progress_end();
     if (done && run->rounds > 0)
         compare(run);
     for (size_t a = 0; a < FIXED_ARMS + KERNEL_ARMS * count; a++)
-        free(make.commands[a]);
-    free(make.commands);
+        free(context.commands[a]);
+    free(context.commands);
     static const char *const left[] = {"hyperfine.json", "hyperfine.txt", "chosen.jsonl", "tuned.jsonl", "tuned.tune"};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
-        snprintf(path, sizeof path, "%s/%s", make.folder, left[i]);
+        snprintf(path, sizeof path, "%s/%s", context.folder, left[i]);
         unlink(path);
     }
     for (size_t i = 0; i < count; i++) {
-        report_path(&make, i, path, sizeof path);
+        report_path(&context, i, path, sizeof path);
         unlink(path);
     }
-    rmdir(make.folder);
+    rmdir(context.folder);
     return done;
 }
 

@@ -236,7 +236,7 @@ json_t *serve_write(Server *s, char *argument)
     if (!is_open(s, "write"))
         return NULL;
     if (p->varlen || p->past_len > 0)
-        return serve_refuse(s, "packed sequences and keys in two segments are not written");
+        return serve_refuse(s, "ragged sequences and keys in two segments are not written");
     if (!argument[0] || strlen(argument) > 1000)
         return serve_refuse(s, "write takes the name of a folder, of 1 to 1000 bytes");
     run_plan(s, 1);
@@ -268,7 +268,7 @@ json_t *serve_judge(Server *s, char *argument)
     if (!is_open(s, "judge"))
         return NULL;
     if (argument[0] && s->operands.problem.varlen)
-        return serve_refuse(s, "packed sequences are not judged from a file");
+        return serve_refuse(s, "ragged sequences are not judged from a file");
     if (!s->expected)
         s->expected = agree_expect(&s->agree, &s->operands.problem, &s->operands.tensors, &s->kernel->accuracy, s->cli->seed,
                                    ORACLE_FLOP_LIMIT, false);

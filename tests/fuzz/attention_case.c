@@ -180,8 +180,8 @@ static void *place(AttentionCase *x, Choices *c, const char *name, AttnLayout *l
     return rooms_tensor(&x->rooms, c, name, &axes, sizeof(float), output);
 }
 
-/* Each row of the buffer holds the heads of q, of k, of v and of o, with a gap: packed QKV with room for the result. */
-static void place_packed(AttentionCase *x, Choices *c)
+/* Each row of the buffer holds the heads of q, of k, of v and of o, with a gap: interleaved QKV with room for the result. */
+static void place_interleaved(AttentionCase *x, Choices *c)
 {
     AttnProblem *p = &x->p;
     const size_t gap = choose(c, 4), q = p->q_heads * p->d, k = p->kv_heads * p->d, v = p->kv_heads * p->dv, o = p->q_heads * p->dv;
@@ -227,7 +227,7 @@ static void place_tensors(AttentionCase *x, Choices *c)
     x->arrangement = "apart";
     const bool rows = x->q_rows > 0 && x->k_rows > 0 && p->batch > 0;
     if (how >= 6 && rows && p->past_len == 0 && x->q_rows == x->k_rows) {
-        place_packed(x, c);
+        place_interleaved(x, c);
         return;
     }
     x->t.q = place(x, c, "q", &p->q, p->q_heads, x->q_rows, p->d, false);

@@ -11,7 +11,7 @@ typedef struct AttentionCase {
     AttnProblem p;
     AttnTensors t;
     Rooms rooms;
-    size_t q_rows, k_rows;   /* of q and o, of new k and v: in packed tensors all entries' together */
+    size_t q_rows, k_rows;   /* of q and o, of new k and v: in ragged tensors all entries' together */
     const char *arrangement; /* of q, k, v and o                                                    */
     const char *poison;      /* what is not finite though somebody sees it; ""                      */
 } AttentionCase;

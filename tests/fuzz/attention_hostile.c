@@ -63,7 +63,7 @@ static const char *break_problem(AttnProblem *p, Choices *c)
         return "a past longer than all keys";
     default:
         p->o.row = 0;
-        return p->q_len > 1 && p->batch > 0 && !p->varlen ? "rows of o in one place" : NULL; /* packed: a run knows */
+        return p->q_len > 1 && p->batch > 0 && !p->varlen ? "rows of o in one place" : NULL; /* ragged: a run knows */
     }
 }
 

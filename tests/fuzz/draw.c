@@ -24,7 +24,7 @@
 #include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/ways.h"
+#include "tests/fuzz/execution.h"
 
 enum { INPUT = 1024 };
 

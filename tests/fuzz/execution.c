@@ -1,5 +1,5 @@
-/* ways.c - see ways.h. */
-#include "tests/fuzz/ways.h"
+/* execution.c - see execution.h. */
+#include "tests/fuzz/execution.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -81,7 +81,7 @@ static void crewed(void *context, size_t n, void (*task)(void *, size_t), void *
         pthread_join(thread[i], NULL);
 }
 
-static const Way ways[] = {
+static const Execution executions[] = {
     {"1 thread", 1, NULL, false, false},
     {"a loop", 1, forwards, false, false},
     {"a loop of 4 backwards", 4, backwards, false, false},
@@ -91,12 +91,12 @@ static const Way ways[] = {
     {"2 threads", 2, NULL, true, false},
 };
 
-const Way *way_draw(Choices *c, bool threads)
+const Execution *execution_draw(Choices *c, bool threads)
 {
-    size_t count = sizeof ways / sizeof *ways;
-    while (!threads && ways[count - 1].threaded)
+    size_t count = sizeof executions / sizeof *executions;
+    while (!threads && executions[count - 1].threaded)
         count--;
-    return &ways[choose(c, count)];
+    return &executions[choose(c, count)];
 }
 
 /* ---- What is left behind --------------------------------------------------------------------------------------------------------- */

@@ -1,21 +1,21 @@
-/* ways.h - how a plan is run: on how many threads, by whose loop, and what a call leaves behind beside its results. */
-#ifndef TESTS_FUZZ_WAYS_H
-#define TESTS_FUZZ_WAYS_H
+/* execution.h - how a plan is run: on how many threads, by whose loop, and what a call leaves behind beside its results. */
+#ifndef TESTS_FUZZ_EXECUTION_H
+#define TESTS_FUZZ_EXECUTION_H
 
 #include "harness/machine/cpu_state.h"
 #include "tests/fuzz/reference.h"
 #include "tests/fuzz/rooms.h"
 
-typedef struct Way {
+typedef struct Execution {
     const char *name;
     size_t threads;
     AttnParallelFor loop; /* NULL: the library's own                                                  */
     bool threaded;        /* more than the calling thread                                             */
     bool forgets;         /* leaves tasks out, which the header forbids: no crash, but no result      */
-} Way;
+} Execution;
 
 /* Of a number; `threads` says whether ways with several threads may be drawn. */
-const Way *way_draw(Choices *c, bool threads);
+const Execution *execution_draw(Choices *c, bool threads);
 
 /* Everything that one finding needs to be read: the case, who computed it, what is wrong. One line each. */
 enum { FINDING = 8192 };

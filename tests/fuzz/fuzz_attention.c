@@ -1,7 +1,7 @@
 /* fuzz_attention.c - any valid problem on every kernel that takes it, against reference.c; and calls that are not valid
  * (attention_hostile.c).
  *
- * Each case runs on the kernel that dispatch takes and, forced by name, on every kernel that can run here, in two ways (ways.h): the
+ * Each case runs on the kernel that dispatch takes and, forced by name, on every kernel that can run here, in two ways (execution.h): the
  * numbers lie within the reference's bound, the bits of both ways are equal, nothing but the elements of outputs is written, floating-point
  * control and upper register halves are as they were. A valid problem may not be refused. Cost: 4 ms a case, 28 ms
  * under sanitizers (AMD family 26 model 2, gcc 12.2, 2026-11-30). */
@@ -48,10 +48,10 @@ static bool judge_all(const AttentionCase *x, const RefOutputs *want, const char
 /* ---- Runs ------------------------------------------------------------------------------------------------------------------------ */
 
 /* One run of a plan; the outputs stay where they are. */
-static bool run(AttentionCase *x, Choices *c, const AttnPlan *plan, const RefOutputs *want, const Way *way, const char *kernel)
+static bool run(AttentionCase *x, Choices *c, const AttnPlan *plan, const RefOutputs *want, const Execution *execution, const char *kernel)
 {
     char runner[160], why[160];
-    snprintf(runner, sizeof runner, "%s by %s", kernel, way->name);
+    snprintf(runner, sizeof runner, "%s by %s", kernel, execution->name);
     Workspace workspace = workspace_make(c, attn_plan_workspace(plan));
     rooms_restore(&x->rooms);
     const Control control = control_set(c);
@@ -66,7 +66,7 @@ static bool run(AttentionCase *x, Choices *c, const AttnPlan *plan, const RefOut
     const char *changed = rooms_changed(&x->rooms, false);
     if (changed)
         return found("%s: wrote to %s where it must not", runner, changed);
-    return way->forgets || judge_all(x, want, runner);
+    return execution->forgets || judge_all(x, want, runner);
 }
 
 /* Twice, each time by a plan of its own. */
@@ -76,12 +76,12 @@ static bool run_twice(AttentionCase *x, Choices *c, const RefOutputs *want, cons
     size_t bytes = 0;
     bool right = true, both = true;
     for (size_t n = 0; n < 2 && right && both; n++) {
-        const Way *way = way_draw(c, target_threads);
+        const Execution *execution = execution_draw(c, target_threads);
         AttnOptions options = attn_options();
         AttnPlan *plan;
         options.kernel = kernel;
-        options.threads = way->threads;
-        options.parallel_for = way->loop;
+        options.threads = execution->threads;
+        options.parallel_for = execution->loop;
         const AttnStatus status = attn_plan_create(&x->p, &options, &plan);
         if (status != ATTN_OK) {
             if (plan)
@@ -92,8 +92,8 @@ static bool run_twice(AttentionCase *x, Choices *c, const RefOutputs *want, cons
             both = false;
             break;
         }
-        right = run(x, c, plan, want, way, attn_plan_kernel(plan));
-        both = !way->forgets;
+        right = run(x, c, plan, want, execution, attn_plan_kernel(plan));
+        both = !execution->forgets;
         results[n] = rooms_take(&x->rooms, &bytes);
         attn_plan_destroy(plan);
     }
@@ -195,10 +195,10 @@ bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
     bool right = expect(&x, &c, &want);
     mutants_arm(mutants[n]);
     for (size_t time = 0; time < 2 && right; time++) {
-        const Way *way = way_draw(&c, false);
-        if (way->forgets || attn_plan_create_with(mutants[n], &x.p, way->threads, way->loop, NULL, &plan) != ATTN_OK)
+        const Execution *execution = execution_draw(&c, false);
+        if (execution->forgets || attn_plan_create_with(mutants[n], &x.p, execution->threads, execution->loop, NULL, &plan) != ATTN_OK)
             continue;
-        right = run(&x, &c, plan, &want, way, mutants[n]->name);
+        right = run(&x, &c, plan, &want, execution, mutants[n]->name);
         attn_plan_destroy(plan);
     }
     ref_release(&want);

@@ -2,7 +2,7 @@
  *
  * Each case packs its weights twice, for the linear kernel that dispatch takes and for another one by name, to memory of its own or the
  * caller's; then the caller's weights become NaN, as they are never read again. It runs with the attention that dispatch takes and with
- * every kernel that can run here, forced by name, in two ways (ways.h): y, weights and the new rows of the caches lie within the
+ * every kernel that can run here, forced by name, in two ways (execution.h): y, weights and the new rows of the caches lie within the
  * reference's bound, the bits of both ways are equal, nothing else is written. Cost: 6 ms a case, 31 ms under sanitizers (AMD
  * family 26 model 2, gcc 12.2, 2026-11-30). */
 #include <stdlib.h>
@@ -83,7 +83,7 @@ static bool judge_all(const MhaInput *x, const RefMha *want, const char *runner)
 
 /* ---- Runs ------------------------------------------------------------------------------------------------------------------------ */
 
-static bool run(MhaInput *x, Choices *c, const AttnMhaPlan *plan, const RefMha *want, const Way *way, const char *runner)
+static bool run(MhaInput *x, Choices *c, const AttnMhaPlan *plan, const RefMha *want, const Execution *execution, const char *runner)
 {
     char why[160];
     Workspace workspace = workspace_make(c, attn_mha_plan_workspace(plan));
@@ -100,7 +100,7 @@ static bool run(MhaInput *x, Choices *c, const AttnMhaPlan *plan, const RefMha *
     const char *changed = rooms_changed(&x->rooms, false);
     if (changed)
         return found("%s: wrote to %s where it must not", runner, changed);
-    return way->forgets || judge_all(x, want, runner);
+    return execution->forgets || judge_all(x, want, runner);
 }
 
 static bool run_twice(MhaInput *x, Choices *c, const AttnMha *mha, const RefMha *want, const char *kernel)
@@ -109,14 +109,14 @@ static bool run_twice(MhaInput *x, Choices *c, const AttnMha *mha, const RefMha 
     size_t bytes = 0;
     bool right = true, both = true;
     for (size_t n = 0; n < 2 && right && both; n++) {
-        const Way *way = way_draw(c, target_threads);
+        const Execution *execution = execution_draw(c, target_threads);
         AttnOptions options = attn_options();
         AttnMhaPlan *plan;
         char runner[200];
         options.kernel = kernel;
-        options.threads = way->threads;
-        options.parallel_for = way->loop;
-        snprintf(runner, sizeof runner, "%s and %s by %s", attn_mha_kernel(mha), kernel ? kernel : "dispatch", way->name);
+        options.threads = execution->threads;
+        options.parallel_for = execution->loop;
+        snprintf(runner, sizeof runner, "%s and %s by %s", attn_mha_kernel(mha), kernel ? kernel : "dispatch", execution->name);
         const AttnStatus status = attn_mha_plan_create(mha, &x->s, &options, &plan);
         if (status != ATTN_OK) {
             if (plan)
@@ -126,8 +126,8 @@ static bool run_twice(MhaInput *x, Choices *c, const AttnMha *mha, const RefMha 
             both = false;
             break;
         }
-        right = run(x, c, plan, want, way, runner);
-        both = !way->forgets;
+        right = run(x, c, plan, want, execution, runner);
+        both = !execution->forgets;
         results[n] = rooms_take(&x->rooms, &bytes);
         attn_mha_plan_destroy(plan);
     }
@@ -255,7 +255,7 @@ const char *target_mutant_excuse(size_t n)
 
 bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
 {
-    static const Way plain = {"1 thread", 1, NULL, false, false};
+    static const Execution plain = {"1 thread", 1, NULL, false, false};
     Choices c = choices_of(data, size);
     MhaInput x;
     RefMha want;

@@ -71,7 +71,7 @@ const float *ref_lse(const AttnProblem *p, const AttnTensors *t, const RefEntry 
 ptrdiff_t ref_cell(const AttnScoreLayout *l, size_t b, size_t h, size_t i, size_t j);
 
 /* All outputs of a problem, contiguous: o [B,Hq,Sq,dv], lse [B,Hq,Sq], scores [B,Hq,Sq,Sk] (NULL unless the problem asks). Rows that a
- * packed entry does not have are left alone. */
+ * ragged entry does not have are left alone. */
 typedef struct RefOutputs {
     RefNumber *o, *lse, *scores;
 } RefOutputs;

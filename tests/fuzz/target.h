@@ -1,10 +1,10 @@
-/* target.h - what the targets that compute (draw.h) have in common beside how a plan is run (ways.h): their entry point, their counts, and
- * what a call that is not valid must do. */
+/* target.h - what the targets that compute (draw.h) have in common beside how a plan is run (execution.h): their entry point, their
+ * counts, and what an invalid call must do. */
 #ifndef TESTS_FUZZ_TARGET_H
 #define TESTS_FUZZ_TARGET_H
 
 #include "tests/fuzz/draw.h"
-#include "tests/fuzz/ways.h"
+#include "tests/fuzz/execution.h"
 
 /* A case was drawn, of whose `options` those are on. At most TARGET_OPTIONS. */
 enum { TARGET_OPTIONS = 64 };

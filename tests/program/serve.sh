@@ -110,7 +110,7 @@ answers 6 0
 line 2 'error.*no/such/folder'
 line 3 'name of a folder'
 line 4 '"ns"'
-line 6 'packed sequences'
+line 6 'ragged sequences'
 
 # Bad lines, each followed by one that is obeyed
 talk 'time 1\njudge\nwrite .\npeak fma 1\nopen b1_h1_q2_k3_d8 naive_f32\ntime 0\ntime\ntime 1e3\ntime -1\ntime 1000000001\n'\

@@ -25,7 +25,7 @@ Test(agree, correct_kernels_stay_far_below_the_limits)
         cr_assert(sdpa_suite_random(&suite, 1, 100 + n));
         cr_assert(case_parse(suite.at[0].name, &c, error, sizeof error), "%s", error);
         c.dist = DIST_NORMAL;
-        c.shape.k_len = c.shape.layout == SHAPE_PACKED || c.shape.k_len < 300 ? c.shape.k_len : 300;
+        c.shape.k_len = c.shape.layout == SHAPE_INTERLEAVED || c.shape.k_len < 300 ? c.shape.k_len : 300;
         c.shape.past_len = c.shape.past_len < c.shape.k_len ? c.shape.past_len : c.shape.k_len;
         cr_assert(session_open(&session, &c, &options), "%s", session.error);
         for (size_t k = 0; k < attn_registry_count; k++) {

@@ -121,7 +121,7 @@ Test(choose, options_have_their_bits_words_and_sentences)
     static const char *const known[][2] = {
         {"band", "causal, window or lengths"}, {"mask", "boolean mask"}, {"bias", "additive bias"}, {"lse", "log-sum-exp output"},
         {"gqa", "grouped heads"}, {"dv", "dv != d"}, {"softcap", "soft-cap"}, {"alibi", "ALiBi"}, {"sinks", "sinks"},
-        {"varlen", "packed batch"}, {"past", "past keys apart"}, {"scores", "scores output"}, {"dot", "dot scores"},
+        {"varlen", "ragged sequences"}, {"past", "past keys apart"}, {"scores", "scores output"}, {"dot", "dot scores"},
         {"gaussian", "Gaussian scores"}, {"additive", "additive scores"}};
     cr_assert_eq(sizeof known / sizeof *known, ATTN_OPTION_BITS, "a new option is pinned here, too");
     AttnKernel picky = slow;

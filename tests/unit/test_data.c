@@ -45,8 +45,8 @@ Test(data, same_numbers_in_any_layout_and_at_any_fence)
     VerifyCase a = {.shape = small(), .seed = 9, .fence = FENCE_NONE, .threads = 1}, b = a;
     b.shape.layout = SHAPE_BLHD;
     b.fence = FENCE_BEFORE;
-    b.twist.stretch = 3;
-    b.twist.reversed = true;
+    b.storage.stretch = 3;
+    b.storage.reversed = true;
     Data x = make(&a), y = make(&b);
     const AttnProblem *p = &x.problem, *r = &y.problem;
     for (size_t i0 = 0; i0 < 2; i0++)
@@ -66,7 +66,7 @@ Test(data, same_numbers_in_any_layout_and_at_any_fence)
 
 Test(data, gaps_of_inputs_are_nan)
 {
-    VerifyCase c = {.shape = small(), .seed = 1, .fence = FENCE_AFTER, .threads = 1, .twist.stretch = 2};
+    VerifyCase c = {.shape = small(), .seed = 1, .fence = FENCE_AFTER, .threads = 1, .storage.stretch = 2};
     Data x = make(&c);
     const float *k = x.tensors.k;
     cr_assert_eq(x.problem.k.row, 6);
@@ -79,7 +79,7 @@ Test(data, gaps_of_inputs_are_nan)
 
 Test(data, canaries_notice_one_byte)
 {
-    VerifyCase c = {.shape = small(), .seed = 1, .fence = FENCE_NONE, .threads = 1, .twist.stretch = 2};
+    VerifyCase c = {.shape = small(), .seed = 1, .fence = FENCE_NONE, .threads = 1, .storage.stretch = 2};
     Data x = make(&c);
     float *o = x.tensors.o;
     cr_assert(data_canaries_intact(&x));
@@ -221,14 +221,14 @@ Test(data, the_past_continues_in_the_new_rows)
 Test(data, names_of_cases_come_back)
 {
     VerifyCase c = {.shape = small(), .dist = DIST_STAIRS, .seed = 0x123456789abcdef, .fence = FENCE_BEFORE, .threads = 3,
-                    .twist = {.mask_repeat = 5, .bias_repeat = 8, .stretch = 2, .reversed = true, .shared_kv = true, .has_scale = true,
+                    .storage = {.mask_repeat = 5, .bias_repeat = 8, .stretch = 2, .reversed = true, .shared_kv = true, .has_scale = true,
                               .scale = -1.5e-3}};
     char name[CASE_NAME], again[CASE_NAME], error[200];
     VerifyCase back;
     cr_assert(case_parse(case_name(&c, name, sizeof name), &back, error, sizeof error), "%s: %s", name, error);
     cr_assert_str_eq(case_name(&back, again, sizeof again), name);
-    cr_assert_eq(back.twist.scale, -1.5e-3);
-    cr_assert_eq(back.twist.mask_repeat, 5);
+    cr_assert_eq(back.storage.scale, -1.5e-3);
+    cr_assert_eq(back.storage.mask_repeat, 5);
     cr_assert_eq(back.seed, c.seed);
 }
 

@@ -76,7 +76,7 @@ static void *integers(size_t n, bool null, int64_t value)
     return x;
 }
 
-/* Heads inside rows, options at random. lengths: of the entries of a packed batch, and of kv_lengths, 0 or all. */
+/* Heads inside rows, options at random. lengths: of the entries of a ragged batch, and of kv_lengths, 0 or all. */
 static Case make_case(size_t batch, size_t q_len, size_t k_len, uint64_t seed)
 {
     enum { HQ = 4, HKV = 2, D = 5, DV = 3 };

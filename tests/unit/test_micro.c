@@ -160,23 +160,23 @@ Test(micro, blocks_of_every_length_agree)
 /* ---- Cores ------------------------------------------------------------------------------------------------------------------------ */
 
 #ifdef __linux__
-typedef struct Seen {
+typedef struct WorkerCpus {
     int cpu[64];
     atomic_size_t count, allowed;
-} Seen;
+} WorkerCpus;
 
 static void see(void *context, size_t worker, size_t unit)
 {
-    Seen *seen = context;
+    WorkerCpus *cpus = context;
     cpu_set_t set;
     (void)worker, (void)unit;
     sched_getaffinity(0, sizeof set, &set);
-    atomic_store(&seen->allowed, (size_t)CPU_COUNT(&set));
-    const size_t at = atomic_fetch_add(&seen->count, 1);
+    atomic_store(&cpus->allowed, (size_t)CPU_COUNT(&set));
+    const size_t at = atomic_fetch_add(&cpus->count, 1);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
         if (CPU_ISSET(cpu, &set))
-            seen->cpu[at] = cpu;
-    while (atomic_load(&seen->count) < 2)
+            cpus->cpu[at] = cpu;
+    while (atomic_load(&cpus->count) < 2)
         sched_yield(); /* so that two units are on two threads */
 }
 
@@ -193,12 +193,12 @@ Test(micro, each_worker_has_a_core_of_its_own, .timeout = HANG_SECONDS)
     cr_assert(topology_pin(2, text, sizeof text), "%s", text);
     AttnSettings settings = {.threads = 2};
     topology_pin_workers(attn_threads_workers(&settings));
-    Seen seen = {0};
-    attn_threads_run(NULL, NULL, 2, &(AttnPhase){.items = 2, .item = see}, &seen);
-    cr_expect_eq(seen.count, 2);
-    cr_expect_eq(seen.allowed, 1, "a worker may go to %zu CPUs", (size_t)seen.allowed);
-    cr_expect(seen.cpu[0] + seen.cpu[1] == cpu[0] + cpu[1] && seen.cpu[0] != seen.cpu[1], "workers on CPUs %d and %d", seen.cpu[0],
-              seen.cpu[1]);
+    WorkerCpus cpus = {0};
+    attn_threads_run(NULL, NULL, 2, &(AttnPhase){.items = 2, .item = see}, &cpus);
+    cr_expect_eq(cpus.count, 2);
+    cr_expect_eq(cpus.allowed, 1, "a worker may go to %zu CPUs", (size_t)cpus.allowed);
+    cr_expect(cpus.cpu[0] + cpus.cpu[1] == cpu[0] + cpu[1] && cpus.cpu[0] != cpus.cpu[1], "workers on CPUs %d and %d", cpus.cpu[0],
+              cpus.cpu[1]);
     topology_free_caller();
     cpu_set_t set;
     sched_getaffinity(0, sizeof set, &set);

@@ -300,7 +300,7 @@ Test(oracle, lengths_and_offsets_of_each_entry)
     oracle_close(&x.oracle);
 }
 
-Test(oracle, packed_entries_and_two_segments)
+Test(oracle, ragged_entries_and_two_segments)
 {
     const int64_t cu_q[4] = {0, 2, 2, 3}, cu_k[4] = {0, 3, 4, 4};
     const float past_k[2] = {0, 0}, past_v[2] = {10, 20};

@@ -576,8 +576,8 @@ Test(tensors, outputs_touch_nothing)
     }
 }
 
-/* Rows of a packed buffer hold q, k, v and o side by side: [B, S, (Hq + Hkv + Hkv + Hq) * d]. The spans intersect, the bytes do not. */
-Test(tensors, packed_rows_that_hold_the_output_too)
+/* Rows of interleaved q, k, v and o, side by side: [B, S, (Hq + Hkv + Hkv + Hq) * d]. The spans intersect, the bytes do not. */
+Test(tensors, interleaved_rows_that_hold_the_output_too)
 {
     enum { B = 2, S = 5, HQ = 4, HKV = 2, D = 3, ROW = (2 * HQ + 2 * HKV) * D };
     AttnProblem p = attn_problem(B, HQ, HKV, S, S, D, D);
@@ -677,8 +677,8 @@ Test(tensors, numbers_are_aligned)
     expect_tensors(&p, &t, ATTN_ERROR_VALUE, "tensors.cu_k is ");
 }
 
-/* Packed entries with heads outside, [H, rows, d] as FlashAttention keeps them: the rows there are say whether heads lie apart. */
-Test(tensors, packed_rows_under_each_head)
+/* Ragged entries with heads outside, [H, rows, d] as FlashAttention keeps them: the rows there are say whether heads lie apart. */
+Test(tensors, ragged_rows_under_each_head)
 {
     enum { HQ = 4, HKV = 2, ROWS = 6, D = 8 };
     static const int64_t cu[] = {0, 5, 6}, more[] = {0, 5, 7}, none[] = {0, 0, 0};
@@ -811,7 +811,7 @@ Test(overlap, agrees_with_a_count_of_bytes)
 }
 
 /* Sizes of real models, where a search over elements would never end. */
-Test(overlap, large_packed_tensors_take_no_time, .timeout = HANG_SECONDS)
+Test(overlap, large_interleaved_tensors_take_no_time, .timeout = HANG_SECONDS)
 {
     const size_t count[4] = {64, 128, 1 << 20, 128};
     const ptrdiff_t row = 4 * 128 * 128, stride[4] = {row << 20, 128, row, 1};

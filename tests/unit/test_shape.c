@@ -81,7 +81,7 @@ static Shape random_shape(uint64_t seed)
     s.scores_stage = s.scores ? (AttnStage)PICK(4) : 0;
     s.v_in_k = PICK(2) && s.dv <= s.d;
     s.layout = (ShapeLayout)PICK(3);
-    if (s.layout == SHAPE_PACKED) {
+    if (s.layout == SHAPE_INTERLEAVED) {
         s.k_len = s.q_len + s.past_len;
         s.dv = s.d;
         s.v_in_k = false;
@@ -152,8 +152,8 @@ Test(shape, every_option_has_its_word)
     cr_assert(both.window && both.window_left == -1 && both.window_right == -1);
     cr_assert_eq(parsed("b1_h1_q1_k1_d8_br_win4").align, ATTN_ALIGN_BOTTOM_RIGHT);
     cr_assert_eq(parsed("b1_h1_q1_k1_d8_offs_win4").align, ATTN_ALIGN_OFFSETS);
-    const Shape packed = parsed("b3_h1_q9_k9_d8_causal-offs_additive_varlen_lse");
-    cr_assert(packed.causal && packed.align == ATTN_ALIGN_OFFSETS && packed.score == ATTN_SCORE_ADDITIVE && packed.varlen);
+    const Shape ragged = parsed("b3_h1_q9_k9_d8_causal-offs_additive_varlen_lse");
+    cr_assert(ragged.causal && ragged.align == ATTN_ALIGN_OFFSETS && ragged.score == ATTN_SCORE_ADDITIVE && ragged.varlen);
 }
 
 /* Each word makes a problem that asks for the option that its row says, and no other; each option has a word, or a size. The words are in
@@ -227,7 +227,7 @@ Test(shape, problems_are_valid)
         Shape s = random_shape(seed);
         char name[SHAPE_NAME];
         s.q_len %= 200;
-        s.k_len = s.layout == SHAPE_PACKED ? s.q_len + s.past_len : s.k_len < s.past_len ? s.past_len : s.k_len;
+        s.k_len = s.layout == SHAPE_INTERLEAVED ? s.q_len + s.past_len : s.k_len < s.past_len ? s.past_len : s.k_len;
         const AttnProblem p = shape_problem(&s);
         cr_assert(attn_problem_check(&p) == ATTN_OK, "%s: %s", shape_name(&s, name, sizeof name), attn_last_error());
     }
@@ -235,7 +235,7 @@ Test(shape, problems_are_valid)
 
 Test(shape, lengths_of_entries)
 {
-    const Shape pad = parsed("b100_h1_q3_k1000_d8_pad0.25"), packed = parsed("b100_h1_q40_k1000_d8_causal_varlen");
+    const Shape pad = parsed("b100_h1_q3_k1000_d8_pad0.25"), ragged = parsed("b100_h1_q40_k1000_d8_causal_varlen");
     size_t least = 1000, most = 0, last = 0;
     for (size_t b = 0; b < 100; b++) {
         const size_t keys = shape_k_len(&pad, b);
@@ -243,11 +243,11 @@ Test(shape, lengths_of_entries)
         most = keys > most ? keys : most;
         cr_assert(keys != last);
         last = keys;
-        cr_assert(shape_q_len(&packed, b) <= 40 && shape_k_len(&packed, b) <= 1000);
-        cr_assert_eq(shape_offset(&packed, b), (int64_t)shape_k_len(&packed, b) - (int64_t)shape_q_len(&packed, b));
+        cr_assert(shape_q_len(&ragged, b) <= 40 && shape_k_len(&ragged, b) <= 1000);
+        cr_assert_eq(shape_offset(&ragged, b), (int64_t)shape_k_len(&ragged, b) - (int64_t)shape_q_len(&ragged, b));
     }
     cr_assert(least >= 750 && least < 760 && most > 990 && most <= 1000, "%zu to %zu", least, most);
-    cr_assert(shape_q_len(&packed, 0) == 40 && shape_k_len(&packed, 0) == 1000);
+    cr_assert(shape_q_len(&ragged, 0) == 40 && shape_k_len(&ragged, 0) == 1000);
 }
 
 Test(shape, ranges_and_lists_multiply)
@@ -346,8 +346,8 @@ Test(shape, layouts)
     const AttnProblem p = shape_problem(&s);
     cr_assert(p.q.row == 24 && p.q.head == 6 && p.q.batch == 72 && p.k.row == 12 && p.k.batch == 60 && p.v.row == 14 && p.v.head == 7);
     cr_assert(p.o.row == 28 && p.o.head == 7 && p.o.batch == 84);
-    const Shape packed = parsed("b2_h4g2_q3_k3_d6_packed");
-    const AttnProblem pp = shape_problem(&packed);
+    const Shape interleaved = parsed("b2_h4g2_q3_k3_d6_packed");
+    const AttnProblem pp = shape_problem(&interleaved);
     cr_assert(pp.q.row == 48 && pp.k.row == 48 && pp.v.row == 48 && pp.q.batch == 144 && pp.o.row == 24);
     const Shape vk = parsed("b1_h4g1_q3_k3_d6v4_vk_lse");
     const AttnProblem vp = shape_problem(&vk);

@@ -23,11 +23,11 @@
 
 enum { ITEMS = 40 };
 
-typedef struct Seen {
+typedef struct Collected {
     int results[ITEMS], crashes[ITEMS];
     char words[ITEMS][80];
     size_t total, stop_after;
-} Seen;
+} Collected;
 
 static void misbehave(void *context, size_t item, void *result)
 {
@@ -49,20 +49,20 @@ static void misbehave(void *context, size_t item, void *result)
 
 static bool note(void *context, size_t item, const void *result, const char *crash)
 {
-    Seen *seen = context;
+    Collected *collected = context;
     if (result) {
         cr_assert_eq(*(const int *)result, (int)item * 11);
-        seen->results[item]++;
+        collected->results[item]++;
     } else {
-        seen->crashes[item]++;
-        snprintf(seen->words[item], sizeof seen->words[item], "%s", crash);
+        collected->crashes[item]++;
+        snprintf(collected->words[item], sizeof collected->words[item], "%s", crash);
     }
-    return ++seen->total != seen->stop_after;
+    return ++collected->total != collected->stop_after;
 }
 
-static IsolateJob job_of(Seen *seen, size_t workers, size_t group)
+static IsolateJob job_of(Collected *collected, size_t workers, size_t group)
 {
-    return (IsolateJob){.items = ITEMS, .group = group, .workers = workers, .result_size = sizeof(int), .timeout = 1, .context = seen,
+    return (IsolateJob){.items = ITEMS, .group = group, .workers = workers, .result_size = sizeof(int), .timeout = 1, .context = collected,
                         .work = misbehave, .done = note};
 }
 
@@ -70,33 +70,33 @@ Test(verify, crashes_are_results_and_the_rest_goes_on)
 {
     for (size_t workers = 1; workers <= 3; workers++)
         for (size_t group = 1; group <= 8; group += 7) {
-            Seen seen = {0};
+            Collected collected = {0};
             const char *error;
-            const IsolateJob job = job_of(&seen, workers, group);
+            const IsolateJob job = job_of(&collected, workers, group);
             cr_assert(isolate_run(&job, &error), "%s", error);
             for (size_t i = 0; i < ITEMS; i++) {
                 const bool bad = i % 7 == 3 || i == 5 || i == 6 || i == 8 || i == 9;
-                cr_expect_eq(seen.results[i], !bad, "item %zu, %zu workers, groups of %zu", i, workers, group);
-                cr_expect_eq(seen.crashes[i], bad, "item %zu, %zu workers, groups of %zu", i, workers, group);
+                cr_expect_eq(collected.results[i], !bad, "item %zu, %zu workers, groups of %zu", i, workers, group);
+                cr_expect_eq(collected.crashes[i], bad, "item %zu, %zu workers, groups of %zu", i, workers, group);
             }
-            cr_expect_not_null(strstr(seen.words[3], "signal 11"), "%s", seen.words[3]);
-            cr_expect_not_null(strstr(seen.words[5], "signal 4"), "%s", seen.words[5]);
-            cr_expect_not_null(strstr(seen.words[6], "signal 8"), "%s", seen.words[6]);
-            cr_expect_not_null(strstr(seen.words[8], "exit code 3"), "%s", seen.words[8]);
-            cr_expect_not_null(strstr(seen.words[9], "time-out"), "%s", seen.words[9]);
+            cr_expect_not_null(strstr(collected.words[3], "signal 11"), "%s", collected.words[3]);
+            cr_expect_not_null(strstr(collected.words[5], "signal 4"), "%s", collected.words[5]);
+            cr_expect_not_null(strstr(collected.words[6], "signal 8"), "%s", collected.words[6]);
+            cr_expect_not_null(strstr(collected.words[8], "exit code 3"), "%s", collected.words[8]);
+            cr_expect_not_null(strstr(collected.words[9], "time-out"), "%s", collected.words[9]);
         }
 }
 
 Test(verify, isolation_stops_when_told)
 {
-    Seen seen = {.stop_after = 4};
+    Collected collected = {.stop_after = 4};
     const char *error;
-    IsolateJob job = job_of(&seen, 2, 1);
+    IsolateJob job = job_of(&collected, 2, 1);
     cr_assert_not(isolate_run(&job, &error));
     cr_assert_null(error);
-    cr_assert_eq(seen.total, 4);
+    cr_assert_eq(collected.total, 4);
     const volatile sig_atomic_t stop = 1;
-    Seen none = {0};
+    Collected none = {0};
     job = job_of(&none, 1, 1);
     job.stop = &stop;
     cr_assert_not(isolate_run(&job, &error));
@@ -243,8 +243,8 @@ Test(verify, the_full_suite_covers_what_it_says)
         const Shape *s = &c->shape;
         q[s->q_len < 66 ? s->q_len : 0] = k[s->k_len < 66 ? s->k_len : 0] = width[s->d] = dist[c->dist] = layout[s->layout] = true;
         causal[s->causal ? 1 + s->align : 0] = true;
-        mask[s->mask ? c->twist.mask_repeat : 0] |= s->mask;
-        bias[s->bias ? c->twist.bias_repeat : 0] |= s->bias;
+        mask[s->mask ? c->storage.mask_repeat : 0] |= s->mask;
+        bias[s->bias ? c->storage.bias_repeat : 0] |= s->bias;
         behind |= s->causal && s->align == ATTN_ALIGN_OFFSET && s->offset < 0;
         wide_v |= s->dv > s->d;
         narrow_v |= s->dv < s->d;

@@ -26,13 +26,13 @@ enum { CHILD_TIMEOUT = 300 };
 #define REFERENCE_WORK 1e8 /* and of them so many rows are compared that the reference costs no more than this */
 #define FILL 0xff          /* canaries, and, as floats, NaN                                                */
 
-/* One way to run a product. */
-typedef struct Way {
+/* How a product is executed. */
+typedef struct Execution {
     const char *how;
     size_t workers;
     AttnParallelFor loop;
     const size_t *unusual; /* NULL, or which unusual control (cpu_state.h) the caller has */
-} Way;
+} Execution;
 
 static bool gaps_intact(const LinearData *data)
 {
@@ -46,18 +46,19 @@ static bool gaps_intact(const LinearData *data)
     return true;
 }
 
-static bool run(const AttnKernel *kernel, const LinearCase *c, LinearData *data, const void *packed, const Way *way, VerifyResult *result)
+static bool run(const AttnKernel *kernel, const LinearCase *c, LinearData *data, const void *packed, const Execution *execution,
+                VerifyResult *result)
 {
     fence_fill(&data->y, FILL);
     if (c->accumulate && data->y.bytes)
         memcpy(data->y.at, data->start.at, data->y.bytes);
     const float *bias = c->bias ? data->bias.at : NULL;
-    const uint64_t restore = way->unusual ? state_unusual_set(*way->unusual) : 0;
+    const uint64_t restore = execution->unusual ? state_unusual_set(*execution->unusual) : 0;
     state_clear_upper();
     const MachineState before = state_read();
-    attn_linear_run(kernel, &data->linear, data->x.at, packed, bias, data->y.at, way->loop, NULL, way->workers);
+    attn_linear_run(kernel, &data->linear, data->x.at, packed, bias, data->y.at, execution->loop, NULL, execution->workers);
     const MachineState after = state_read();
-    if (way->unusual)
+    if (execution->unusual)
         state_restore(restore);
     char why[160];
     if (state_changed(&before, &after, why, sizeof why)) {
@@ -178,7 +179,7 @@ static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *da
     while (state_unusual_name(kinds))
         kinds++;
     const size_t unusual = kinds ? c->seed % kinds : 0;
-    const Way ways[] = {
+    const Execution executions[] = {
         {"threads of the caller", c->threads > 1 ? c->threads : 3, loop_threads, NULL},
         {"units in reverse order, 3 workers", 3, loop_reversed, NULL},
         {kinds ? state_unusual_name(unusual) : "again", 1, NULL, kinds ? &unusual : NULL},
@@ -189,11 +190,11 @@ static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *da
         return;
     }
     memcpy(first, data->y.at, data->y.bytes);
-    for (size_t n = 0; n < (small ? sizeof ways / sizeof *ways : 1); n++) {
-        if (!run(kernel, c, data, packed, &ways[n], result))
+    for (size_t n = 0; n < (small ? sizeof executions / sizeof *executions : 1); n++) {
+        if (!run(kernel, c, data, packed, &executions[n], result))
             break;
         if (memcmp(first, data->y.at, data->y.bytes) != 0) {
-            verdict_fail(result, JUDGE_BITWISE, "%s: y has other bits than in the first run", ways[n].how);
+            verdict_fail(result, JUDGE_BITWISE, "%s: y has other bits than in the first run", executions[n].how);
             break;
         }
     }
@@ -213,7 +214,7 @@ void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResu
         fence_read_only(inputs[i]);
     Arena packed = {0};
     linear_mutants_arm(kernel);
-    const Way plain = {"alone", 1, NULL, NULL};
+    const Execution plain = {"alone", 1, NULL, NULL};
     if (pack(kernel, &data, &packed, result) && run(kernel, c, &data, packed.at, &plain, result)) {
         agree(&kernel->accuracy, c, &data, result);
         if (result->judge == JUDGE_NONE)
@@ -237,7 +238,7 @@ static void judge_pair(const void *what, VerifyResult *result)
 VerifyResult linear_case_judge_isolated(const AttnKernel *kernel, const LinearCase *c)
 {
     char name[LINEAR_NAME];
-    VerifyResult result = verdict_alone(judge_pair, &(Pair){kernel, c}, CHILD_TIMEOUT);
+    VerifyResult result = verdict_isolated(judge_pair, &(Pair){kernel, c}, CHILD_TIMEOUT);
     snprintf(result.repro, sizeof result.repro, "attnzoo verify --repro v1:%s:%s", kernel->name, linear_case_name(c, name, sizeof name));
     return result;
 }

@@ -182,20 +182,20 @@ void mha_case_judge_drawn(const OpKernel *pair, uint64_t seed, VerifyResult *res
     reference_release();
 }
 
-typedef struct Alone {
+typedef struct Isolated {
     const OpKernel *pair;
     const MhaCase *x;
     const Reference *r;
     size_t threads;
-} Alone;
+} Isolated;
 
-static void judge_alone(const void *what, VerifyResult *result)
+static void judge_operands(const void *what, VerifyResult *result)
 {
-    const Alone *alone = what;
-    judge(alone->pair, alone->x, alone->r, alone->threads, result);
+    const Isolated *on = what;
+    judge(on->pair, on->x, on->r, on->threads, result);
 }
 
 VerifyResult mha_case_judge_isolated(const OpKernel *pair, const MhaCase *x, const Reference *r, size_t threads)
 {
-    return verdict_alone(judge_alone, &(Alone){pair, x, r, threads}, CHILD_TIMEOUT);
+    return verdict_isolated(judge_operands, &(Isolated){pair, x, r, threads}, CHILD_TIMEOUT);
 }

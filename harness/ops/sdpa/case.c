@@ -23,19 +23,19 @@ static void repeat(AttnScoreLayout *l, unsigned axes)
 AttnProblem case_problem(const VerifyCase *c)
 {
     AttnProblem p = shape_problem(&c->shape);
-    const ptrdiff_t factor = c->twist.stretch > 1 ? (ptrdiff_t)c->twist.stretch : 1;
+    const ptrdiff_t factor = c->storage.stretch > 1 ? (ptrdiff_t)c->storage.stretch : 1;
     AttnLayout *const layouts[] = {&p.q, &p.k, &p.v, &p.o, &p.lse, &p.k_past, &p.v_past};
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
-        stretch(layouts[i], factor, c->twist.reversed);
+        stretch(layouts[i], factor, c->storage.reversed);
     p.scores.batch *= factor;
     p.scores.head *= factor;
     p.scores.row *= factor;
-    if (c->twist.shared_kv)
+    if (c->storage.shared_kv)
         p.k.batch = p.v.batch = p.k_past.batch = p.v_past.batch = 0;
-    repeat(&p.mask, c->twist.mask_repeat);
-    repeat(&p.bias, c->twist.bias_repeat);
-    if (c->twist.has_scale)
-        p.scale = c->twist.scale;
+    repeat(&p.mask, c->storage.mask_repeat);
+    repeat(&p.bias, c->storage.bias_repeat);
+    if (c->storage.has_scale)
+        p.scale = c->storage.scale;
     return p;
 }
 
@@ -45,7 +45,7 @@ bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size)
     return data_make(data, &c->shape, &p, c->dist, c->seed, c->fence, error, error_size);
 }
 
-static void twist_name(const Twist *t, char *out, size_t size)
+static void storage_name(const CaseStorage *t, char *out, size_t size)
 {
     size_t n = 0;
     out[0] = '\0';
@@ -62,17 +62,17 @@ static void twist_name(const Twist *t, char *out, size_t size)
 
 const char *case_name(const VerifyCase *c, char *buffer, size_t size)
 {
-    char shape[SHAPE_NAME], twist[80];
-    twist_name(&c->twist, twist, sizeof twist);
-    if (twist[0] == '-')
-        twist[0] = ':';
+    char shape[SHAPE_NAME], storage[80];
+    storage_name(&c->storage, storage, sizeof storage);
+    if (storage[0] == '-')
+        storage[0] = ':';
     snprintf(buffer, size, "%s:%s:0x%llx:%s:t%zu%s", shape_name(&c->shape, shape, sizeof shape), data_dist_name(c->dist),
-             (unsigned long long)c->seed, fence_name(c->fence), c->threads, twist);
+             (unsigned long long)c->seed, fence_name(c->fence), c->threads, storage);
     return buffer;
 }
 
-/* One word of a twist. A scale may contain '-', so it comes last and takes the rest. */
-static bool parse_word(const char *text, Twist *t, const char **next)
+/* One word of the storage. A scale may contain '-', so it comes last and takes the rest. */
+static bool parse_word(const char *text, CaseStorage *t, const char **next)
 {
     char *end = NULL;
     const char kind = text[0];
@@ -99,7 +99,7 @@ static bool parse_word(const char *text, Twist *t, const char **next)
     return **next == '\0' || **next == '-';
 }
 
-static bool parse_twist(const char *text, Twist *t)
+static bool parse_storage(const char *text, CaseStorage *t)
 {
     while (*text) {
         if (!parse_word(text, t, &text))
@@ -149,7 +149,7 @@ bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size)
     strcpy(copy, text);
     const size_t n = cut(copy, field, 6);
     if (n < 5 || n > 6) {
-        snprintf(error, error_size, "case \"%s\" has %zu parts; allowed: shape:dist:seed:fence:tN[:twist]", text, n);
+        snprintf(error, error_size, "case \"%s\" has %zu parts; allowed: shape:dist:seed:fence:tN[:storage]", text, n);
         return false;
     }
     if (!parse_shape(field[0], &c->shape, error, error_size))
@@ -175,8 +175,8 @@ bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size)
         snprintf(error, error_size, "threads is \"%s\"; allowed: t1 to t1024", field[4]);
         return false;
     }
-    if (n == 6 && !parse_twist(field[5], &c->twist)) {
-        snprintf(error, error_size, "twist is \"%s\"; allowed: m0-15 b0-15 x1-15 r z sNUMBER, joined by '-'", field[5]);
+    if (n == 6 && !parse_storage(field[5], &c->storage)) {
+        snprintf(error, error_size, "storage is \"%s\"; allowed: m0-15 b0-15 x1-15 r z sNUMBER, joined by '-'", field[5]);
         return false;
     }
     return true;

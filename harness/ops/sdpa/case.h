@@ -5,7 +5,7 @@
 #include "harness/ops/sdpa/data.h"
 
 /* Storage and options that a shape string cannot say; all zero: nothing special. */
-typedef struct Twist {
+typedef struct CaseStorage {
     unsigned mask_repeat; /* bits 1 batch, 2 head, 4 row, 8 column: stride 0 in the mask along that axis */
     unsigned bias_repeat; /* the same for the bias                                                       */
     unsigned stretch;     /* > 1: strides of q, k, v, past, outputs times this, so that there are gaps   */
@@ -13,7 +13,7 @@ typedef struct Twist {
     bool shared_kv;       /* all batch entries read the same k and v: stride 0                           */
     bool has_scale;       /* scale instead of 1/sqrt(d)                                                  */
     double scale;
-} Twist;
+} CaseStorage;
 
 typedef struct VerifyCase {
     Shape shape;
@@ -21,13 +21,14 @@ typedef struct VerifyCase {
     uint64_t seed;
     Fence fence;
     size_t threads;
-    Twist twist;
+    CaseStorage storage;
 } VerifyCase;
 
 AttnProblem case_problem(const VerifyCase *c);
 bool case_data(Data *data, const VerifyCase *c, char *error, size_t error_size);
 
-/* "shape:dist:seed:fence:threads[:twist]" and back; the twist is a word such as m5-b8-x2-r-z-s0.5. case_name returns buffer. */
+/* "shape:dist:seed:fence:threads[:storage]" and back; what storage stands for is a word such as
+ * m5-b8-x2-r-z-s0.5. case_name returns buffer. */
 const char *case_name(const VerifyCase *c, char *buffer, size_t size);
 bool case_parse(const char *text, VerifyCase *c, char *error, size_t error_size);
 

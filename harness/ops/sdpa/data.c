@@ -70,7 +70,7 @@ static Walk walk_array(bool present, size_t element, size_t n)
     return (Walk){{1, 1, 1, n}, {0, 0, 0, 1}, present ? element : 0, element == sizeof(float) ? ATTN_F32 : ATTN_NONE};
 }
 
-/* Packed tensors are one entry of as many rows as the cumulative lengths, which must be filled by then, add up to. */
+/* Ragged tensors are one entry of as many rows as the cumulative lengths, which must be filled by then, add up to. */
 static Walk walk_of(const Data *data, int tensor)
 {
     const AttnProblem *p = &data->problem;

@@ -409,7 +409,7 @@ const OracleRow *oracle_row(Oracle *oracle, size_t b, size_t h, size_t i)
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Drop the rows that a packed batch does not have. Returns how many are left. */
+/* Drop the rows that a ragged batch does not have. Returns how many are left. */
 static size_t keep_existing(const AttnProblem *p, const AttnTensors *t, size_t *rows, size_t count)
 {
     size_t kept = 0;

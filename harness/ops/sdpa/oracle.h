@@ -8,7 +8,7 @@
 #include "attnzoo.h"
 #include "harness/ops/sdpa/operand.h"
 
-/* One batch entry: what exists of it, where that lies in packed tensors, and where its row 0 stands among its keys. */
+/* One batch entry: what exists of it, where that lies in ragged tensors, and where its row 0 stands among its keys. */
 typedef struct OracleEntry {
     size_t b, q_len, k_len; /* rows and keys that exist                 */
     size_t q_first, k_first;/* their first rows in q, o, lse and in k, v */
@@ -79,7 +79,7 @@ OracleKey oracle_key(const Oracle *oracle, size_t j);
 
 /* Which rows to compare, as ascending numbers (b * q_heads + h) * q_len + i: all if 2 * pairs * (d + dv) is below `flop_limit`,
  * else in the first, the last and two drawn heads the rows 0, 1, last and those at multiples of 16 below and above, and 64 drawn ones.
- * Rows of a packed batch that do not exist are left out. Returns a malloc'd list of *count numbers; NULL: no memory. */
+ * Rows of a ragged batch that do not exist are left out. Returns a malloc'd list of *count numbers; NULL: no memory. */
 size_t *oracle_pick_rows(const AttnProblem *problem, const AttnTensors *tensors, uint64_t seed, double flop_limit, size_t *count);
 #define ORACLE_FLOP_LIMIT 5e8 /* about half a second of oracle on one core */
 

@@ -59,13 +59,13 @@ static void score_strides(AttnScoreLayout *layout, AttnDtype dtype, const Shape 
 
 static void set_tensors(AttnProblem *p, const Shape *s)
 {
-    const size_t packed = s->layout == SHAPE_PACKED ? (s->q_heads + 2 * s->kv_heads) * s->d : 0;
-    /* Before the lengths are known the library takes it that packed entries have the longest: heads that lie apart leave room for that. */
+    const size_t interleaved = s->layout == SHAPE_INTERLEAVED ? (s->q_heads + 2 * s->kv_heads) * s->d : 0;
+    /* Before the lengths are known the library assumes the longest for all ragged entries: heads that lie apart leave room for that. */
     const size_t q_rows = s->varlen ? s->batch * s->q_len : s->q_len;
     const size_t k_rows = s->varlen ? s->batch * s->k_len : s->k_len - s->past_len;
-    set_layout(&p->q, s->q_type, s, s->q_heads, q_rows, s->d, packed);
-    set_layout(&p->k, s->k_type, s, s->kv_heads, k_rows, s->d, packed);
-    set_layout(&p->v, s->v_type, s, s->kv_heads, k_rows, s->dv, packed);
+    set_layout(&p->q, s->q_type, s, s->q_heads, q_rows, s->d, interleaved);
+    set_layout(&p->k, s->k_type, s, s->kv_heads, k_rows, s->d, interleaved);
+    set_layout(&p->v, s->v_type, s, s->kv_heads, k_rows, s->dv, interleaved);
     set_layout(&p->o, s->o_type, s, s->q_heads, q_rows, s->dv, 0);
     if (s->past_len > 0) {
         set_layout(&p->k_past, s->k_type, s, s->kv_heads, s->past_len, s->d, 0);

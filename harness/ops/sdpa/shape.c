@@ -190,7 +190,7 @@ static bool option(Shape *shape, const char *text, const char *word, size_t leng
     case WORD_PAST: return past_of(shape, text, value, rest, error, error_size);
     case WORD_BHLD: shape->layout = SHAPE_BHLD; break;
     case WORD_BLHD: shape->layout = SHAPE_BLHD; break;
-    case WORD_PACKED: shape->layout = SHAPE_PACKED; break;
+    case WORD_PACKED: shape->layout = SHAPE_INTERLEAVED; break;
     case WORD_VK: shape->v_in_k = true; break;
     case WORD_LSE: shape->lse = true; break;
     case WORD_RAW:
@@ -218,12 +218,12 @@ static bool consistent(const Shape *s, const char *text, char *error, size_t err
         return fail(error, error_size, "shape '%s': h is %zu and g is %zu; h must be a multiple of g", text, s->q_heads, s->kv_heads);
     if (s->v_in_k && s->dv > s->d)
         return fail(error, error_size, "shape '%s': vk makes v the first columns of k, but v is %zu wide and k only %zu", text, s->dv, s->d);
-    if (s->layout == SHAPE_PACKED && (s->q_len != s->k_len - s->past_len || s->dv != s->d || s->v_in_k))
+    if (s->layout == SHAPE_INTERLEAVED && (s->q_len != s->k_len - s->past_len || s->dv != s->d || s->v_in_k))
         return fail(error, error_size,
                     "shape '%s': packed interleaves q, k and v in one tensor, so q and new k lengths must be equal, d and v too, without vk", text);
     if (s->varlen && (s->past_len > 0 || s->scores))
         return fail(error, error_size, "shape '%s': varlen and %s cannot be combined", text, s->scores ? "scores" : "past");
-    const size_t heads = s->q_heads + (s->layout == SHAPE_PACKED ? 2 * s->kv_heads : 0), wide = s->d > s->dv ? s->d : s->dv;
+    const size_t heads = s->q_heads + (s->layout == SHAPE_INTERLEAVED ? 2 * s->kv_heads : 0), wide = s->d > s->dv ? s->d : s->dv;
     const size_t rows = s->q_len > s->k_len ? s->q_len : s->k_len;
     if (!product_fits(s->batch, heads, rows, wide) ||
         ((s->mask || s->bias || s->lse || s->scores) && !product_fits(s->batch, s->q_heads, s->q_len, s->k_len)))
@@ -351,7 +351,7 @@ static bool holds(const Shape *s, Word word)
     case WORD_PAST: return s->past_len > 0;
     case WORD_BHLD: return false; /* goes without saying */
     case WORD_BLHD: return s->layout == SHAPE_BLHD;
-    case WORD_PACKED: return s->layout == SHAPE_PACKED;
+    case WORD_PACKED: return s->layout == SHAPE_INTERLEAVED;
     case WORD_VK: return s->v_in_k;
     case WORD_LSE: return s->lse;
     case WORD_RAW:

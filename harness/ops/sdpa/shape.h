@@ -7,7 +7,7 @@
  *   _gauss | _additive                                       score function; neither: dot
  *   _cap<C>  _alibi  _sink                                   soft-cap, slopes, sink scores
  *   _maskbool  _bias                                         a mask, numbers added
- *   _pad<F> | _varlen                                        lengths per entry; sequences packed one after another
+ *   _pad<F> | _varlen                                        lengths per entry; ragged sequences, one after another
  *   _past<N>                                                 the first N keys come from a cache of their own
  *   _bhld | _blhd | _packed   _vk   _lse                     layout (bhld: default), v is a view of k, log-sum-exp wanted
  *   _scoresraw | _scorescapped | _scoresbiased | _scoresweights
@@ -22,7 +22,7 @@
 #include "harness/measure/roof.h"
 #include "harness/ops/op.h"
 
-typedef enum ShapeLayout { SHAPE_BHLD, SHAPE_BLHD, SHAPE_PACKED } ShapeLayout;
+typedef enum ShapeLayout { SHAPE_BHLD, SHAPE_BLHD, SHAPE_INTERLEAVED } ShapeLayout;
 
 /* A problem by its options, before strides. */
 typedef struct Shape {
@@ -39,14 +39,14 @@ typedef struct Shape {
     bool bias;            /* additive f32 bias [B,Hq,Sq,Sk]                         */
     bool kv_lengths;      /* lengths per batch entry: shape_k_len                   */
     double pad;           /* with kv_lengths: up to this part of the keys is padding */
-    bool varlen;          /* entries packed one after another: shape_q_len, shape_k_len */
+    bool varlen;          /* ragged sequences, one after another: shape_q_len, shape_k_len */
     size_t past_len;      /* keys in a segment of their own                         */
     bool lse;             /* log-sum-exp wanted                                     */
     bool scores;          /* scores wanted, at this stage                           */
     AttnStage scores_stage;
     bool v_in_k;          /* V is a view of K (MLA absorbed)                        */
-    ShapeLayout layout;   /* bhld: each head contiguous; blhd: heads interleaved;
-                             packed: q, k, v in one [B, S, (Hq + 2 Hkv) * d] tensor */
+    ShapeLayout layout;   /* bhld: each head contiguous; blhd: heads side by side in a row; interleaved
+                             (the word "packed"): q, k, v in one [B, S, (Hq + 2 Hkv) * d] tensor */
     AttnDtype q_type, k_type, v_type, o_type; /* what they are stored as; 0 (ATTN_NONE): f32 */
     char name[64];        /* preset alias, "" if given as a shape string            */
 } Shape;
@@ -90,8 +90,8 @@ const char *shape_name(const Shape *shape, char *buffer, size_t size);
  * colon; without them a name means f32. Returns buffer; SHAPE_TYPES bytes hold any. */
 const char *shape_types(const Shape *shape, char *buffer, size_t size);
 
-/* The problem, with the strides of the layout (gap-free, but for heads of packed entries). The past is stored like
- * k and v, but never inside a packed tensor. */
+/* The problem, with the strides of the layout (gap-free, but for heads of ragged sequences). The past is stored like
+ * k and v, but never inside an interleaved tensor. */
 AttnProblem shape_problem(const Shape *shape);
 
 /* Visible (query, key) pairs of the structure (frontier, window, lengths), summed over batch entries and query heads; holes of mask and

@@ -569,7 +569,7 @@ typedef struct Rule {
 #define SINKS .c.shape.sinks = true
 #define CAP(x) .c.shape.softcap = x
 #define SCORES(stage) .c.shape.scores = true, .c.shape.scores_stage = ATTN_STAGE_##stage
-#define SCALE(x) .c.twist.has_scale = true, .c.twist.scale = x
+#define SCALE(x) .c.storage.has_scale = true, .c.storage.scale = x
 
 /* clang-format off */
 static const Rule rules[] = {
@@ -614,7 +614,7 @@ static const Rule rules[] = {
     {"lengths-0-sink", "length 0 with a sink: o = 0, lse = sink", PAD, SINKS, .poke = extreme_lengths},
     {"lengths-negative", "lengths shorter than the rows: bottom-right offsets are negative, never clamped", PAD, BOTTOM,
      .c.shape.q_len = 90, .poke = infinite_hidden},
-    {"empty-sequences", "packed entries without rows or without keys", .c.shape.varlen = true, .c.shape.batch = 6,
+    {"empty-sequences", "ragged entries without rows or without keys", .c.shape.varlen = true, .c.shape.batch = 6,
      .poke = empty_sequences},
     {"sink-alone", "nothing visible but a sink: o = 0, lse = sink", OFFSET(-1000), SINKS, .poke = all_nan},
     {"sink-some-dead", "the same for some rows", OFFSET(-9), SINKS, SCORES(WEIGHTS), .poke = infinite_hidden},
@@ -701,7 +701,7 @@ static VerifyCase rule_case(const Rule *rule)
     c.shape.d = WIDTH;
     c.shape.dv = WIDTH_V;
     c.shape.lse = true;
-    c.twist.stretch = 2; /* NaN in all gaps */
+    c.storage.stretch = 2; /* NaN in all gaps */
     c.dist = DIST_NORMAL;
     c.seed = 0x5bec1a1;
     c.fence = FENCE_AFTER;

@@ -284,18 +284,18 @@ static void draw_shape(Draw *from, Shape *s)
     s->lse = draw(from, 2) == 0;
     draw_options(from, s);
     s->layout = (ShapeLayout)draw(from, 3);
-    if (s->layout == SHAPE_PACKED) { /* one tensor of q, k and v: lengths and widths are the same */
+    if (s->layout == SHAPE_INTERLEAVED) { /* one tensor of q, k and v: lengths and widths are the same */
         s->k_len = s->q_len + s->past_len;
         s->dv = s->d;
     }
-    s->v_in_k = s->dv <= s->d && s->layout != SHAPE_PACKED && draw(from, 8) == 0;
+    s->v_in_k = s->dv <= s->d && s->layout != SHAPE_INTERLEAVED && draw(from, 8) == 0;
     while (costs_too_much(s) && s->batch > 1)
         s->batch--;
     while (costs_too_much(s) && s->q_heads > s->kv_heads)
         s->q_heads -= s->kv_heads;
     while (costs_too_much(s) && s->q_len > 1) {
         s->q_len = (s->q_len + 1) / 2;
-        s->k_len = s->layout == SHAPE_PACKED ? s->q_len + s->past_len : s->k_len;
+        s->k_len = s->layout == SHAPE_INTERLEAVED ? s->q_len + s->past_len : s->k_len;
     }
 }
 
@@ -309,15 +309,15 @@ VerifyCase sdpa_suite_draw(uint64_t seed)
     c.fence = draw(&from, 2) ? FENCE_AFTER : FENCE_BEFORE;
     c.threads = draw(&from, 8) ? 1 : 3;
     if (c.shape.mask)
-        c.twist.mask_repeat = (unsigned)draw(&from, 16);
+        c.storage.mask_repeat = (unsigned)draw(&from, 16);
     if (c.shape.bias)
-        c.twist.bias_repeat = (unsigned)draw(&from, 16);
-    c.twist.stretch = draw(&from, 3) ? 0 : 2 + (unsigned)draw(&from, 2);
-    c.twist.reversed = draw(&from, 8) == 0;
-    c.twist.shared_kv = draw(&from, 10) == 0;
+        c.storage.bias_repeat = (unsigned)draw(&from, 16);
+    c.storage.stretch = draw(&from, 3) ? 0 : 2 + (unsigned)draw(&from, 2);
+    c.storage.reversed = draw(&from, 8) == 0;
+    c.storage.shared_kv = draw(&from, 10) == 0;
     if (draw(&from, 10) == 0) {
-        c.twist.has_scale = true;
-        c.twist.scale = scales[draw(&from, COUNT(scales))];
+        c.storage.has_scale = true;
+        c.storage.scale = scales[draw(&from, COUNT(scales))];
     }
     return c;
 }

@@ -32,7 +32,7 @@ VerifyResult verify_case_isolated(const AttnKernel *kernel, const Shape *shape, 
                                   size_t threads)
 {
     const VerifyCase c = {.shape = *shape, .dist = dist, .seed = seed, .fence = fence, .threads = threads};
-    VerifyResult result = verdict_alone(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
+    VerifyResult result = verdict_isolated(judge_pair, &(Pair){kernel, &c}, ISOLATED_TIMEOUT);
     char name[CASE_NAME];
     snprintf(result.repro, sizeof result.repro, "attnzoo verify --repro v1:%s:%s", kernel->name, case_name(&c, name, sizeof name));
     return result;

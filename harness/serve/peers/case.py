@@ -14,7 +14,7 @@ def refuse_needs(case, taken):
     """Skip if the case has an option that is not among `taken` (words of attnzoo's "needs")."""
     names = {"band": "a causal frontier, window or lengths", "mask": "a mask", "bias": "a bias", "lse": "log-sum-exp",
              "gqa": "grouped heads", "dv": "values of another width", "softcap": "a soft-cap", "alibi": "ALiBi", "sinks": "sinks",
-             "varlen": "packed sequences", "past": "a past in two segments", "scores": "scores",
+             "varlen": "ragged sequences", "past": "a past in two segments", "scores": "scores",
              "gaussian": "Gaussian scores", "additive": "additive scores"}
     for need in case["needs"]:
         if need not in taken:
