@@ -4,7 +4,9 @@
  * get: so widths follow the content, and one table is written in all forms. Widths count code points, which is right for
  * the letters and signs used here (no wide East Asian ones). Data goes to stdout, everything about the work itself to stderr. Tables are
  * small; running out of memory for one ends the program with a sentence, since there would be nothing left to say it in. */
+#include "harness/base/clock.h"
 #include "harness/base/exit.h"
+#include "harness/base/grow.h"
 #include "harness/base/render.h"
 
 #include <jansson.h>
@@ -13,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 static bool colored, bars, quiet_notes, bar_shown;
@@ -89,7 +90,7 @@ typedef struct Column {
 } Column;
 
 struct RenderTable {
-    size_t columns, rows, room; /* room: rows that `cells` has space for */
+    size_t columns, rows;
     size_t next;                /* column of the next cell in the last row */
     Column *column;
     Cell *cells;
@@ -152,10 +153,7 @@ RenderTable *render_table_of(const RenderColumn *columns, size_t count)
 
 void render_row(RenderTable *table)
 {
-    if (table->rows == table->room) {
-        table->room = table->room ? 2 * table->room : 16;
-        table->cells = need(realloc(table->cells, table->room * table->columns * sizeof *table->cells));
-    }
+    table->cells = need(grow_by_one(table->cells, table->rows, table->columns * sizeof *table->cells));
     memset(table->cells + table->rows * table->columns, 0, table->columns * sizeof *table->cells);
     table->rows++;
     table->next = 0;
@@ -450,11 +448,9 @@ bool render_table_as(const RenderTable *table, const char *format, FILE *to)
 /* At most 20 pictures a second: drawing must not disturb what is being measured. */
 static bool due(bool last)
 {
-    static struct timespec drawn;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double since = (double)(now.tv_sec - drawn.tv_sec) + 1e-9 * (double)(now.tv_nsec - drawn.tv_nsec);
-    if (!last && bar_shown && since < 0.05)
+    static double drawn;
+    const double now = clock_seconds();
+    if (!last && bar_shown && now - drawn < 0.05)
         return false;
     drawn = now;
     return true;

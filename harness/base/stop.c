@@ -1,11 +1,11 @@
 /* stop.c - see stop.h. */
+#include "harness/base/clock.h"
 #include "harness/base/exit.h"
 #include "harness/base/stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <time.h>
 #include <unistd.h>
 
 volatile sig_atomic_t stop_signal, stop_pipe_closed;
@@ -20,17 +20,16 @@ enum { STOPS = sizeof stops / sizeof *stops };
  * away: what comes within half a second is the same request. */
 static void interrupt(int number)
 {
-    static struct timespec asked;
+    static double asked;
     const int reason = errno;
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    const double now = clock_seconds();
     stop_pipe_closed = stop_pipe_closed || number == SIGPIPE;
     if (!stop_signal) {
         asked = now;
         stop_signal = number;
         if (empty >= 0)
             dup2(empty, STDIN_FILENO);
-    } else if (number != SIGPIPE && (double)(now.tv_sec - asked.tv_sec) + 1e-9 * (double)(now.tv_nsec - asked.tv_nsec) > 0.5) {
+    } else if (number != SIGPIPE && now - asked > 0.5) {
         signal(number, SIG_DFL);
         raise(number); /* arrives when this returns */
     }

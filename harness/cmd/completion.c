@@ -2,6 +2,7 @@
  *
  * The answer comes when a key is pressed, from the tables and parsers that read a command line: cli_ask lets a command tell what it knows
  * where it would have refused a word. So no word is offered that is refused, and none can be out of date. It takes a few milliseconds. */
+#include "harness/base/grow.h"
 #include "harness/base/render.h"
 #include "harness/cmd/commands.h"
 #include "harness/ops/sdpa/shape.h"
@@ -32,7 +33,7 @@ static Answer answer;
 
 static void add(const char *word, const char *about)
 {
-    char **more = realloc(answer.words, (answer.count + 1) * sizeof *more), *line = NULL;
+    char **more = grow_by_one(answer.words, answer.count, sizeof *more), *line = NULL;
     if (!more)
         return;
     answer.words = more;

@@ -5,6 +5,7 @@
 #include "dispatch/choose.h"
 #include "dispatch/cpu.h"
 #include "dispatch/plan.h"
+#include "harness/base/grow.h"
 #include "harness/base/isolate.h"
 #include "harness/base/outputs.h"
 #include "harness/base/stop.h"
@@ -40,7 +41,7 @@ enum { MAX_DEPTH = 8 };
 
 static bool add_path(Paths *paths, const char *path)
 {
-    char **at = realloc(paths->at, (paths->count + 1) * sizeof *at);
+    char **at = grow_by_one(paths->at, paths->count, sizeof *at);
     char *copy = at ? strdup(path) : NULL;
     if (at)
         paths->at = at;

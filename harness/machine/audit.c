@@ -1,5 +1,6 @@
 /* audit.c - one function a check. Limits: a share of time that a paired median would not bear unnoticed, or the setting that the kernel's
  * own documentation calls the steady one. */
+#include "harness/base/clock.h"
 #include "harness/base/stats.h"
 #include "harness/machine/audit.h"
 
@@ -339,10 +340,10 @@ static bool read_ticks(Ticks *t)
     return read;
 }
 
-static double seconds_of(clockid_t which)
+static double own_seconds(void)
 {
     struct timespec t;
-    clock_gettime(which, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -353,15 +354,15 @@ AuditSample audit_sample(void)
     static double chain[SAMPLES], work[SAMPLES];
     size_t n = 0;
     const bool before = read_ticks(&a);
-    const double own = seconds_of(CLOCK_PROCESS_CPUTIME_ID), start = seconds_of(CLOCK_MONOTONIC);
+    const double own = own_seconds(), start = clock_seconds();
     double now = start;
     while (now - start < SAMPLE_SECONDS && n < SAMPLES) {
         chain_run();
-        const double then = seconds_of(CLOCK_MONOTONIC);
+        const double then = clock_seconds();
         chain[n++] = then - now;
         now = then;
     }
-    const double mine = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - own;
+    const double mine = own_seconds() - own;
     if (before && read_ticks(&b)) {
         const double hz = (double)sysconf(_SC_CLK_TCK);
         const double busy = b.user - a.user + b.nice - a.nice + b.system - a.system + b.irq - a.irq + b.soft - a.soft;

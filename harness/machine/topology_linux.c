@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/grow.h"
+
 enum { PATH = 512, MOST_CPUS = 1 << 20 };
 
 /* ---- The affinity mask ----------------------------------------------------------------------------------------------------------- */
@@ -78,7 +80,6 @@ static int *numbered(const char *root, const char *folder, const char *prefix, s
 {
     char path[PATH];
     int *list = NULL;
-    size_t room = 0;
     *count = 0;
     snprintf(path, sizeof path, "%s/sys/devices/system/%s", root, folder);
     DIR *directory = opendir(path);
@@ -86,13 +87,10 @@ static int *numbered(const char *root, const char *folder, const char *prefix, s
         const char *digits = at->d_name + strlen(prefix);
         if (strncmp(at->d_name, prefix, strlen(prefix)) != 0 || !*digits || strlen(digits) > 7 || digits[strspn(digits, "0123456789")])
             continue;
-        if (*count == room) {
-            room = room ? 2 * room : 64;
-            int *more = realloc(list, room * sizeof *list);
-            if (!more)
-                break;
-            list = more;
-        }
+        int *more = grow_by_one(list, *count, sizeof *list);
+        if (!more)
+            break;
+        list = more;
         size_t i = (*count)++; /* readdir has them nearly in order */
         for (; i > 0 && list[i - 1] > atoi(digits); i--)
             list[i] = list[i - 1];

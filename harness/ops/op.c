@@ -4,19 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/base/grow.h"
 #include "harness/ops/zoo.h"
 
 enum { MOST_SHAPES = 100000 };
 
-/* Room for one more in a list that doubles. NULL: no memory, and the list is as it was. */
-static void *grown(void *at, size_t count, size_t size)
-{
-    return (count & (count - 1)) == 0 ? realloc(at, (count ? 2 * count : 1) * size) : at;
-}
-
 bool op_shapes_add(OpShapes *list, const Op *op, const char *name, const char *alias, char *error, size_t error_size)
 {
-    OpShape *at = list->count < MOST_SHAPES ? grown(list->at, list->count, sizeof *at) : NULL;
+    OpShape *at = list->count < MOST_SHAPES ? grow_by_one(list->at, list->count, sizeof *at) : NULL;
     if (list->count >= MOST_SHAPES)
         snprintf(error, error_size, "more than %d shapes; name fewer", MOST_SHAPES);
     else if (!at)
@@ -86,7 +81,7 @@ const char *op_isa_name(const OpKernel *kernel)
 
 bool suite_add(Suite *suite, JobKind kind, const char *name)
 {
-    Job *at = grown(suite->at, suite->count, sizeof *at);
+    Job *at = grow_by_one(suite->at, suite->count, sizeof *at);
     if (!at)
         return false;
     suite->at = at;

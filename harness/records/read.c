@@ -1,6 +1,7 @@
 /* read.c - see read.h. Jansson parses each line (it refuses NaN, numbers beyond double, invalid UTF-8 and nesting beyond
  * 2048 by itself); a table says which fields must be there and what they may hold, so that later code need not ask. Memory is that of the
  * parsed records; a line is read into one buffer that never grows beyond RESULTS_LINE_LIMIT. */
+#include "harness/base/grow.h"
 #include "harness/base/input.h"
 #include "harness/base/stop.h"
 #include "harness/records/read.h"
@@ -279,14 +280,10 @@ static ResultsRun *find_run(Results *results, const char *id, size_t source)
     for (size_t i = results->count; i-- > 0;) /* the last one is the likeliest */
         if (strcmp(results->runs[i].id, id) == 0)
             return &results->runs[i];
-    if (results->count == results->room) {
-        const size_t room = results->room ? 2 * results->room : 16;
-        ResultsRun *runs = realloc(results->runs, room * sizeof *runs);
-        if (!runs)
-            return NULL;
-        results->runs = runs;
-        results->room = room;
-    }
+    ResultsRun *runs = grow_by_one(results->runs, results->count, sizeof *runs);
+    if (!runs)
+        return NULL;
+    results->runs = runs;
     ResultsRun *run = &results->runs[results->count];
     *run = (ResultsRun){.id = id, .records = json_array(), .places = json_object(), .source = source};
     if (!run->records || !run->places)

@@ -28,7 +28,7 @@ typedef struct ResultsRun {
 
 typedef struct Results {
     ResultsRun *runs; /* sorted by time once results_sort was called       */
-    size_t count, room;
+    size_t count;
     size_t records, repeated;        /* records kept; records met again              */
     json_t *machines;                /* machine key -> what machine.json says        */
     json_t *notes;                   /* array of sentences for the user              */

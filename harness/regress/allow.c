@@ -1,6 +1,7 @@
 /* allow.c - reads and applies waivers (allow.h). The whole file counts or none of it. */
 #include "harness/regress/allow.h"
 
+#include "harness/base/grow.h"
 #include "harness/base/input.h"
 
 #include <ctype.h>
@@ -72,7 +73,7 @@ static const char *read_line(char *line, Waiver *w, char *buffer, size_t size)
 
 static bool append(Waivers *list, const Waiver *w)
 {
-    Waiver *at = list->count < MOST_WAIVERS ? realloc(list->at, (list->count + 1) * sizeof *at) : NULL;
+    Waiver *at = list->count < MOST_WAIVERS ? grow_by_one(list->at, list->count, sizeof *at) : NULL;
     if (!at)
         return false;
     list->at = at;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/base/grow.h"
 #include "harness/base/render.h"
 #include "harness/regress/kinds.h"
 #include "harness/regress/regress.h"
@@ -56,7 +57,7 @@ static void note_lost(const Regress *r)
 
 static bool add(Regress *r, RegressPair pair)
 {
-    RegressPair *at = realloc(r->pairs, (r->pair_count + 1) * sizeof *at);
+    RegressPair *at = grow_by_one(r->pairs, r->pair_count, sizeof *at);
     if (!at)
         return false;
     r->pairs = at;
@@ -66,7 +67,7 @@ static bool add(Regress *r, RegressPair pair)
 
 static bool add_count(Regress *r, LaunchPair pair)
 {
-    RegressCount *at = realloc(r->counts, (r->count_count + 1) * sizeof *at);
+    RegressCount *at = grow_by_one(r->counts, r->count_count, sizeof *at);
     if (!at)
         return false;
     r->counts = at;

@@ -1,4 +1,5 @@
 /* file.c - see file.h. The words of a line are dispatch/tune_text.c's. */
+#include "harness/base/grow.h"
 #include "harness/base/stop.h"
 #include "harness/tune/file.h"
 
@@ -60,14 +61,10 @@ bool tune_rows_put(TuneRows *rows, const TuneRow *row, bool again)
             rows->at[place] = *row;
         return true;
     }
-    if (rows->count == rows->room) {
-        const size_t room = rows->room > 0 ? 2 * rows->room : 16;
-        TuneRow *at = realloc(rows->at, room * sizeof *at);
-        if (!at)
-            return false;
-        rows->at = at;
-        rows->room = room;
-    }
+    TuneRow *at = grow_by_one(rows->at, rows->count, sizeof *at);
+    if (!at)
+        return false;
+    rows->at = at;
     memmove(&rows->at[place + 1], &rows->at[place], (rows->count - place) * sizeof *rows->at);
     rows->at[place] = *row;
     rows->count++;

@@ -17,7 +17,7 @@ typedef struct TuneRow {
 /* In the order of the file. */
 typedef struct TuneRows {
     TuneRow *at;
-    size_t count, room;
+    size_t count;
 } TuneRows;
 
 /* Append what a loaded file holds; false: no memory. */

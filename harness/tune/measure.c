@@ -1,4 +1,5 @@
 /* measure.c - see measure.h. */
+#include "harness/base/grow.h"
 #include "harness/base/stop.h"
 #include "harness/tune/measure.h"
 
@@ -37,7 +38,7 @@ static TuneBucket *bucket_of(TuneBuckets *buckets, const AttnTuneKey *key)
     for (size_t i = 0; i < buckets->count; i++)
         if (memcmp(&buckets->at[i].key, key, sizeof *key) == 0)
             return &buckets->at[i];
-    TuneBucket *at = realloc(buckets->at, (buckets->count + 1) * sizeof *at);
+    TuneBucket *at = grow_by_one(buckets->at, buckets->count, sizeof *at);
     if (!at)
         return NULL;
     buckets->at = at;
@@ -55,7 +56,7 @@ bool tune_buckets_add(TuneBuckets *buckets, const Shapes *shapes, size_t threads
             continue;
         const AttnTuneKey key = attn_tune_key(&problem, threads);
         TuneBucket *bucket = bucket_of(buckets, &key);
-        const Shape **at = bucket ? realloc(bucket->shapes, (bucket->count + 1) * sizeof *at) : NULL;
+        const Shape **at = bucket ? grow_by_one(bucket->shapes, bucket->count, sizeof *at) : NULL;
         if (!at)
             return false;
         bucket->shapes = at;

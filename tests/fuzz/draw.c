@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
 #include "tests/fuzz/fuzz.h"
@@ -211,13 +211,6 @@ static int write_input(uint64_t seed, const char *path)
     return 0;
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 int main(int argc, char **argv)
 {
     const char *corpus = NULL;
@@ -258,9 +251,9 @@ int main(int argc, char **argv)
                 argv[0]);
         return 2;
     }
-    const double until = seconds() + (double)limit;
+    const double until = clock_seconds() + (double)limit;
     uint64_t n = 0;
-    for (; n < cases || (limit > 0 && seconds() < until); n++) {
+    for (; n < cases || (limit > 0 && clock_seconds() < until); n++) {
         uint8_t input[INPUT];
         draw_origin(argv[0], seed + n);
         draw_input(seed + n, input);

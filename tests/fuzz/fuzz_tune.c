@@ -4,6 +4,7 @@
  * The checksum stops nearly every mutation at the door, and so does the first line, which names a machine and a build. So each input is
  * parsed three times: as it is; with its last line made anew, which reaches the first line; and with both made anew, which reaches the
  * entries. Cost: about 20 us an input, without sanitizers. */
+#include "dispatch/fnv.h"
 #include "harness/tune/file.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -82,9 +83,7 @@ static void write_again(const AttnTune *tune, Text text)
 /* A bit changed, and the end cut off, at places that follow from the text. */
 static void change(Text text)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.length; i++)
-        hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
+    const uint32_t hash = attn_fnv32(ATTN_FNV32, text.at, text.length);
     Text changed = text_make(text.at, text.length), cut = text_make(text.at, hash / 8 % text.length);
     changed.at[hash / 8 % text.length] ^= (char)(1u << hash % 8);
     fuzz_demand(!taken(changed), "a changed bit is seen");

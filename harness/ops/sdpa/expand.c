@@ -3,6 +3,7 @@
  * "b1_h8_q{1,64}_k{512..4096*2}_d64 llama3-8b/decode@777" is split into items at blanks and commas outside braces; the braces of an item
  * are expanded from the left, the last one running fastest; each word that results is a shape or, if it holds a '/', a preset or a glob over
  * presets. How many words an item will make is known before any is made, so a range that explodes costs nothing. */
+#include "harness/base/grow.h"
 #include "harness/ops/sdpa/shape.h"
 
 #include <ctype.h>
@@ -19,14 +20,12 @@ static bool append(Shapes *list, const Shape *shape, char *error, size_t error_s
         snprintf(error, error_size, "more than %d shapes; name fewer", MAX_SHAPES);
         return false;
     }
-    if ((list->count & (list->count - 1)) == 0) { /* grow at 0, 1, 2, 4, 8 … */
-        Shape *at = realloc(list->at, (list->count ? 2 * list->count : 1) * sizeof *at);
-        if (!at) {
-            snprintf(error, error_size, "out of memory for %zu shapes", list->count);
-            return false;
-        }
-        list->at = at;
+    Shape *at = grow_by_one(list->at, list->count, sizeof *at);
+    if (!at) {
+        snprintf(error, error_size, "out of memory for %zu shapes", list->count);
+        return false;
     }
+    list->at = at;
     list->at[list->count++] = *shape;
     return true;
 }
