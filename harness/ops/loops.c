@@ -28,7 +28,7 @@ static void *work(void *context)
 
 void loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
 {
-    enum { MOST = 16 };
+    enum { MOST = 64 };
     (void)context;
     Crew crew = {0, n, task, argument};
     pthread_t threads[MOST];

@@ -1,12 +1,11 @@
 /* execution.c - see execution.h. */
 #include "tests/fuzz/execution.h"
 
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/ops/loops.h"
 #include "tests/fuzz/fuzz.h"
 
 char fuzz_case[FINDING], fuzz_finding[FINDING];
@@ -29,13 +28,6 @@ static void forwards(void *context, size_t n, void (*task)(void *, size_t), void
         task(argument, i);
 }
 
-static void backwards(void *context, size_t n, void (*task)(void *, size_t), void *argument)
-{
-    (void)context;
-    while (n > 0)
-        task(argument, --n);
-}
-
 /* Every third, then those between. */
 static void skipping(void *context, size_t n, void (*task)(void *, size_t), void *argument)
 {
@@ -52,42 +44,13 @@ static void forgetting(void *context, size_t n, void (*task)(void *, size_t), vo
         task(argument, i);
 }
 
-typedef struct Crew {
-    void (*task)(void *, size_t);
-    void *argument;
-    size_t n;
-    atomic_size_t next;
-} Crew;
-
-static void *work(void *context)
-{
-    Crew *crew = context;
-    for (size_t i; (i = atomic_fetch_add(&crew->next, 1)) < crew->n;)
-        crew->task(crew->argument, i);
-    return NULL;
-}
-
-static void crewed(void *context, size_t n, void (*task)(void *, size_t), void *argument)
-{
-    enum { CREW = 3 };
-    Crew crew = {.task = task, .argument = argument, .n = n};
-    pthread_t thread[CREW];
-    size_t started = 0;
-    (void)context;
-    while (started < CREW && started < n && pthread_create(&thread[started], NULL, work, &crew) == 0)
-        started++;
-    work(&crew);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
-}
-
 static const Execution executions[] = {
     {"1 thread", 1, NULL, false, false},
     {"a loop", 1, forwards, false, false},
-    {"a loop of 4 backwards", 4, backwards, false, false},
+    {"a loop of 4 backwards", 4, loop_reversed, false, false},
     {"a loop of 5 that skips", 5, skipping, false, false},
     {"a loop of 2 that forgets", 2, forgetting, false, true},
-    {"4 pthreads", 4, crewed, true, false},
+    {"4 pthreads", 4, loop_threads, true, false},
     {"2 threads", 2, NULL, true, false},
 };
 

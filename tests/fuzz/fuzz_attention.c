@@ -5,7 +5,6 @@
  * numbers lie within the reference's bound, the bits of both ways are equal, nothing but the elements of outputs is written, floating-point
  * control and upper register halves are as they were. A valid problem may not be refused. Cost: 4 ms a case, 28 ms
  * under sanitizers (AMD family 26 model 2, gcc 12.2, 2026-11-30). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "dispatch/plan.h"
@@ -47,72 +46,66 @@ static bool judge_all(const AttentionCase *x, const RefOutputs *want, const char
 
 /* ---- Runs ------------------------------------------------------------------------------------------------------------------------ */
 
-/* One run of a plan; the outputs stay where they are. */
-static bool run(AttentionCase *x, Choices *c, const AttnPlan *plan, const RefOutputs *want, const Execution *execution, const char *kernel)
+/* A case and what it must give. */
+typedef struct Due {
+    AttentionCase *x;
+    const RefOutputs *want;
+} Due;
+
+static AttnStatus plan_of(void *context, const AttnOptions *options, void **plan)
 {
-    char runner[160], why[160];
-    snprintf(runner, sizeof runner, "%s by %s", kernel, execution->name);
-    Workspace workspace = workspace_make(c, attn_plan_workspace(plan));
-    rooms_restore(&x->rooms);
-    const Control control = control_set(c);
-    const AttnStatus status = attn_run(plan, &x->t, workspace.at, workspace.bytes);
-    const bool kept = control_restore(&control, why, sizeof why);
-    target_count_run();
-    workspace_free(&workspace);
-    if (status != ATTN_OK)
-        return found("%s: attn_run of a valid problem: %s: %s", runner, attn_status_string(status), attn_last_error());
-    if (!kept)
-        return found("%s: %s", runner, why);
-    const char *changed = rooms_changed(&x->rooms, false);
-    if (changed)
-        return found("%s: wrote to %s where it must not", runner, changed);
-    return execution->forgets || judge_all(x, want, runner);
+    const Due *due = context;
+    AttnPlan *made = NULL;
+    const AttnStatus status = attn_plan_create(&due->x->p, options, &made);
+    *plan = made;
+    return status;
 }
 
-/* Twice, each time by a plan of its own. */
-static bool run_twice(AttentionCase *x, Choices *c, const RefOutputs *want, const char *kernel)
+static size_t workspace_of(const void *plan)
 {
-    unsigned char *results[2] = {NULL, NULL};
-    size_t bytes = 0;
-    bool right = true, both = true;
-    for (size_t n = 0; n < 2 && right && both; n++) {
-        const Execution *execution = execution_draw(c, target_threads);
-        AttnOptions options = attn_options();
-        AttnPlan *plan;
-        options.kernel = kernel;
-        options.threads = execution->threads;
-        options.parallel_for = execution->loop;
-        const AttnStatus status = attn_plan_create(&x->p, &options, &plan);
-        if (status != ATTN_OK) {
-            if (plan)
-                right = found("attn_plan_create failed but gave a plan");
-            else if (!kernel || status != ATTN_ERROR_UNSUPPORTED)
-                right = found("%s: attn_plan_create of a valid problem: %s: %s", kernel ? kernel : "dispatch", attn_status_string(status),
-                              attn_last_error());
-            both = false;
-            break;
-        }
-        right = run(x, c, plan, want, execution, attn_plan_kernel(plan));
-        both = !execution->forgets;
-        results[n] = rooms_take(&x->rooms, &bytes);
-        attn_plan_destroy(plan);
-    }
-    if (right && both && !rooms_same(results[0], results[1], bytes))
-        right = found("%s: bits depend on the way it runs", kernel ? kernel : "dispatch");
-    free(results[0]);
-    free(results[1]);
-    return right;
+    return attn_plan_workspace(plan);
+}
+
+static AttnStatus call(void *context, const void *plan, void *workspace, size_t bytes)
+{
+    const Due *due = context;
+    return attn_run(plan, &due->x->t, workspace, bytes);
+}
+
+static void destroy(void *plan)
+{
+    attn_plan_destroy(plan);
+}
+
+static const char *who(void *context, const void *plan, const char *kernel, char *buffer, size_t size)
+{
+    (void)context;
+    snprintf(buffer, size, "%s", plan ? attn_plan_kernel(plan) : kernel ? kernel : "dispatch");
+    return buffer;
+}
+
+static bool judge(void *context, const char *runner)
+{
+    const Due *due = context;
+    return judge_all(due->x, due->want, runner);
+}
+
+static Subject subject_of(Due *due)
+{
+    return (Subject){"attn_plan_create", "attn_run", "problem", &due->x->rooms, due, plan_of, workspace_of, call, destroy, who, judge};
 }
 
 static bool run_all(AttentionCase *x, Choices *c, const RefOutputs *want)
 {
+    Due due = {x, want};
+    const Subject subject = subject_of(&due);
     bool right = attn_problem_check(&x->p) == ATTN_OK || found("attn_problem_check of a valid problem: %s", attn_last_error());
-    right = right && run_twice(x, c, want, NULL);
+    right = right && target_run_twice(&subject, c, NULL);
     for (size_t n = 0; right && n < attn_kernel_count(); n++) {
         AttnKernelInfo info = {.size = sizeof info};
         fuzz_demand(attn_kernel_query(n, &info) == ATTN_OK, "a kernel has a name");
         if (info.runnable)
-            right = run_twice(x, c, want, info.name);
+            right = target_run_twice(&subject, c, info.name);
     }
     return right;
 }
@@ -193,12 +186,14 @@ bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
     AttnPlan *plan;
     attention_extremes = false; /* the unbroken one has no second way for rows that leave its range */
     bool right = expect(&x, &c, &want);
+    Due due = {&x, &want};
+    const Subject subject = subject_of(&due);
     mutants_arm(mutants[n]);
     for (size_t time = 0; time < 2 && right; time++) {
         const Execution *execution = execution_draw(&c, false);
         if (execution->forgets || attn_plan_create_with(mutants[n], &x.p, execution->threads, execution->loop, NULL, &plan) != ATTN_OK)
             continue;
-        right = run(&x, &c, plan, &want, execution, mutants[n]->name);
+        right = target_run_once(&subject, &c, plan, execution, mutants[n]->name);
         attn_plan_destroy(plan);
     }
     ref_release(&want);

@@ -5,7 +5,6 @@
  * every kernel that can run here, forced by name, in two ways (execution.h): y, weights and the new rows of the caches lie within the
  * reference's bound, the bits of both ways are equal, nothing else is written. Cost: 6 ms a case, 31 ms under sanitizers (AMD
  * family 26 model 2, gcc 12.2, 2026-11-30). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -83,59 +82,62 @@ static bool judge_all(const MhaInput *x, const RefMha *want, const char *runner)
 
 /* ---- Runs ------------------------------------------------------------------------------------------------------------------------ */
 
-static bool run(MhaInput *x, Choices *c, const AttnMhaPlan *plan, const RefMha *want, const Execution *execution, const char *runner)
+/* Weights, a case, and what it must give. */
+typedef struct Due {
+    MhaInput *x;
+    const AttnMha *mha;
+    const RefMha *want;
+} Due;
+
+static AttnStatus plan_of(void *context, const AttnOptions *options, void **plan)
 {
-    char why[160];
-    Workspace workspace = workspace_make(c, attn_mha_plan_workspace(plan));
-    rooms_restore(&x->rooms);
-    const Control control = control_set(c);
-    const AttnStatus status = attn_mha_run(plan, &x->t, workspace.at, workspace.bytes);
-    const bool kept = control_restore(&control, why, sizeof why);
-    target_count_run();
-    workspace_free(&workspace);
-    if (status != ATTN_OK)
-        return found("%s: attn_mha_run of a valid shape: %s: %s", runner, attn_status_string(status), attn_last_error());
-    if (!kept)
-        return found("%s: %s", runner, why);
-    const char *changed = rooms_changed(&x->rooms, false);
-    if (changed)
-        return found("%s: wrote to %s where it must not", runner, changed);
-    return execution->forgets || judge_all(x, want, runner);
+    const Due *due = context;
+    AttnMhaPlan *made = NULL;
+    const AttnStatus status = attn_mha_plan_create(due->mha, &due->x->s, options, &made);
+    *plan = made;
+    return status;
+}
+
+static size_t workspace_of(const void *plan)
+{
+    return attn_mha_plan_workspace(plan);
+}
+
+static AttnStatus call(void *context, const void *plan, void *workspace, size_t bytes)
+{
+    const Due *due = context;
+    return attn_mha_run(plan, &due->x->t, workspace, bytes);
+}
+
+static void destroy(void *plan)
+{
+    attn_mha_plan_destroy(plan);
+}
+
+static const char *who(void *context, const void *plan, const char *kernel, char *buffer, size_t size)
+{
+    const Due *due = context;
+    (void)plan;
+    snprintf(buffer, size, "%s and %s", attn_mha_kernel(due->mha), kernel ? kernel : "dispatch");
+    return buffer;
+}
+
+static bool judge(void *context, const char *runner)
+{
+    const Due *due = context;
+    return judge_all(due->x, due->want, runner);
+}
+
+static Subject subject_of(Due *due)
+{
+    return (Subject){"attn_mha_plan_create", "attn_mha_run", "shape", &due->x->rooms, due, plan_of, workspace_of, call, destroy, who, judge};
 }
 
 static bool run_twice(MhaInput *x, Choices *c, const AttnMha *mha, const RefMha *want, const char *kernel)
 {
-    unsigned char *results[2] = {NULL, NULL};
-    size_t bytes = 0;
-    bool right = true, both = true;
-    for (size_t n = 0; n < 2 && right && both; n++) {
-        const Execution *execution = execution_draw(c, target_threads);
-        AttnOptions options = attn_options();
-        AttnMhaPlan *plan;
-        char runner[200];
-        options.kernel = kernel;
-        options.threads = execution->threads;
-        options.parallel_for = execution->loop;
-        snprintf(runner, sizeof runner, "%s and %s by %s", attn_mha_kernel(mha), kernel ? kernel : "dispatch", execution->name);
-        const AttnStatus status = attn_mha_plan_create(mha, &x->s, &options, &plan);
-        if (status != ATTN_OK) {
-            if (plan)
-                right = found("attn_mha_plan_create failed but gave a plan");
-            else if (!kernel || status != ATTN_ERROR_UNSUPPORTED)
-                right = found("%s: attn_mha_plan_create of a valid shape: %s: %s", runner, attn_status_string(status), attn_last_error());
-            both = false;
-            break;
-        }
-        right = run(x, c, plan, want, execution, runner);
-        both = !execution->forgets;
-        results[n] = rooms_take(&x->rooms, &bytes);
-        attn_mha_plan_destroy(plan);
-    }
-    if (right && both && !rooms_same(results[0], results[1], bytes))
-        right = found("%s and %s: bits depend on the way it runs", attn_mha_kernel(mha), kernel ? kernel : "dispatch");
-    free(results[0]);
-    free(results[1]);
-    return right;
+    Due due = {x, mha, want};
+    const Subject subject = subject_of(&due);
+    return target_run_twice(&subject, c, kernel);
 }
 
 /* Every kernel that can run, or the names of those for products alone. */
@@ -270,7 +272,9 @@ bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
         rooms_remember(&x.rooms);
         right = pack(&x, &c, NULL, &packed) && attn_mha_plan_create(packed.mha, &x.s, &options, &plan) == ATTN_OK;
         fuzz_demand(right, "the right implementation takes something else too");
-        right = run(&x, &c, plan, &want, &plain, mha_mistake_name(n));
+        Due due = {&x, packed.mha, &want};
+        const Subject subject = subject_of(&due);
+        right = target_run_once(&subject, &c, plan, &plain, mha_mistake_name(n));
         attn_mha_plan_destroy(plan);
         unpack(&packed);
     }

@@ -11,6 +11,7 @@
 
 #include "dispatch/plan.h"
 #include "dispatch/threads.h"
+#include "harness/ops/loops.h"
 #include "tests/support/stand_in.h"
 
 enum { MOST_UNITS = 5000, MOST_WORKERS = 64 };
@@ -78,32 +79,24 @@ static void serial_loop(void *context, size_t n, Task task, void *argument)
         task(argument, i);
 }
 
-typedef struct Call {
+/* What a loop was asked for, for loops that ask for something else. */
+typedef struct Asked {
     Task task;
     void *argument;
-    size_t index;
-} Call;
+} Asked;
 
-static void *make_call(void *pointer)
+static void always_0(void *asked, size_t i)
 {
-    const Call *call = pointer;
-    call->task(call->argument, call->index);
-    return NULL;
+    const Asked *a = asked;
+    (void)i;
+    a->task(a->argument, 0);
 }
 
-/* A thread for each index; with *context != 0 all of them are given the same index, twice as many as asked for. */
-static void thread_loop(void *context, size_t n, Task task, void *argument)
+/* Everybody gets the same index, twice as often as asked for. */
+static void same_index_loop(void *context, size_t n, Task task, void *argument)
 {
-    const bool wrong = context && *(const int *)context;
-    pthread_t thread[2 * MOST_WORKERS];
-    Call call[2 * MOST_WORKERS];
-    const size_t calls = wrong ? 2 * n : n;
-    for (size_t i = 0; i < calls; i++) {
-        call[i] = (Call){task, argument, wrong ? 0 : i};
-        cr_assert_eq(pthread_create(&thread[i], NULL, make_call, &call[i]), 0);
-    }
-    for (size_t i = 0; i < calls; i++)
-        pthread_join(thread[i], NULL);
+    Asked asked = {task, argument};
+    loop_threads(context, 2 * n, always_0, &asked);
 }
 
 static void idle_loop(void *context, size_t n, Task task, void *argument)
@@ -130,13 +123,12 @@ Test(threads, loops_that_keep_the_contract)
     size_t calls = 0;
     run_all_sizes(serial_loop, &calls);
     cr_expect_gt(calls, 0);
-    run_all_sizes(thread_loop, NULL);
+    run_all_sizes(loop_threads, NULL);
 }
 
 Test(threads, loops_that_break_it)
 {
-    int wrong = 1;
-    run_all_sizes(thread_loop, &wrong);
+    run_all_sizes(same_index_loop, NULL);
     run_all_sizes(idle_loop, NULL);
     run_all_sizes(half_loop, NULL);
     run_all_sizes(absurd_loop, NULL);
@@ -155,19 +147,21 @@ static void held_body(void *context, size_t worker, size_t unit)
         usleep(10);
 }
 
+static void third_call(void *asked, size_t i)
+{
+    const Asked *a = asked;
+    while (i == 2 && inside < 2)
+        usleep(10);
+    a->task(a->argument, i / 2);
+    if (i == 2)
+        atomic_store(&released, 1);
+}
+
 static void third_call_loop(void *context, size_t n, Task task, void *argument)
 {
-    pthread_t thread[2];
-    const Call call = {task, argument, 0};
-    (void)context, (void)n;
-    for (size_t i = 0; i < 2; i++)
-        cr_assert_eq(pthread_create(&thread[i], NULL, make_call, (void *)&call), 0);
-    while (inside < 2)
-        usleep(10);
-    task(argument, 1);
-    atomic_store(&released, 1);
-    for (size_t i = 0; i < 2; i++)
-        pthread_join(thread[i], NULL);
+    Asked asked = {task, argument};
+    (void)n;
+    loop_threads(context, 3, third_call, &asked);
 }
 
 Test(threads, a_call_too_many_does_nothing, .timeout = HANG_SECONDS)

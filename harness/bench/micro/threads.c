@@ -1,5 +1,4 @@
 /* threads.c - micro-benchmark of threads: what a parallel region costs by itself, and the library's threads against a caller's own loop. */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +8,7 @@
 #include "harness/bench/micro/micro.h"
 #include "harness/machine/pool.h"
 #include "harness/machine/topology.h"
+#include "harness/ops/loops.h"
 #include "harness/ops/sdpa/case.h"
 #include "harness/ops/sdpa/verify.h"
 
@@ -35,36 +35,6 @@ static void do_nothing(void *context, size_t worker, size_t unit)
     __asm__ volatile("" ::: "memory");
 }
 
-typedef struct Call {
-    void (*task)(void *argument, size_t i);
-    void *argument;
-    size_t index;
-} Call;
-
-static void *make_call(void *pointer)
-{
-    const Call *call = pointer;
-    call->task(call->argument, call->index);
-    return NULL;
-}
-
-/* A loop as it should not be done: new threads each time. */
-static void fresh_loop(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument)
-{
-    pthread_t thread[MOST_THREADS];
-    Call call[MOST_THREADS];
-    bool made[MOST_THREADS] = {false};
-    (void)context;
-    for (size_t i = 1; i < n && i < MOST_THREADS; i++) {
-        call[i] = (Call){task, argument, i};
-        made[i] = pthread_create(&thread[i], NULL, make_call, &call[i]) == 0;
-    }
-    task(argument, 0);
-    for (size_t i = 1; i < n && i < MOST_THREADS; i++)
-        if (made[i])
-            pthread_join(thread[i], NULL);
-}
-
 typedef struct RegionArm {
     AttnParallelFor loop;
     void *loop_context;
@@ -82,7 +52,7 @@ static bool regions(const MicroContext *context, size_t threads, Pool *pool, cha
 {
     MicroTable t = {.micro = "threads", .unit = "region", .compare = MICRO_BEYOND};
     RegionArm arms[] = {{NULL, NULL, 1, threads}, {NULL, NULL, threads, threads}, {pool_loop, pool, threads, threads},
-                        {fresh_loop, NULL, threads, threads}};
+                        {loop_threads, NULL, threads, threads}};
     const char *const names[] = {"this thread alone", "the library's own threads", "a caller's loop on threads that wait",
                                  "a caller's loop that starts threads"};
     snprintf(t.title, sizeof t.title, "threads: a region of %zu workers and as many empty units; beyond that of this thread alone",
