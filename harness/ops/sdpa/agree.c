@@ -503,3 +503,14 @@ void agree_judge(const Agree *agree, double exp_ulp, const AttnTensors *t, Verif
     for (size_t at = 0; at < agree->count; at++)
         judge_row(agree, at, c, t, result);
 }
+
+void agree_once(const AttnAccuracy *accuracy, const AttnProblem *problem, const AttnTensors *tensors, VerifyResult *result)
+{
+    Agree agree;
+    if (!agree_expect(&agree, problem, tensors, accuracy, 1, INFINITY, false)) {
+        verdict_unable(result, "no memory for the oracle");
+        return;
+    }
+    agree_judge(&agree, accuracy->exp_ulp, tensors, result);
+    agree_free(&agree);
+}

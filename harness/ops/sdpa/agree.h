@@ -40,4 +40,7 @@ bool agree_serves(const Agree *agree, const AttnAccuracy *accuracy);
 /* Compare outputs; fills the metrics, and on disagreement status, judge and why. exp_ulp: of the kernel at hand. */
 void agree_judge(const Agree *agree, double exp_ulp, const AttnTensors *tensors, VerifyResult *result);
 
+/* All of it for one run, every row: expect, judge, free. */
+void agree_once(const AttnAccuracy *accuracy, const AttnProblem *problem, const AttnTensors *tensors, VerifyResult *result);
+
 #endif

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "harness/ops/sdpa/agree.h"
-#include "harness/ops/sdpa/case.h"
 #include "harness/ops/sdpa/oracle.h"
 #include "harness/ops/sdpa/trial.h"
 
@@ -308,16 +307,6 @@ static void equal_key(const AttnProblem *p, const void *context, size_t b, size_
         operand_put(v, c, (float)(c + 1) * 0.7f - (float)(g + 2 * b));
 }
 
-static bool check_agree(const AttnKernel *kernel, const Data *data, VerifyResult *result)
-{
-    Agree agree;
-    if (!agree_expect(&agree, &data->problem, &data->tensors, &kernel->accuracy, 1, INFINITY, false))
-        return verdict_unable(result, "no memory for the oracle");
-    agree_judge(&agree, kernel->accuracy.exp_ulp, &data->tensors, result);
-    agree_free(&agree);
-    return result->judge == JUDGE_NONE;
-}
-
 /* ---- All of them ------------------------------------------------------------------------------------------------------------------ */
 
 void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
@@ -328,25 +317,15 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
     c.dist = dists[oracle];
     c.seed = 0xe8ac7 + index;
     c.fence = index % 2 ? FENCE_AFTER : FENCE_BEFORE;
-    memset(result, 0, sizeof *result);
     if (!(kernel->features & ATTN_HAS_DOT))
         c.shape.score = ATTN_SCORE_ADDITIVE; /* a kernel for these alone */
-    const AttnProblem p = case_problem(&c);
-    if (oracle == PERMUTATION && p.score != ATTN_SCORE_DOT) {
-        result->status = VERIFY_SKIP;
-        snprintf(result->why, sizeof result->why, "no permutation with additive scores");
-        return;
-    }
-    if (!trial_fits(kernel, &p, result->why, sizeof result->why)) {
-        result->status = VERIFY_SKIP;
+    if (oracle == PERMUTATION && c.shape.score != ATTN_SCORE_DOT) {
+        *result = (VerifyResult){.status = VERIFY_SKIP, .why = "no permutation with additive scores"};
         return;
     }
     Data data;
-    char error[200];
-    if (!case_data(&data, &c, error, sizeof error)) {
-        verdict_unable(result, "%s", error);
+    if (!trial_open(kernel, &c, &data, result))
         return;
-    }
     const Codes codes = choose_codes(&data.problem);
     if (oracle == PERMUTATION || oracle == COUNT)
         flatten_bias(&data);
@@ -365,7 +344,7 @@ void exact_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
         else if (oracle == COUNT)
             check_count(&data, result);
         else
-            check_agree(kernel, &data, result);
+            agree_once(&kernel->accuracy, &data.problem, &data.tensors, result);
     }
     data_free(&data);
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "harness/ops/sdpa/agree.h"
-#include "harness/ops/sdpa/case.h"
 #include "harness/ops/sdpa/oracle.h"
 #include "harness/ops/sdpa/trial.h"
 
@@ -712,31 +711,16 @@ void special_run(const AttnKernel *kernel, size_t index, VerifyResult *result)
 {
     const Rule *rule = &rules[index];
     VerifyCase c = rule_case(rule);
-    memset(result, 0, sizeof *result);
     if (!(kernel->features & ATTN_HAS_DOT) && c.shape.score == ATTN_SCORE_DOT)
         c.shape.score = ATTN_SCORE_ADDITIVE; /* a kernel for these alone */
-    const AttnProblem p = case_problem(&c);
-    if (!trial_fits(kernel, &p, result->why, sizeof result->why)) {
-        result->status = VERIFY_SKIP;
-        return;
-    }
     Data data;
-    char error[200];
-    if (!case_data(&data, &c, error, sizeof error)) {
-        verdict_unable(result, "%s", error);
+    if (!trial_open(kernel, &c, &data, result))
         return;
-    }
     rule->poke(&data);
     data_lock_inputs(&data);
     const Trial trial = {.threads = 1, .dirt = 0xff};
-    Agree agree;
-    if (trial_run(kernel, &data, &trial, result)) {
-        if (agree_expect(&agree, &data.problem, &data.tensors, &kernel->accuracy, 1, INFINITY, false)) {
-            agree_judge(&agree, kernel->accuracy.exp_ulp, &data.tensors, result);
-            agree_free(&agree);
-        } else
-            verdict_unable(result, "no memory for the oracle");
-    }
+    if (trial_run(kernel, &data, &trial, result))
+        agree_once(&kernel->accuracy, &data.problem, &data.tensors, result);
     if (result->status == VERIFY_FAIL && result->judge != JUDGE_ERROR && result->judge != JUDGE_STATE && result->judge != JUDGE_CANARY) {
         char disagreement[sizeof result->why];
         memcpy(disagreement, result->why, sizeof disagreement);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dispatch/choose.h"
 #include "dispatch/plan.h"
@@ -15,6 +16,18 @@ bool trial_fits(const AttnKernel *kernel, const AttnProblem *problem, char *why,
     if (!verdict.accepted)
         snprintf(why, size, "%s", verdict.why);
     return verdict.accepted;
+}
+
+bool trial_open(const AttnKernel *kernel, const VerifyCase *c, Data *data, VerifyResult *result)
+{
+    const AttnProblem problem = case_problem(c);
+    char error[200];
+    memset(result, 0, sizeof *result);
+    if (!trial_fits(kernel, &problem, result->why, sizeof result->why)) {
+        result->status = VERIFY_SKIP;
+        return false;
+    }
+    return case_data(data, c, error, sizeof error) || verdict_unable(result, "%s", error);
 }
 
 /* A plan decides which units there are and in which order they run. To run them backwards a stand-in takes the kernel's place: it notes

@@ -2,6 +2,7 @@
 #ifndef HARNESS_OPS_SDPA_TRIAL_H
 #define HARNESS_OPS_SDPA_TRIAL_H
 
+#include "harness/ops/sdpa/case.h"
 #include "harness/ops/sdpa/verify.h"
 
 typedef struct Trial {
@@ -11,6 +12,10 @@ typedef struct Trial {
     bool backwards;          /* units from the last to the first, on one thread                         */
     const size_t *unusual;   /* NULL, or which unusual floating-point control (state.h) the caller has  */
 } Trial;
+
+/* Begin a judgement: an empty result, and the operands of the case, for the judge to change and data_free to free. false: result says why
+ * there is nothing to judge, a skip where the kernel does not take the case. */
+bool trial_open(const AttnKernel *kernel, const VerifyCase *c, Data *data, VerifyResult *result);
 
 /* Poison the output, run, check canaries and machine state. The workspace is exactly attn_plan_workspace bytes between unmapped pages.
  * false: result has status, judge and why. */
