@@ -29,6 +29,21 @@ static void show_progress(void *context, size_t done, size_t total)
     render_progress(done, total, context);
 }
 
+PairedConfig bench_config(const BenchOptions *options, char *what)
+{
+    PairedConfig config = paired_config();
+    config.min_trial = options->min_trial;
+    config.budget = options->budget;
+    config.max_rounds = options->max_rounds;
+    config.target_ci = options->target_ci;
+    config.confidence = options->confidence;
+    config.seed = options->seed;
+    config.stop = &stop_signal;
+    config.progress = show_progress;
+    config.progress_context = what;
+    return config;
+}
+
 /* Judge and verify one kernel; on success it can be called. */
 static void prepare(BenchKernel *k, const void *operands, const AttnSettings *settings)
 {
@@ -190,18 +205,9 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     const BenchOptions *options = bench->options;
     char what[SHAPE_NAME + 20];
     snprintf(what, sizeof what, "%s: measuring", bench->shape.name);
-    PairedConfig config = paired_config();
-    config.min_trial = options->min_trial;
-    config.budget = options->budget;
-    config.max_rounds = options->max_rounds;
-    config.target_ci = options->target_ci;
-    config.confidence = options->confidence;
-    config.seed = options->seed; /* other cases, other orders: or what one order favours would be favoured everywhere */
-    for (const char *c = bench->shape.name; *c; c++)
+    PairedConfig config = bench_config(options, what);
+    for (const char *c = bench->shape.name; *c; c++) /* other cases, other orders: or what one order favours would be favoured everywhere */
         config.seed = random_bits(config.seed, (uint64_t)*c);
-    config.stop = &stop_signal;
-    config.progress = show_progress;
-    config.progress_context = what;
     double shortest = INFINITY;
     for (size_t i = 0; i < bench->count && !stop_signal; i++) {
         BenchKernel *k = &bench->kernels[i];

@@ -66,6 +66,9 @@ typedef struct BenchCase {
     char no_counters[120], no_energy[120]; /* why there are none; "" if there are           */
 } BenchCase;
 
+/* How arms are measured that `options` ask for, under a bar that says `what` is going on (kept, not copied). */
+PairedConfig bench_config(const BenchOptions *options, char *what);
+
 /* Verify and measure. false: error[] says what stopped it (memory); kernels that disagree, crash or do not take the shape are results, not
  * errors. The kernels are of the shape's kind. */
 bool bench_case_run(BenchCase *bench, const OpShape *shape, const OpKernel *kernels, size_t count, const BenchOptions *options,

@@ -249,11 +249,6 @@ static double slowest_worker(const VaryRun *v, VaryArm *arm)
 
 /* ---- Measuring -------------------------------------------------------------------------------------------------------------------- */
 
-static void show_progress(void *context, size_t done, size_t total)
-{
-    render_progress(done, total, context);
-}
-
 /* The machine's own scaling: multiply-adds, and reads from where the operands are. */
 static void add_peaks(VaryRun *v, uint64_t features, const Topology *topology)
 {
@@ -270,19 +265,9 @@ static void add_peaks(VaryRun *v, uint64_t features, const Topology *topology)
 
 static bool measure(VaryRun *v)
 {
-    const BenchOptions *options = v->options;
-    PairedConfig config = paired_config();
     char what[SHAPE_NAME + 20];
     snprintf(what, sizeof what, "%s: measuring", v->shape);
-    config.min_trial = options->min_trial;
-    config.budget = options->budget;
-    config.max_rounds = options->max_rounds;
-    config.target_ci = options->target_ci;
-    config.confidence = options->confidence;
-    config.seed = options->seed;
-    config.stop = &stop_signal;
-    config.progress = show_progress;
-    config.progress_context = what;
+    PairedConfig config = bench_config(v->options, what);
     size_t arms = 0, shortest = 0;
     topology_pin_workers(v->what[v->vary->count - 1].threads); /* the most, and the calling thread */
     threads_before = 0;

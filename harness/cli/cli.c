@@ -314,6 +314,17 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
     return count;
 }
 
+bool cli_dist(const char *text, DataDist *dist)
+{
+    const char *known[DIST_COUNT];
+    for (size_t i = 0; i < DIST_COUNT; i++)
+        known[i] = data_dist_name((DataDist)i);
+    const bool found = data_dist_find(text, dist);
+    if (!found)
+        cli_unknown("distribution", text, known, DIST_COUNT);
+    return found;
+}
+
 void cli_unknown_kernel(const char *name, bool yardsticks)
 {
     const char **known = calloc(zoo_count() + 1, sizeof *known); /* without memory the sentence has no list */

@@ -8,6 +8,7 @@
 #include "dispatch/choose.h"
 #include "harness/base/exit.h"
 #include "harness/base/outputs.h"
+#include "harness/ops/sdpa/data.h"
 
 /* Global options, parsed by main before the subcommand and accepted after it too. */
 typedef struct Cli {
@@ -107,7 +108,10 @@ extern const CliAsk *cli_ask;
 /* "error: unknown <what> '<word>'; did you mean '<near>'? known: …" */
 void cli_unknown(const char *what, const char *word, const char *const *known, size_t count);
 
-/* The same for the name of a kernel: those of the library, on request the yardsticks too. */
+/* What fills q, k and v, by name. false after printing an error. */
+bool cli_dist(const char *text, DataDist *dist);
+
+/* cli_unknown for the name of a kernel: those of the library, on request the yardsticks too. */
 void cli_unknown_kernel(const char *name, bool yardsticks);
 
 /* Lists of shapes that --suite takes by name, CLI_SUITES_MOST at most. cli_suite: false after printing an error; cli_suites_print: for the

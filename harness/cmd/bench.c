@@ -31,6 +31,12 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
+/* What several cases say together: one that had nothing to say changes nothing. */
+static int with(int code, int one)
+{
+    return one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+}
+
 /* The worst that a case had to say. */
 static int case_code(const BenchCase *bench)
 {
@@ -176,7 +182,7 @@ static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work
         const int one = finish_case(out, &measured, id);
         for (size_t k = 0; k < measured.count; k++)
             out->unable |= measured.kernels[k].verify.status == VERIFY_UNABLE;
-        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+        code = with(code, one);
         bench_case_free(&measured);
     }
     return stop_signal ? EXIT_INTERRUPTED : code;
@@ -216,7 +222,7 @@ static int run_processes(const Cli *cli, const BenchOptions *bench, const Work *
         process_case_free(&run);
         if (!ran)
             return one;
-        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+        code = with(code, one);
     }
     return stop_signal ? EXIT_INTERRUPTED : code;
 }
@@ -305,7 +311,7 @@ static int run_variants(const Cli *cli, const BenchWanted *wanted, const Work *w
         const Shape shape = sdpa_shape(&work->shapes.at[i]);
         const int one = vary_case(&wanted->vary, &shape, work->attention, work->attention_count, &wanted->bench, &cli->settings,
                                   &out->machine.topology, &to);
-        code = one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
+        code = with(code, one);
     }
     return stop_signal ? EXIT_INTERRUPTED : code;
 }

@@ -141,13 +141,8 @@ int cmd_run(const Cli *cli, int argc, char **argv)
                 return EXIT_USAGE;
             break;
         case KEY_DIST:
-            if (!data_dist_find(value, &dist)) {
-                const char *known[DIST_COUNT];
-                for (size_t i = 0; i < DIST_COUNT; i++)
-                    known[i] = data_dist_name((DataDist)i);
-                cli_unknown("distribution", value, known, DIST_COUNT);
+            if (!cli_dist(value, &dist))
                 return EXIT_USAGE;
-            }
             break;
         case KEY_INPUT: input = value; break;
         case KEY_DUMP: dump = value; break;

@@ -46,17 +46,6 @@ static bool read_suite(const char *name, VerifyRequest *request)
     return false;
 }
 
-static bool read_dist(const char *name, VerifyRequest *request)
-{
-    const char *names[DIST_COUNT];
-    request->has_dist = data_dist_find(name, &request->dist);
-    for (int i = 0; i < DIST_COUNT; i++)
-        names[i] = data_dist_name((DataDist)i);
-    if (!request->has_dist)
-        cli_unknown("dist", name, names, DIST_COUNT);
-    return request->has_dist;
-}
-
 static bool read_ref(const char *name, VerifyRequest *request)
 {
     static const char *const names[] = {"double", "longdouble"};
@@ -78,7 +67,7 @@ int verify_request_read(int argc, char **argv, VerifyRequest *request)
         case 'k': request->patterns = value; break;
         case 's': request->shapes = value; break;
         case SUITE: suite = value; ok = read_suite(value, request); break;
-        case 'D': ok = read_dist(value, request); break;
+        case 'D': ok = request->has_dist = cli_dist(value, &request->dist); break;
         case BITWISE: request->session.bitwise = true; break;
         case MUTANTS: request->mode = MODE_MUTANTS; break;
         case REF: ok = read_ref(value, request); break;

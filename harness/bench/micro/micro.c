@@ -215,24 +215,14 @@ static StatsInterval compare(const MicroTable *t, size_t i, const PairedArm *arm
     return (StatsInterval){r.n, factor * r.median, factor * r.lo, factor * r.hi};
 }
 
-static void show_progress(void *context, size_t done, size_t total)
-{
-    render_progress(done, total, context);
-}
-
 bool micro_measure(const MicroContext *context, MicroTable *table, char *error, size_t error_size)
 {
     PairedArm arms[MICRO_ROWS] = {{0}};
     PairedRun run;
-    PairedConfig config = paired_config();
-    config.min_trial = table->min_trial > 0 ? table->min_trial : context->options->min_trial;
-    config.budget = context->options->budget;
-    config.max_rounds = context->options->max_rounds;
-    config.confidence = context->options->confidence;
-    config.seed = context->options->seed;
-    config.stop = &stop_signal;
-    config.progress = show_progress;
-    config.progress_context = table->title;
+    PairedConfig config = bench_config(context->options, table->title);
+    if (table->min_trial > 0)
+        config.min_trial = table->min_trial;
+    config.target_ci = 0; /* rows of a table are of different sizes: all rounds */
     for (size_t i = 0; i < table->count; i++) {
         arms[i] = (PairedArm){.run = table->rows[i].run, .context = table->rows[i].context,
                               .before = table->rows[i].before};
