@@ -1,7 +1,8 @@
 /* fence.c - mmap and mprotect behind fence.h.
  *
  * A fenced arena is [unmapped page][pages][unmapped page]; the block lies at the end or the beginning of the pages in the middle. Cost: two
- * pages and three system calls an arena. Timing arenas carry no fences: their pages are touched here, so that no first fault is timed. */
+ * pages and three system calls per arena. Arenas for timing have no fences; their pages are touched here, so that no first page fault is
+ * timed. */
 #include "harness/base/fence.h"
 
 #include <string.h>
@@ -61,7 +62,7 @@ bool fence_map(Arena *arena, size_t bytes, Fence fence, unsigned char fill)
     case FENCE_NONE: {
         unsigned char *aligned = (unsigned char *)round_up((size_t)base, align);
         if (align == HUGE)
-            madvise(aligned, inner, MADV_HUGEPAGE); /* a wish; ordinary pages do too */
+            madvise(aligned, inner, MADV_HUGEPAGE); /* a hint; ordinary pages do as well */
         arena->at = aligned + FENCE_MARGIN;
         break;
     }

@@ -1,5 +1,5 @@
-/* input.c - see input.h. O_NONBLOCK: opening a FIFO would else wait for its writer, for ever if there is none; a regular file does not
- * mind. O_NOCTTY: a terminal that is opened must not become the program's own. */
+/* input.c - see input.h. O_NONBLOCK: otherwise opening a FIFO waits for a writer, forever if there is none; regular files are unaffected.
+ * O_NOCTTY: an opened terminal must not become the controlling terminal. */
 #include "harness/base/input.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ FILE *input_open(const char *path, char *error, size_t error_size)
     struct stat status;
     const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     FILE *file = NULL;
-    if (fd < 0 && errno == ENXIO) /* what a socket gives */
+    if (fd < 0 && errno == ENXIO) /* the error of a socket */
         snprintf(error, error_size, "%s: is no regular file", path);
     else if (fd < 0 || fstat(fd, &status) != 0)
         snprintf(error, error_size, "%s: cannot open: %s", path, strerror(errno));

@@ -1,7 +1,7 @@
-/* isolate.c - children that work through items and report each over a pipe.
+/* isolate.c - child processes that work through items and report each result over a pipe.
  *
- * A child announces an item, computes it, sends the result. When its pipe ends before all its items are done, the announced item is the one
- * that crashed; a new child goes on behind it. alarm() ends an item that takes too long. Cost: one fork a worker and one a crash. */
+ * A child announces an item, computes it and sends the result. If its pipe ends before all its items are done, the announced item crashed;
+ * a new child continues with the next one. alarm() ends an item that takes too long. Cost: one fork per worker and one per crash. */
 #include "harness/base/isolate.h"
 
 #include <errno.h>
@@ -23,17 +23,17 @@
 
 enum { MAX_WORKERS = 64, POLL_MS = 200 };
 
-/* A child and where it stands. */
+/* A child and its progress. */
 typedef struct Worker {
     pid_t pid;      /* 0: none, all its items are done */
     int pipe;       /* read end                        */
     size_t next;    /* first item not yet finished     */
-    bool announced; /* ... and that one has begun      */
+    bool announced; /* it has been announced           */
 } Worker;
 
 typedef struct Header {
     size_t item;
-    bool finished; /* false: begins now; true: result_size bytes follow */
+    bool finished; /* false: the item begins; true: result_size bytes follow */
 } Header;
 
 /* The item of worker w after `item`, or job->items. */
@@ -51,9 +51,9 @@ static _Noreturn void child(const IsolateJob *job, size_t item, int to)
     const struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
 #ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphans */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* the child dies with its parent */
 #endif
-    stop_ignore(); /* the parent decides */
+    stop_ignore(); /* signals are the parent's business */
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         signal(defaults[i], SIG_DFL);
     void *result = malloc(job->result_size);
@@ -78,7 +78,7 @@ static bool spawn(const IsolateJob *job, Worker *worker, const char **error)
         *error = "no pipe to a child process";
         return false;
     }
-    fflush(NULL); /* nothing buffered may come out twice */
+    fflush(NULL); /* buffered output must not be written twice */
     worker->pid = fork();
     if (worker->pid == 0) {
         close(ends[0]);
@@ -110,7 +110,7 @@ static const char *obituary(int status, unsigned timeout, char *buffer, size_t s
     return buffer;
 }
 
-/* The pipe ended: reap, report a crash, start the next child where items are left. */
+/* The pipe ended: reap the child, report a crash, and start the next child if items are left. */
 static bool bury(const IsolateJob *job, Worker *worker, const char **error)
 {
     int status = 0;
@@ -131,7 +131,7 @@ static bool bury(const IsolateJob *job, Worker *worker, const char **error)
     return go_on && (worker->next >= job->items || spawn(job, worker, error));
 }
 
-/* One message of a child. */
+/* Handle one message from a child. */
 static bool attend(const IsolateJob *job, Worker *worker, void *result, const char **error)
 {
     Header header;

@@ -1,4 +1,4 @@
-/* json.h - what Jansson leaves to its users. */
+/* json.h - a helper that Jansson lacks. */
 #ifndef HARNESS_BASE_JSON_H
 #define HARNESS_BASE_JSON_H
 

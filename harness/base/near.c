@@ -1,5 +1,5 @@
-/* near.c - see near.h. Damerau-Levenshtein distance (optimal string alignment) with three rows; longer words than MAX_WORD are far from
- * everything. */
+/* near.c - see near.h. Damerau-Levenshtein distance (optimal string alignment) with three rows; words longer than MAX_WORD are near to
+ * nothing. */
 #include "harness/base/near.h"
 
 #include <string.h>

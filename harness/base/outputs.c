@@ -145,7 +145,7 @@ int outputs_write(Outputs *outputs, int (*write)(void *context, const Output *ou
 
 typedef struct Print {
     const RenderTable *table;
-    bool elsewhere; /* not on stdout for people */
+    bool elsewhere; /* anything but a table on stdout */
 } Print;
 
 static int print(void *context, const Output *out)

@@ -1,5 +1,5 @@
-/* random.h - counter-based random numbers: SplitMix64 of (seed, index). No state, so any element can be made alone, in any order, on any
- * machine. */
+/* random.h - counter-based random numbers: SplitMix64 of (seed, index). No state: every element can be computed on its own, in any order,
+ * on any machine. */
 #ifndef HARNESS_BASE_RANDOM_H
 #define HARNESS_BASE_RANDOM_H
 

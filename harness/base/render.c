@@ -1,9 +1,9 @@
 /* render.c - tables, colour and a progress bar.
  *
- * A table keeps its cells until it is written, each as the text that people read and, in columns of numbers, as the number that programs
- * get: so widths follow the content, and one table is written in all forms. Widths count code points, which is right for
- * the letters and signs used here (no wide East Asian ones). Data goes to stdout, everything about the work itself to stderr. Tables are
- * small; running out of memory for one ends the program with a sentence, since there would be nothing left to say it in. */
+ * A table keeps its cells until it is written, each as text for people and, in columns of numbers, as a number for programs. So widths
+ * follow the content, and one table can be written in all forms. Widths count code points, which is right for the letters and signs used
+ * here (no wide East Asian ones). Data goes to stdout, messages to stderr. Tables are small; running out of memory for one ends the program
+ * with a message. */
 #include "harness/base/clock.h"
 #include "harness/base/exit.h"
 #include "harness/base/grow.h"
@@ -79,8 +79,8 @@ void render_error(const char *format, ...)
 typedef struct Cell {
     char *text;
     RenderStyle style;
-    bool missing;  /* programs get nothing, whatever people see in its place */
-    double number; /* of a column that is no text                            */
+    bool missing;  /* programs get no value, whatever people see instead     */
+    double number; /* unless the column holds text                           */
 } Cell;
 
 typedef struct Column {
@@ -220,7 +220,7 @@ static const char *text_of(const Cell *cell)
     return cell->text ? cell->text : "";
 }
 
-/* Row 0 is that of the headings. */
+/* Row 0 holds the headings. */
 static Cell shown_cell(const RenderTable *table, size_t row, size_t column)
 {
     if (row == 0)
@@ -268,7 +268,7 @@ static void put_padded(FILE *to, const Cell *cell, size_t width, bool right, boo
         spaces(to, pad);
 }
 
-/* The last column that has anything to show in this row; what follows it would be only blanks. */
+/* The last column with something to show in this row; after it only blanks would follow. */
 static size_t last_of(const RenderTable *table, size_t row)
 {
     size_t last = 0;
@@ -299,7 +299,7 @@ void render_table_print(const RenderTable *table, FILE *to)
     free(widths);
 }
 
-/* A bar inside a cell would start a new one, and a line break would end the table. */
+/* A vertical bar inside a cell would start a new cell, and a line break would end the table. */
 static void put_markdown(FILE *to, const char *text)
 {
     for (; *text; text++) {
@@ -339,7 +339,7 @@ void render_table_markdown(const RenderTable *table, FILE *to)
 
 /* ---- For programs ---------------------------------------------------------------------------------------------------------------- */
 
-/* Is there something to write? A column of numbers may show a word in place of one, which is for people. */
+/* Is there a value to write? A column of numbers may show a word instead, for people only. */
 static bool has_value(const Cell *cell, RenderKind kind)
 {
     return !cell->missing && cell->text && (kind == RENDER_TEXT || isfinite(cell->number));
@@ -393,7 +393,7 @@ void render_table_csv(const RenderTable *table, FILE *to)
     }
 }
 
-/* A string; a name of a file may be no UTF-8, and its other bytes still say which it is. */
+/* A JSON string. A file name may be invalid UTF-8; the remaining bytes still identify it. */
 static json_t *json_text(char *text)
 {
     json_t *string = json_string(text);
@@ -445,7 +445,7 @@ bool render_table_as(const RenderTable *table, const char *format, FILE *to)
 
 /* ---- Progress -------------------------------------------------------------------------------------------------------------------- */
 
-/* At most 20 pictures a second: drawing must not disturb what is being measured. */
+/* Draw at most 20 times per second: drawing must not disturb what is being measured. */
 static bool due(bool last)
 {
     static double drawn;
@@ -456,7 +456,7 @@ static bool due(bool last)
     return true;
 }
 
-/* The bytes of a text that fill at most `columns`. */
+/* How many bytes of a text fit into `columns`. */
 static int fitting(const char *text, size_t columns)
 {
     const char *at = text;
@@ -466,8 +466,8 @@ static int fitting(const char *text, size_t columns)
     return (int)(at - text);
 }
 
-/* A line that wraps cannot be taken back, so it is asked each time how wide the terminal is, and its last column stays free. What does not
- * fit is left out: first the words, then the bar. */
+/* A line that wraps cannot be erased, so the terminal's width is queried each time, and its last column stays free. What does not fit is
+ * left out: first the words, then the bar. */
 void render_progress(size_t done, size_t total, const char *what)
 {
     enum { BAR = 24, LEAST = 4, SHARE = 5 /* "100 %" */, BRACKETS = 3 /* "[] " */, GAP = 2 };
@@ -502,7 +502,7 @@ void render_progress_end(void)
 
 /* ---- Units ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Three significant digits with the largest unit that leaves at least 1; the unit is chosen after rounding, so never "1000 us". */
+/* Three significant digits with the largest unit that leaves at least 1; the unit is chosen after rounding, so "1000 us" never appears. */
 static const char *with_unit(double value, double smallest, const char *const *units, size_t count, char *buffer, size_t size)
 {
     if (!isfinite(value)) {

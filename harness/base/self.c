@@ -1,5 +1,5 @@
-/* self.c - see self.h. Linux tells in /proc, which a container may lack; then the name that the program was started by is the file, since
- * it changes no folder. */
+/* self.c - see self.h. On Linux /proc has it. A container may lack /proc; then the name by which the program was started still leads to the
+ * file, because the program never changes its working folder. */
 #include "harness/base/self.h"
 
 #include <errno.h>

@@ -26,7 +26,7 @@ double stats_quantile(const double *sorted, size_t n, double p)
     return sorted[below] + (at - (double)below) * (sorted[above] - sorted[below]);
 }
 
-/* The elements of x that are numbers, sorted into out; their count. */
+/* Sort the elements of x that are not NaN into `out`. Returns how many. */
 static size_t present(const double *x, size_t n, double *out)
 {
     size_t kept = 0;

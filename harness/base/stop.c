@@ -9,15 +9,16 @@
 #include <unistd.h>
 
 volatile sig_atomic_t stop_signal, stop_pipe_closed;
-static volatile sig_atomic_t empty = -1; /* what takes the place of stdin */
+static volatile sig_atomic_t empty = -1; /* replaces stdin                */
 
-/* What asks for an end. SIGPIPE is a reader of stdout that had enough: the run ends in order, with its records, instead of being killed. */
+/* Signals that ask the program to end. SIGPIPE means that the reader of stdout has closed it: the run ends in order, with its records,
+ * instead of being killed. */
 static const struct { int number; const char *name; } stops[] = {
     {SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}, {SIGPIPE, "SIGPIPE"}};
 enum { STOPS = sizeof stops / sizeof *stops };
 
-/* The first signal asks, the second kills. `timeout` sends one to the program and then one to its group, and so does a terminal that goes
- * away: what comes within half a second is the same request. */
+/* The first signal asks, the second kills. `timeout`, and a terminal that closes, signal both the program and its process group: signals
+ * within half a second count as the same request. */
 static void interrupt(int number)
 {
     static double asked;
@@ -31,7 +32,7 @@ static void interrupt(int number)
             dup2(empty, STDIN_FILENO);
     } else if (number != SIGPIPE && now - asked > 0.5) {
         signal(number, SIG_DFL);
-        raise(number); /* arrives when this returns */
+        raise(number); /* delivered when this returns */
     }
     errno = reason;
 }

@@ -1,6 +1,7 @@
-/* stop.h - the signals that ask for an end: Ctrl-C, SIGTERM, SIGHUP (unless nohup had it ignored), and SIGPIPE of a reader who had enough.
+/* stop.h - the signals that ask for an end: Ctrl-C, SIGTERM, SIGHUP (unless nohup had it ignored), and SIGPIPE, when the reader of stdout
+ * has closed it.
  *
- * The first one is noted, so that a run ends in order: long loops look at stop_signal, finish the record at hand and return
+ * The first one is only noted, so that a run ends in order: long loops check stop_signal, finish the current record and return
  * EXIT_INTERRUPTED. A second one, half a second later or more, ends the program at once. */
 #ifndef HARNESS_BASE_STOP_H
 #define HARNESS_BASE_STOP_H
@@ -8,24 +9,24 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* The signal that asked for an end; 0: none did. */
+/* The signal that asked for an end; 0: none. */
 extern volatile sig_atomic_t stop_signal;
 
-/* Was one of them SIGPIPE? What stdout refuses is then no error. */
+/* Was one of them SIGPIPE? A failed write to stdout is then not an error. */
 extern volatile sig_atomic_t stop_pipe_closed;
 
 /* Catch them from now on. */
 void stop_catch(void);
 
-/* Whoever reads stdin calls this first: such a signal then also empties it. Without that, one that comes after the last look at stop_signal and
- * before the read would leave the read waiting. */
+/* Call this before reading stdin: such a signal then also ends the input. Otherwise a signal between the last check of stop_signal and the
+ * read would leave the read waiting. */
 void stop_ends_input(void);
 
-/* In a child: leave those signals, which a terminal or `timeout` send to the whole group, to the parent. */
+/* In a child: leave these signals, which a terminal or `timeout` sends to the whole process group, to the parent. */
 void stop_ignore(void);
 
-/* What the outside sees of a code: EXIT_INTERRUPTED is 128 + the signal, and so is EXIT_USAGE once one came, since a file that could not be read
- * or locked then was interrupted. Its name where a code says that one came, else NULL. */
+/* The exit status for a code: EXIT_INTERRUPTED becomes 128 + the signal, and so does EXIT_USAGE after a signal, because it was the signal
+ * that kept a file from being read or locked. stop_exit_name: the signal's name if the code says that one came, else NULL. */
 int stop_exit_code(int code);
 const char *stop_exit_name(int code);
 

@@ -1,10 +1,10 @@
-/* whole.c - write beside the name, then rename: a full disk or a crash never leaves half a file that looks whole. What exists and is no
- * regular file (a terminal, /dev/full, a pipe) cannot be renamed over, so it is written in place, and so is what stdout was sent to. Each
- * writer has a name of its own beside the path, so of two at once the later one's whole file stays. A name that is a symbolic link stays
- * one: the file that it leads to is replaced, with the owner and the rights that it had.
+/* whole.c - write to a temporary name beside the path, then rename: a full disk or a crash never leaves a partial file that looks complete.
+ * Anything that is not a regular file (a terminal, /dev/full, a pipe) cannot be replaced by renaming, so it is written in place, and so is
+ * the file that stdout was redirected to. Each writer has its own temporary name, so of two concurrent writers the later one's complete
+ * file stays. A symbolic link remains a link: the file that it points to is replaced, with its owner and permissions.
  *
- * A writer holds a lock on its partial file, which the system drops with the process however that ends. Whoever writes the same name next
- * removes partial files without a lock: their writers are gone. */
+ * A writer holds a lock on its partial file, which the system releases however the process ends. The next writer of the same name removes
+ * partial files that nobody has locked: their writers are gone. */
 #include "harness/base/whole.h"
 
 #include <dirent.h>
@@ -59,7 +59,7 @@ static bool is_partial(const char *name, const char *base)
            strcmp(name + length + 1 + DIGITS, SUFFIX) == 0;
 }
 
-/* Remove the partial files of `path` that nobody holds any more. What fails leaves a file there, no more. */
+/* Remove the partial files of `path` that nobody has locked. A failure merely leaves a file there. */
 static void remove_stale(const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -80,16 +80,16 @@ static void remove_stale(const char *path)
         closedir(entries);
 }
 
-/* Lock a partial file that was just made. false: somebody took it for a stale one in between. */
+/* Lock a partial file that was just created. false: another writer removed it as stale in between. */
 static bool lock(int file)
 {
     struct stat status;
     if (flock(file, LOCK_EX | LOCK_NB) != 0)
-        return errno != EWOULDBLOCK; /* a file system without locks: nobody else gets one either, so nothing is removed */
+        return errno != EWOULDBLOCK; /* a file system without locks: nobody gets one, so nothing is removed             */
     return fstat(file, &status) == 0 && status.st_nlink > 0;
 }
 
-/* A new file "PATH.<8 random digits>.partial", with the rights of any new file; its name in *name, to be freed. -1: errno says why. */
+/* A new file "PATH.<8 random digits>.partial", with the permissions of any new file; its name in *name, to be freed. -1: errno says why. */
 static int open_beside(const char *path, char **name)
 {
     for (int try = 0; try < 100; try++) {
@@ -113,7 +113,7 @@ static int open_beside(const char *path, char **name)
     return -1;
 }
 
-/* The rights and, where that is allowed, the owner of the file that is to be replaced. */
+/* Take over the permissions and, if allowed, the owner of the file to be replaced. */
 static void take_rights(int file, const struct stat *before)
 {
     struct stat now;
@@ -123,7 +123,7 @@ static void take_rights(int file, const struct stat *before)
     (void)!fchmod(file, before->st_mode & 07777);
 }
 
-/* Open what `path` names; errno says why it cannot be. */
+/* Open what `path` names; if that fails, errno says why. */
 static int open_for(Whole *whole, const char *path)
 {
     struct stat status, out;
@@ -150,7 +150,7 @@ static int open_for(Whole *whole, const char *path)
 bool whole_open(Whole *whole, const char *path, char *error, size_t error_size)
 {
     *whole = (Whole){.path = path};
-    errno = ENOMEM; /* where a call below fails without a word */
+    errno = ENOMEM; /* if a call below fails without setting errno */
     const int file = open_for(whole, path);
     whole->file = file >= 0 ? fdopen(file, "wb") : NULL;
     if (whole->file) {
@@ -168,7 +168,7 @@ bool whole_open(Whole *whole, const char *path, char *error, size_t error_size)
     return false;
 }
 
-/* From the program's memory to the disk. Pipes, devices and some file systems cannot do the second. */
+/* Flush from the program to the disk. Pipes, devices and some file systems cannot sync. */
 static bool flush(FILE *file)
 {
     return fflush(file) == 0 && (fsync(fileno(file)) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP);
@@ -189,7 +189,7 @@ static bool rename_whole(const Whole *whole)
 
 bool whole_close(Whole *whole, bool keep, char *error, size_t error_size)
 {
-    bool ok = !ferror(whole->file); /* if not, errno is most likely still that of the write */
+    bool ok = !ferror(whole->file); /* if false, errno is most likely still from the failed write */
     int reason = errno ? errno : EIO;
     if (ok && keep && !flush(whole->file)) {
         ok = false;
@@ -201,7 +201,7 @@ bool whole_close(Whole *whole, bool keep, char *error, size_t error_size)
     }
     if (whole->partial && !(ok && keep))
         unlink(whole->partial);
-    if (fclose(whole->file) != 0 && ok) { /* drops the lock, so it comes after the partial name is gone */
+    if (fclose(whole->file) != 0 && ok) { /* releases the lock, so it comes after the partial name is gone */
         ok = false;
         reason = errno;
     }
