@@ -51,7 +51,7 @@ bool outputs_names(const Outputs *outputs, const char *path);
  * returns the first such code. */
 int outputs_write(Outputs *outputs, int (*write)(void *context, const Output *out), void *context);
 
-/* A table in the form of each; `print` leaves out stdout's table, which was printed as it came. As outputs_write. */
+/* Write a table to each output in its form, except a table on stdout, which was printed as it came. Returns as outputs_write. */
 int outputs_table(Outputs *outputs, const RenderTable *table);
 int outputs_table_elsewhere(Outputs *outputs, const RenderTable *table);
 

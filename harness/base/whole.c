@@ -174,7 +174,7 @@ static bool flush(FILE *file)
     return fflush(file) == 0 && (fsync(fileno(file)) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP);
 }
 
-/* The name, once it is to outlive a crash of the system too. */
+/* Rename, and let the new name survive a crash of the system. */
 static bool rename_whole(const Whole *whole)
 {
     if (rename(whole->partial, whole->target) != 0)

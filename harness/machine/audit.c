@@ -1,5 +1,5 @@
-/* audit.c - one function a check. Limits: a share of time that a paired median would not bear unnoticed, or the setting that the kernel's
- * own documentation calls the steady one. */
+/* audit.c - one function per check. Limits: a share of time that would visibly disturb a paired median, or the setting that the kernel's
+ * own documentation recommends for steady results. */
 #include "harness/base/clock.h"
 #include "harness/base/stats.h"
 #include "harness/machine/audit.h"
@@ -22,7 +22,7 @@ enum { TEXT = 256, PATH = 512, SAMPLES = 4000 };
 typedef struct Reader {
     const char *root;
     const AuditSample *sample;
-    long cpus; /* online, as the tree says; at least 1 */
+    long cpus; /* online CPUs according to the tree; at least 1 */
 } Reader;
 
 static void add(Audit *audit, const char *check, AuditState state, const char *hint, const char *format, ...)
@@ -65,7 +65,7 @@ static double number_of(const Reader *r, const char *path)
     return end == text ? NAN : value;
 }
 
-/* "name value" lines, as cpu.stat has them. */
+/* The value of `name` in a file of "name value" lines, such as cpu.stat. */
 static double field_of(const Reader *r, const char *path, const char *name)
 {
     char full[PATH], line[TEXT];
@@ -178,7 +178,7 @@ static bool cgroup_path(const Reader *r, bool v2, char *path)
     return found;
 }
 
-/* The smallest quota on the way up, in CPUs, and throttled periods; NaN where none is readable. */
+/* The smallest quota from here up to the root, in CPUs, and throttled periods; NaN if none is readable. */
 static void cgroup_limits(const Reader *r, bool v2, double *quota, double *throttled)
 {
     char path[TEXT], file[PATH], text[TEXT];
@@ -198,7 +198,7 @@ static void cgroup_limits(const Reader *r, bool v2, double *quota, double *throt
             snprintf(file, sizeof file, "%s%s/cpu.cfs_period_us", mount, path);
             period = number_of(r, file);
         }
-        *quota = fmin(*quota, isinf(most) ? most : most / period); /* fmin passes over NaN */
+        *quota = fmin(*quota, isinf(most) ? most : most / period); /* fmin ignores NaN */
         snprintf(file, sizeof file, "%s%s/cpu.stat", mount, path);
         *throttled = fmax(*throttled, field_of(r, file, "nr_throttled"));
         char *slash = strrchr(path, '/');
@@ -367,7 +367,7 @@ AuditSample audit_sample(void)
         const double hz = (double)sysconf(_SC_CLK_TCK);
         const double busy = b.user - a.user + b.nice - a.nice + b.system - a.system + b.irq - a.irq + b.soft - a.soft;
         const double steal = b.steal - a.steal, total = busy + steal + b.idle - a.idle + b.wait - a.wait;
-        sample.busy = now > start ? fmax(0, (busy / hz - mine) / (now - start)) : NAN; /* a clock may stand */
+        sample.busy = now > start ? fmax(0, (busy / hz - mine) / (now - start)) : NAN; /* a clock may stand still */
         sample.steal = total > 0 ? steal / total : NAN;
     }
     const StatsSummary s = stats_summary(chain, n, work);

@@ -1,7 +1,7 @@
-/* audit.h - what on this machine disturbs measurements, with what could be done about it. Nothing is changed: hints are for a person.
+/* audit.h - what on this machine disturbs measurements, and what could be done about it. Nothing is changed: the hints are for a person.
  *
- * Facts come from files below `root` ("" is the machine itself; tests bring their own tree) and from a third of a second of looking at the
- * clock and at /proc/stat. A fact that cannot be read is unknown, never well. */
+ * Facts come from files below `root` ("" is the machine itself; tests bring their own tree) and from watching the clock and /proc/stat for
+ * a third of a second. A fact that cannot be read is "unknown", never "ok". */
 #ifndef HARNESS_MACHINE_AUDIT_H
 #define HARNESS_MACHINE_AUDIT_H
 
@@ -15,7 +15,7 @@ typedef struct AuditFinding {
     const char *check;  /* "governor", "load" …                      */
     AuditState state;
     char found[160];    /* what was found, in words                  */
-    const char *hint;   /* what a person can do; "" where it is well */
+    const char *hint;   /* what a person can do; "" if nothing is wrong */
 } AuditFinding;
 
 enum { AUDIT_MAX = 24 };
@@ -24,9 +24,9 @@ typedef struct Audit {
     AuditFinding at[AUDIT_MAX];
 } Audit;
 
-/* What only time tells; NaN where unknown. */
+/* What has to be observed over time; NaN where unknown. */
 typedef struct AuditSample {
-    double busy;  /* CPUs that others kept busy meanwhile, 0 to their number         */
+    double busy;  /* CPUs that others kept busy meanwhile, 0 to the number of CPUs   */
     double steal; /* share of CPU time that the hypervisor took                      */
     double drift; /* 90th percentile over median of one chain of multiplications - 1 */
 } AuditSample;

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-/* Additions will not do: some cores fold a chain of them and show 18 "GHz". */
+/* Additions do not work: some cores merge dependent additions and would show 18 "GHz". */
 void chain_multiply(size_t count)
 {
     uint64_t x = 3;

@@ -1,4 +1,4 @@
-/* chain.h - a chain of dependent 64-bit multiplications: its time follows the core's clock and nothing else. */
+/* chain.h - a chain of dependent 64-bit multiplications: its time depends only on the core's clock. */
 #ifndef HARNESS_MACHINE_CHAIN_H
 #define HARNESS_MACHINE_CHAIN_H
 

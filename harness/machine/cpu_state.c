@@ -1,7 +1,7 @@
 /* cpu_state.c - floating-point control and register state, per architecture.
  *
  * x86: MXCSR bits 6-15 (DAZ, exception masks, rounding, FTZ), the x87 control word, and XGETBV(1) where CPUID leaf 13 offers it. Only YMM
- * and ZMM upper halves of registers 0-15 and tiles count there: live mask registers and ZMM16-31 slow nobody down. arm64: FPCR. */
+ * and ZMM upper halves of registers 0-15 and tiles count there: live mask registers and ZMM16-31 cost no speed. arm64: FPCR. */
 #include "harness/machine/cpu_state.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ void state_clear_upper(void)
 {
     unsigned a, b, c, d;
     if (__get_cpuid(1, &a, &b, &c, &d) && (c & (1u << 27)) && (c & (1u << 28)))
-        __asm__ volatile(".byte 0xc5, 0xf8, 0x77" ::: "memory"); /* vzeroupper; nothing of ours lives in upper halves */
+        __asm__ volatile(".byte 0xc5, 0xf8, 0x77" ::: "memory"); /* vzeroupper; we keep nothing in upper halves */
 }
 
 static const struct {

@@ -13,10 +13,11 @@ typedef struct MachineState {
 
 MachineState state_read(void);
 
-/* Did the code between the two readings change control, or leave upper halves or tiles live that were not? why[] gets the sentence. */
+/* Did the code between the two readings change the control, or leave upper halves or tiles live that were not live before? why[] says
+ * what. */
 bool state_changed(const MachineState *before, const MachineState *after, char *why, size_t size);
 
-/* Make upper register halves clean, so that dirt found later is the kernel's. */
+/* Clear the upper register halves, so that live ones found later are the kernel's doing. */
 void state_clear_upper(void);
 
 /* Unusual floating-point control that a caller may have set, numbered from 0; NULL name past the last. Between set and restore the

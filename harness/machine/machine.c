@@ -1,4 +1,4 @@
-/* machine.c - facts from CPUID, /proc and /sys; whatever cannot be read is recorded as null, never guessed. */
+/* machine.c - facts from CPUID, /proc and /sys; what cannot be read is recorded as null, never guessed. */
 #include "dispatch/fnv.h"
 #include "harness/machine/machine.h"
 
@@ -79,7 +79,7 @@ static void read_thp(char *mode, size_t size)
     snprintf(mode, size, "%.*s", close ? (int)(close - open - 1) : 0, close ? open + 1 : "");
 }
 
-/* Vendor as people say it, in lower case and letters that any file system takes. */
+/* The vendor's usual name, in lower-case letters that any file system accepts. */
 static void short_vendor(const AttnCpu *cpu, char *out, size_t size)
 {
     static const struct { const char *vendor, *name; } known[] = {

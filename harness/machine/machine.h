@@ -22,11 +22,11 @@ typedef struct Machine {
 void machine_read(Machine *machine);
 
 
-/* The `host` record (results/README.md) without its peaks, which who measured them adds (peaks_record). */
+/* The `host` record (results/README.md) without its peaks, which peaks_record adds. */
 json_t *machine_json(const Machine *machine);
 
-/* results/<key>/machine.json, if it is not there yet: written whole under another name, then renamed. The folder must exist. false: error[]
- * says what failed. */
+/* Write results/<key>/machine.json if it does not exist yet: under another name, then renamed. The folder must exist. false: error[] says
+ * what failed. */
 bool machine_write_once(const Machine *machine, const char *directory, char *error, size_t error_size);
 
 #endif

@@ -1,5 +1,5 @@
-/* pool.c - see pool.h. A job is announced by a counter that the threads watch for a while and then sleep on; each answers once, so that
- * none reads a job that has ended. Handing over costs two writes that other cores see, as in any runtime. */
+/* pool.c - see pool.h. A job is announced by a counter, on which the threads spin for a while and then sleep. Each thread answers once, so
+ * that none reads a job that has ended. Handing over costs two shared writes, as in any runtime. */
 #include "harness/machine/pool.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 #include "harness/machine/topology.h"
 
-enum { SPINS = 20000 /* about 0.1 to 0.5 ms: as the library's own threads */ };
+enum { SPINS = 20000 /* about 0.1 to 0.5 ms, as for the library's own threads */ };
 
 typedef struct Member {
     Pool *pool;
@@ -23,12 +23,12 @@ struct Pool {
     void *argument;
     size_t n;
     bool ends;
-    atomic_size_t job;     /* number of the job at hand                */
+    atomic_size_t job;     /* number of the current job                */
     atomic_size_t waiting; /* threads that have not answered yet       */
     atomic_size_t asleep;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    Member member[]; /* the caller is not among them */
+    Member member[]; /* without the caller */
 };
 
 static void relax(void)
@@ -102,7 +102,7 @@ Pool *pool_open(size_t threads)
     Pool *pool = calloc(1, sizeof *pool + threads * sizeof *pool->member);
     if (!pool)
         return NULL;
-    topology_core(0); /* read before the threads ask at once */
+    topology_core(0); /* read once, before the threads ask for it concurrently */
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pool->threads = 1;

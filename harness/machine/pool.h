@@ -1,5 +1,5 @@
-/* pool.h - a parallel loop as an application would have one: threads that wait, each on a core of its own. What AttnOptions.parallel_for
- * is measured with. */
+/* pool.h - a parallel loop such as an application might have: waiting threads, each on its own core. AttnOptions.parallel_for is measured
+ * with it. */
 #ifndef HARNESS_MACHINE_POOL_H
 #define HARNESS_MACHINE_POOL_H
 
@@ -7,11 +7,12 @@
 
 typedef struct Pool Pool;
 
-/* `threads` >= 1, the caller counted. NULL: no memory or no threads. */
+/* `threads` >= 1, including the caller. NULL: no memory or no threads. */
 Pool *pool_open(size_t threads);
-void pool_close(Pool *pool); /* NULL is fine */
+void pool_close(Pool *pool); /* NULL is allowed */
 
-/* An AttnParallelFor; context is the Pool. Calls task(argument, i) for i < n, at once where n is at most the pool's threads. */
+/* An AttnParallelFor; context is the Pool. Calls task(argument, i) for i < n, concurrently if n is at most the number of the pool's
+ * threads. */
 void pool_loop(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
 #endif

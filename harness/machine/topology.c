@@ -1,4 +1,4 @@
-/* topology.c - see topology.h. Sizes that hypervisors make up (a 480 MiB cache, say) are passed on as they are told. */
+/* topology.c - see topology.h. Sizes that hypervisors invent (a 480 MiB cache, say) are passed on unchanged. */
 #include "harness/machine/topology.h"
 
 #include <pthread.h>
@@ -124,7 +124,7 @@ size_t topology_cpus(void)
 
 /* ---- Keeping threads where they are ------------------------------------------------------------------------------------------------ */
 
-/* Read once, before anything is pinned. */
+/* Read once, before any thread is pinned. */
 static TopologyCore *cores;
 static size_t core_count;
 static bool cores_known;
@@ -166,7 +166,7 @@ static bool bind_calling_thread(const int *cpu, size_t count)
 }
 #endif
 
-/* The calling thread to any of the first `count` cores. */
+/* Bind the calling thread to the first `count` cores. */
 static bool bind_to_cores(size_t count)
 {
     int *cpu = malloc(count * sizeof *cpu);
@@ -175,7 +175,7 @@ static bool bind_to_cores(size_t count)
     return bound;
 }
 
-static size_t pinned; /* cores that the process was put on */
+static size_t pinned; /* cores that the process was pinned to */
 
 bool topology_pin(size_t threads, char *text, size_t size)
 {
@@ -208,7 +208,7 @@ bool topology_pin_thread(int cpu)
     return bind_calling_thread(&cpu, 1);
 }
 
-/* Holds each worker in its unit until every worker has one, so that no thread takes two; then each goes to its core. */
+/* Holds each worker in its unit until every worker has one, so that no thread takes two; then each is pinned to its core. */
 typedef struct Gathering {
     size_t threads;
     atomic_size_t arrived;
@@ -221,8 +221,8 @@ static void gather(void *context, size_t worker, size_t unit)
     (void)worker;
     atomic_fetch_add(&g->arrived, 1);
     for (size_t turns = 0; atomic_load(&g->arrived) < g->threads && turns < 100000; turns++)
-        usleep(10); /* a second at most: one of them may be at work for another caller */
-    topology_pin_thread(cores[pthread_equal(g->caller, pthread_self()) ? 0 : unit].cpu); /* each begins with the unit of its number */
+        usleep(10); /* a second at most: a worker may be busy for another caller */
+    topology_pin_thread(cores[pthread_equal(g->caller, pthread_self()) ? 0 : unit].cpu); /* worker n begins with unit n */
 }
 
 void topology_pin_workers(size_t threads)
@@ -237,7 +237,7 @@ void topology_pin_workers(size_t threads)
 
 void topology_let_workers_sleep(void)
 {
-    usleep(10000); /* the library's turn for two milliseconds, OpenMP's in packs of older commits for some */
+    usleep(10000); /* the library's workers spin for two milliseconds, OpenMP's in packs of older commits for a few */
 }
 
 void topology_free_caller(void)

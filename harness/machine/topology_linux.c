@@ -1,5 +1,5 @@
 /* topology_linux.c - see topology_linux.h. An offline CPU has a folder but no topology in it; numbers of CPUs, cores and packages may have
- * gaps. Cost: two or three small files a CPU, once. */
+ * gaps. Cost: two or three small files per CPU, once. */
 #include "harness/machine/topology_linux.h"
 
 #ifdef __linux__
@@ -19,7 +19,7 @@ enum { PATH = 512, MOST_CPUS = 1 << 20 };
 int *topology_linux_allowed(size_t *count)
 {
     *count = 0;
-    for (size_t cpus = 1024; cpus <= MOST_CPUS; cpus *= 2) { /* the system refuses masks that are smaller than its own */
+    for (size_t cpus = 1024; cpus <= MOST_CPUS; cpus *= 2) { /* the system refuses masks smaller than its own */
         cpu_set_t *set = CPU_ALLOC(cpus);
         const size_t bytes = CPU_ALLOC_SIZE(cpus);
         const bool read = set && sched_getaffinity(0, bytes, set) == 0;
@@ -54,7 +54,7 @@ bool topology_linux_bind(const int *cpu, size_t count)
 
 /* ---- /sys ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The text of a small file of a CPU, without its newline; false if there is none. */
+/* The text of a small file about a CPU, without its newline; false if the file is missing. */
 static bool read_line(const char *root, int cpu, const char *what, char *text, size_t size)
 {
     char path[PATH];
@@ -68,7 +68,7 @@ static bool read_line(const char *root, int cpu, const char *what, char *text, s
     return read;
 }
 
-/* A number that is not negative; -1: none. */
+/* A non-negative number; -1: none. */
 static long read_number(const char *root, int cpu, const char *what)
 {
     char text[64];
@@ -91,7 +91,7 @@ static int *numbered(const char *root, const char *folder, const char *prefix, s
         if (!more)
             break;
         list = more;
-        size_t i = (*count)++; /* readdir has them nearly in order */
+        size_t i = (*count)++; /* readdir returns them nearly in order */
         for (; i > 0 && list[i - 1] > atoi(digits); i--)
             list[i] = list[i - 1];
         list[i] = atoi(digits);
@@ -101,14 +101,14 @@ static int *numbered(const char *root, const char *folder, const char *prefix, s
     return list;
 }
 
-/* A CPU that is online, and where it stands. */
+/* A CPU that is online, and its place in the topology. */
 typedef struct Place {
     int cpu;
-    long package, die, core; /* -1: not told */
+    long package, die, core; /* -1: unknown */
     size_t number;           /* of the core, among all, in the order of their first CPUs */
 } Place;
 
-/* All CPUs that are online, in order. *cores is how many cores they make. */
+/* All online CPUs, in order. *cores: the number of their cores. */
 static Place *read_places(const char *root, size_t *count, size_t *cores)
 {
     size_t folders;

@@ -1,4 +1,5 @@
-/* counters.c - see counters.h. Each event by itself, not a group: a group that is larger than the counters at hand would never run. */
+/* counters.c - see counters.h. Each event is opened by itself, not in a group: a group larger than the number of available counters would
+ * never run. */
 #include "harness/measure/counters.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* energy.c - see energy.h. Packages only: their parts (core, uncore, dram) are in them, or are not the processor's. */
+/* energy.c - see energy.h. Packages only: their parts (core, uncore, dram) are included in them or do not belong to the processor. */
 #include "harness/measure/energy.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ bool energy_open(Energy *energy, const char *root, char *why, size_t why_size)
         if (!readable)
             snprintf(why, why_size, "%.60s: %s", to + strlen(root), errno == EACCES ? "only root may read it" : errno ? strerror(errno) : "no number in it");
         else if (!read_count(path, &energy->range[energy->domains++]))
-            energy->range[energy->domains - 1] = 0; /* it does not wrap */
+            energy->range[energy->domains - 1] = 0; /* the counter does not wrap */
     }
     globfree(&found);
     if (readable && energy->domains == 0)

@@ -1,7 +1,8 @@
-/* energy.h - joules of the processor packages, from Linux's powercap (RAPL), where they can be read. Since Linux 5.10 only root may.
+/* energy.h - joules of the processor packages, from Linux's powercap (RAPL), if they can be read. Since Linux 5.10 only root may read them.
  *
- * A counter counts microjoules and wraps at its own range, so a window must be shorter than a wrap (tens of seconds at full power), and
- * longer than its steps of about a millisecond: a second or more. What the machine draws when idle is in it; callers subtract that. */
+ * A counter counts microjoules and wraps at its own range, so a measurement must be shorter than one wrap (tens of seconds at full power)
+ * and much longer than the counter's update interval of about a millisecond: a second or more. The idle power of the machine is included;
+ * callers subtract it. */
 #ifndef HARNESS_MEASURE_ENERGY_H
 #define HARNESS_MEASURE_ENERGY_H
 
@@ -13,8 +14,8 @@ enum { ENERGY_DOMAINS = 8 };
 
 typedef struct Energy {
     size_t domains;                   /* packages                                  */
-    char path[ENERGY_DOMAINS][300];   /* of the counters                           */
-    uint64_t range[ENERGY_DOMAINS];   /* microjoules at which each begins anew     */
+    char path[ENERGY_DOMAINS][300];   /* of the counter files                      */
+    uint64_t range[ENERGY_DOMAINS];   /* microjoules at which each wraps           */
 } Energy;
 
 typedef struct EnergyReading {

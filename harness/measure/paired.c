@@ -1,4 +1,4 @@
-/* paired.c - rounds, blocks, calibration and flags of the timing engine; the reasons stand in paired.h. */
+/* paired.c - rounds, blocks, calibration and flags of the timing engine; paired.h gives the reasons. */
 #include "harness/base/random.h"
 #include "harness/machine/chain.h"
 #include "harness/measure/paired.h"
@@ -16,15 +16,15 @@
 
 #define WARMUP_SECONDS 0.2
 #define WARMUP_AGREE 1.02
-#define SETTLE_SECONDS 1e-3 /* calls shorter than this run once untimed before their trial */
-#define CALIBRATE_SECONDS 0.25 /* one call as long as this is a reading by itself               */
+#define SETTLE_SECONDS 1e-3 /* shorter calls run once untimed before their trial           */
+#define CALIBRATE_SECONDS 0.25 /* a single call of this length is accepted as a reading */
 #define CLOCK_STEPS 1000.0  /* a trial lasts at least this many steps of the clock         */
-#define LONG_TRIAL 0.1      /* … but not longer than this for the sake of the steps        */
-#define HOPELESS 2.0        /* CPU seconds of calls after which a clock that shows less than a trial is given up */
-#define WARMUPS 2000        /* rounds of warming up, whatever the clock says               */
+#define LONG_TRIAL 0.1      /* … but is not made longer than this for that reason          */
+#define HOPELESS 2.0        /* CPU seconds of calls after which a clock that shows less than one trial is given up */
+#define WARMUPS 2000        /* most warm-up rounds, whatever the clock says                */
 enum {
-    STANDING = 3,           /* rounds without a time: the clock stands                     */
-    TRIALS = 200            /* of a case with a dozen arms, calibration included           */
+    STANDING = 3,           /* rounds without a time after which the clock counts as standing still */
+    TRIALS = 200            /* in a case with a dozen arms, including calibration          */
 };
 
 #ifdef CLOCK_MONOTONIC_RAW
@@ -41,8 +41,8 @@ static double real_now(void *context)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Readings are counted, since no clock tells how long a clock that stands has stood: MOST_READINGS take a fraction of a second. A clock of
- * long steps has to show a few of them; a fine one shows many at once. */
+/* Readings are counted, because a clock that stands still cannot tell for how long: MOST_READINGS take a fraction of a second. A coarse
+ * clock has to show a few steps; a fine one shows many at once. */
 static PairedClock look_at_clock(void)
 {
     enum { FINE_STEPS = 100, COARSE_STEPS = 3, FEW_READINGS = 100000, MOST_READINGS = 8000000 };
@@ -58,7 +58,7 @@ static PairedClock look_at_clock(void)
         clock.steps_back |= now < last;
         last = now;
     }
-    /* What the system claims may be worse than what was seen, never better. */
+    /* The resolution that the system claims counts if it is worse than the observed one, never if it is better. */
     if (isfinite(clock.resolution) && clock_getres(CLOCK_USED, &claimed) == 0)
         clock.resolution = fmax(clock.resolution, (double)claimed.tv_sec + 1e-9 * (double)claimed.tv_nsec);
     return clock;
@@ -72,7 +72,7 @@ PairedClock paired_clock(void)
     return clock;
 }
 
-/* How long a trial must be. */
+/* The required length of a trial. */
 static double trial_goal(const PairedClock *clock, double min_trial, double budget)
 {
     const double least = PAIRED_LEAST_STEPS * clock->resolution, most = fmin(LONG_TRIAL, budget / TRIALS);
@@ -162,7 +162,7 @@ static void make_ready(const PairedArm *arm)
         arm->before(arm->context);
 }
 
-/* CPU time of this thread, by another way than the clock. */
+/* CPU time of this thread, independent of the clock. */
 static double cpu_seconds(void)
 {
     struct rusage used;
@@ -185,14 +185,14 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm)
         make_ready(arm);
         double t = time_calls(config, arm, n);
         if (t >= goal) {
-            /* The first call of all starts threads and touches pages: a single call is called three times before it counts as long. */
+            /* The very first call starts threads and touches pages: a single call is made three times before it counts as long. */
             for (int more = n == 1 ? 2 : 1; more > 0 && t >= goal && t < CALIBRATE_SECONDS; more--) {
                 make_ready(arm);
                 t = fmin(t, time_calls(config, arm, n));
             }
         }
-        /* A clock that stands does not tell that it does; the processor's accounts do. */
-        const double spent = cpu_seconds() - begun, next = t > 0 ? spent : 10 * spent; /* what the next try takes where this one tells nothing */
+        /* A clock that stands still cannot be noticed by itself, only by the CPU time. */
+        const double spent = cpu_seconds() - begun, next = t > 0 ? spent : 10 * spent; /* of the next try; 10: no time was seen */
         const bool hopeless = t < goal && next > HOPELESS + 10 * goal;
         if (t >= goal || stopped(config) || n >= (size_t)1 << 40 || hopeless) {
             arm->iterations = n;
@@ -204,7 +204,7 @@ void paired_calibrate(const PairedConfig *config, PairedArm *arm)
     }
 }
 
-/* Clock ticks that the hypervisor stole from all CPUs, and all ticks; false where the system does not say. */
+/* Ticks that the hypervisor stole from all CPUs, and all ticks; false if the system does not say. */
 static bool read_steal(int fd, double *stolen, double *total)
 {
     char text[512];
@@ -245,7 +245,7 @@ static void trial(const PairedConfig *config, PairedArm *arm, size_t round, Pair
         arm->flags[round] |= PAIRED_FAULTED;
 }
 
-/* Clock frequency, vector licences, page tables: run the reference arm until it and the sentinel keep step. */
+/* Let clock frequency, vector licences and page tables settle: run the reference arm until its time and the sentinel's are steady. */
 static void warm_up(const PairedConfig *config, const PairedArm *arm, PairedRun *run)
 {
     double ratio[3] = {0, 0, 0};
@@ -274,7 +274,7 @@ static double round_cost(const PairedArm *arms, size_t count)
     return cost;
 }
 
-/* The fewest rounds that have an interval at all at this level. */
+/* The fewest rounds for which an interval exists at this level. */
 static size_t fewest_rounds(double alpha)
 {
     size_t n = 1;
@@ -283,7 +283,7 @@ static size_t fewest_rounds(double alpha)
     return n;
 }
 
-/* How many rounds the budget buys, and how often slow arms take part: at least three times. */
+/* How many rounds fit into the budget, and how often slow arms take part: at least three times. */
 static size_t plan_rounds(const PairedConfig *config, PairedArm *arms, size_t count, size_t fewest)
 {
     for (size_t k = 0; k < count; k++)
@@ -386,7 +386,7 @@ bool paired_measure(const PairedConfig *config, PairedArm *arms, size_t count, P
             break;
         if (run->trials == 0 && run->rounds >= STANDING)
             break;
-        /* The machine became slower than it was at calibration: the budget counts. */
+        /* The machine has slowed since calibration: stop at the time budget, not the planned rounds. */
         if (run->elapsed > config->budget && run->rounds >= fewest)
             break;
     }

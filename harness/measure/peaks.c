@@ -27,13 +27,13 @@ const size_t peak_isa_count = sizeof peak_isas / sizeof *peak_isas;
 
 enum {
     EXP_FLOATS = 1024,        /* in and out: 8 KiB, in L1                                          */
-    STEP_FLOATS = 1 << 18,    /* of DRAM, 1 MiB an iteration: a trial need not pass the whole part  */
+    STEP_FLOATS = 1 << 18,    /* of DRAM, 1 MiB per iteration: a trial need not read the whole part */
     READ_MULTIPLE = 128
 };
 #define MAX_DRAM ((size_t)1 << 30)
 #define MAX_LLC ((size_t)16 << 20)
 
-/* Where the system does not say: small enough to lie in the cache meant, on anything that runs this. */
+/* If the system does not say: small enough to fit into that cache on any CPU that runs this. */
 static size_t known(size_t bytes, size_t otherwise)
 {
     return bytes > 0 ? bytes : otherwise;
@@ -72,7 +72,7 @@ PeakLevel peaks_level_of(const Topology *topology, size_t threads, double bytes)
     return bytes <= (double)known(topology->llc, 4 << 20) ? LEVEL_LLC : LEVEL_DRAM;
 }
 
-/* Bytes that one thread reads over and over to see a level: well inside it, well outside the one before. */
+/* Bytes that one thread reads repeatedly to measure a level: well within it, and well beyond the level before. */
 static size_t level_bytes(PeakLevel level, size_t threads, const Topology *topology)
 {
     const size_t l1 = known(topology->l1d, 32 << 10), l2 = known(topology->l2, 256 << 10), llc = known(topology->llc, 4 << 20);
@@ -125,7 +125,7 @@ static bool make(Peak *peak, PeakKind kind, const PeakIsa *isa, unsigned which, 
 #endif
     peak->buffer = memory;
     for (size_t i = 0; i < threads * peak->part; i++)
-        peak->buffer[i] = -8.0f * (float)(i % 1000) / 1000.0f; /* what a softmax asks 2^x of */
+        peak->buffer[i] = -8.0f * (float)(i % 1000) / 1000.0f; /* typical arguments of 2^x in a softmax */
     return true;
 }
 

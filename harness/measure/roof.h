@@ -1,5 +1,5 @@
 /* roof.h - the shortest time that the machine's peaks allow for a problem (Williams, Waterman & Patterson 2009), with a third roof:
- * attention takes one exponential a score, and where multiply-adds are cheap that is what bounds it.
+ * attention needs one exponential per score, and where multiply-adds are cheap, that is the bound.
  *
  *     t_roof = max(flop / peak, exp / peak_exp, bytes / bandwidth of the smallest cache that holds the operands)
  *
@@ -16,11 +16,11 @@ typedef struct RoofWork {
 
 typedef struct Roof {
     double seconds;
-    PeakKind bound;    /* which of the three it is             */
+    PeakKind bound;    /* which of the three applies */
     const char *name;  /* "fma", "exp", "l1", "l2", "llc", "dram" */
 } Roof;
 
-/* Rates in flop/s, 1/s, B/s. A rate that is NaN or 0 bounds nothing. */
+/* Rates in flop/s, 1/s, B/s. A rate of NaN or 0 sets no bound. */
 Roof roof_of(const RoofWork *work, double fma_rate, double exp_rate, double read_rate, PeakLevel level);
 
 #endif

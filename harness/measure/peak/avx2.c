@@ -1,4 +1,4 @@
-/* avx2.c - the mark for kernels that need AVX2. */
+/* avx2.c - the peaks for kernels that need AVX2. */
 #include "kernels/isa/avx2.h"
 
 #define PEAK_NAME avx2

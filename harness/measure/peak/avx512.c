@@ -1,4 +1,4 @@
-/* avx512.c - the mark for kernels that need AVX-512. */
+/* avx512.c - the peaks for kernels that need AVX-512. */
 #include "kernels/isa/avx512.h"
 
 #define PEAK_NAME avx512

@@ -1,17 +1,17 @@
-/* body.h - the peak loops in the words of kernels/isa/. The including file has included its vector header and defines
+/* body.h - the peak loops, written in the vocabulary of kernels/isa/. The including file includes its vector header first and defines
  *   PEAK_NAME, PEAK_NEEDS             see peak.h
  *   PEAK_CHAINS                       independent sums: at least latency (4 to 8) times units (2), and no more than stay in registers
  *   PEAK_STEP(x, y, z)                x * y + z, or x + y * z where the instruction overwrites its addend: any other way costs moves
  *   PEAK_SLEEF_EXP(x)                 SLEEF's exp2 at this width, if it is there
  *
- * fma: x <- 2 - (1 - 2^-20) x. Each chain swings about 1 and hardly decays within an iteration, so the multipliers see full mantissas
- * (constant data flatter some units) and nothing overflows or becomes denormal. As x <- x - 2 it runs down to -2048, no further.
- * The assembly was read: the loop holds PEAK_CHAINS multiply-adds, a counter and a branch, no memory (gcc 12, clang 14, gcc 12 for
- * arm64). */
+ * fma: x <- 2 - (1 - 2^-20) x. Each chain oscillates around 1 and hardly decays within an iteration, so the multipliers see full mantissas
+ * (constant data make some units faster) and nothing overflows or becomes denormal. As x <- x - 2 it runs down to -2048, no further. The
+ * assembly was checked: the loop holds PEAK_CHAINS multiply-adds, a counter and a branch, and no memory access (gcc 12, clang 14, gcc 12
+ * for arm64). */
 #include "harness/measure/peak/peak.h"
 #include "kernels/algo/exp.h"
 
-/* A value that the compiler cannot see through stays in a register; clang would read constants from memory in every multiply-add. */
+/* A value opaque to the compiler stays in a register; otherwise clang reads constants from memory in every multiply-add. */
 #if defined(__x86_64__)
 #define PEAK_IN_REGISTER(x) __asm__("" : "+x"(x))
 #elif defined(__aarch64__)

@@ -1,14 +1,14 @@
-/* dot.h - multiply-adds of narrow types in registers or tiles, each its own file, compiled with its own flags.
+/* dot.h - multiply-adds of narrow types in registers or tiles, one file each, compiled with its own flags.
  *
- * Operands are drawn once and fill mantissas (constant data flatter some units, zeros flatter most); b and its negative take turns, so that
- * float sums swing about their start and neither overflow nor become denormal; whole numbers wrap. The assembly of each loop was read: sums,
- * a counter and a branch, no memory (gcc 12, clang 14). */
+ * Operands are drawn once and fill mantissas (constant data make some units faster, zeros most of all); b and its negative alternate, so
+ * that float sums oscillate around their start and neither overflow nor become denormal; integers wrap. The assembly of each loop was
+ * checked: sums, a counter and a branch, no memory access (gcc 12, clang 14). */
 #ifndef HARNESS_MEASURE_PEAK_DOT_H
 #define HARNESS_MEASURE_PEAK_DOT_H
 
 #include "kernels/kernel.h"
 
-enum { DOT_STEPS = 512 /* loop turns of one iteration, each a step with b and one with its negative */, DOT_LOOPS = 3 };
+enum { DOT_STEPS = 512 /* loop turns per iteration, each a step with b and one with its negative    */, DOT_LOOPS = 3 };
 
 typedef struct PeakDot {
     const char *name; /* "bf16.avx512_bf16": type of the operands, then the feature that has the instruction; NULL: no more */
@@ -29,7 +29,7 @@ static inline uint32_t dot_bits(uint32_t i)
     return z ^ (z >> 13);
 }
 
-/* bf16 in [1, 2) with a random sign; its negative is it with bit 15 turned. */
+/* bf16 in [1, 2) with a random sign; its negative has bit 15 flipped. */
 static inline uint16_t dot_bf16(uint32_t i)
 {
     return (uint16_t)(0x3f80u | (dot_bits(i) & 0x807fu));

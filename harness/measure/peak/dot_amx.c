@@ -1,5 +1,5 @@
-/* dot_amx.c - TDPBF16PS and TDPBSSD: tiles of 16 rows of 64 bytes, four sums, two tiles a side, so that each product waits for the fourth
- * before it (latency 52, one every 16 cycles: Intel's optimization manual, chapter on AMX).
+/* dot_amx.c - TDPBF16PS and TDPBSSD: tiles of 16 rows of 64 bytes, four sums, two tiles per operand, so that each product depends on the
+ * fourth one before it (latency 52, one every 16 cycles: Intel's optimization manual, chapter on AMX).
  *
  * The whole life of the tiles is one block of assembly: gcc 12 takes eight of the 64 bytes of a tile configuration for its input and drops
  * the stores of the rest. Permission to use tiles is in the CPU's features (dispatch/cpu.c). */

@@ -1,4 +1,4 @@
-/* dot_avx_vnni.c - VPDPBUSD at 256 bits, as CPUs without AVX-512 have it: 8 sums of four products of an unsigned and a signed byte. */
+/* dot_avx_vnni.c - VPDPBUSD at 256 bits, for CPUs without AVX-512: 8 sums of four products of an unsigned and a signed byte. */
 #include <immintrin.h>
 #include <string.h>
 

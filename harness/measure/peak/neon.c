@@ -1,4 +1,4 @@
-/* neon.c - the ARMv8-A baseline: 4 floats, fused. The mark for the portable kernels and the NEON ones. */
+/* neon.c - the ARMv8-A baseline: 4 floats, fused. The peaks for the portable kernels and the NEON ones. */
 #include "kernels/isa/neon.h"
 
 #define PEAK_NAME neon

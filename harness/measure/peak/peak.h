@@ -1,12 +1,13 @@
-/* peak.h - the loops that set the marks: one row per ISA level, each a file here, compiled with the flags of kernels/meson.build. */
+/* peak.h - the loops that define the machine's peaks: one row per ISA level, each a file here, compiled with that row's flags of
+ * kernels/meson.build. */
 #ifndef HARNESS_MEASURE_PEAK_PEAK_H
 #define HARNESS_MEASURE_PEAK_PEAK_H
 
 #include "kernels/kernel.h"
 
-enum { PEAK_STEPS = 1024 /* loop turns of one PeakIsa.fma iteration */, PEAK_EXPS = 2 };
+enum { PEAK_STEPS = 1024 /* loop turns per iteration of PeakIsa.fma */, PEAK_EXPS = 2 };
 
-/* A vector 2^x over n floats (a multiple of 64), from L1 to L1, as the kernels have it. */
+/* A vectorised 2^x over n floats (a multiple of 64), from L1 to L1, as the kernels use it. */
 typedef struct PeakExp {
     const char *name; /* "poly", "sleef"; NULL: no more */
     void (*run)(float *out, const float *in, size_t n);
@@ -22,7 +23,8 @@ typedef struct PeakIsa {
     PeakExp exp[PEAK_EXPS];
 } PeakIsa;
 
-extern const PeakIsa *const peak_isas[]; /* ascending, the baseline first: the last whose level (dispatch/isa.h) a kernel needs is its mark */
+/* Ascending, baseline first: a kernel's peaks are the last row whose level (dispatch/isa.h) it needs. */
+extern const PeakIsa *const peak_isas[];
 extern const size_t peak_isa_count;
 
 #endif

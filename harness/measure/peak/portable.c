@@ -1,4 +1,4 @@
-/* portable.c - the mark where the compiler's own code is all there is: one float at a time, or what the compiler makes of 12 sums. */
+/* portable.c - the peaks of plain C: one float at a time, or what the compiler makes of 12 sums. */
 #include "kernels/isa/scalar.h"
 
 #define PEAK_NAME portable

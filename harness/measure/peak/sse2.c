@@ -1,4 +1,4 @@
-/* sse2.c - the x86-64 baseline: 4 floats, multiply and add apart. The mark for the portable kernels and for flash_f32_sse2. */
+/* sse2.c - the x86-64 baseline: 4 floats, multiply and add separate. The peaks for the portable kernels and for those that need SSE2. */
 #include "kernels/isa/sse2.h"
 
 #define PEAK_NAME sse2
