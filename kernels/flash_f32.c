@@ -1,6 +1,6 @@
-/* flash_f32.c - streaming-softmax attention in plain C, one query a lane.
+/* flash_f32.c - streaming-softmax attention in plain C, one query per lane.
  *
- * The portable member of the family, and the specification that the SIMD ones are compared with.
+ * The portable member of the family, and the specification that the SIMD kernels are compared with.
  * Algorithm, cost and scratch: algo/attend.h; vectors: isa/scalar.h. */
 #include "kernels/isa/scalar.h"
 #include "kernels/storage/f32.h"

@@ -1,7 +1,7 @@
-/* linear_f32_naive.c - y = x W^T + b as the textbook has it: a row, an output, a sum over the inputs.
+/* linear_f32_naive.c - y = x W^T + b as in a textbook: for each row and each output, a sum over the inputs.
  *
- * The plainest kernel of its kind, what the others are compared with. Weights are copied as they are, [outputs][inputs], for each output
- * reads its own row. One sum at a time: an addition must wait for the one before, so a core does one multiply-add in about four cycles. */
+ * The simplest kernel of its kind, with which the others are compared. Weights are copied unchanged, [outputs][inputs], since each output
+ * reads its own row. One sum at a time: each addition waits for the previous one, so a core does one multiply-add in about four cycles. */
 #include "kernels/fpenv.h"
 #include "kernels/kernel.h"
 

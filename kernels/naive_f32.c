@@ -1,10 +1,10 @@
 /* naive_f32.c - attention as it is written down, one query row at a time, in plain C.
  *
- * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never
- * read. Sums over keys go in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar
- * code and one expf of the C library; a row of k_len scores and one of dv sums in scratch. It is the
- * yardstick for speed and the kernel to read first; the truth is the oracle in harness/ops/sdpa/oracle.c, which is in double. Scores and rows that
- * are not finite are done again in double (algo/plain.h). */
+ * Three passes over the visible keys: scores and their maximum, exponentials and their sum, weighted sum of V. A hidden key is never read.
+ * Keys are summed in chains of 256, so that 65537 keys do not cost three digits. Cost per score: d + dv multiply-adds by scalar code and
+ * one expf of the C library. Scratch: a row of k_len scores and one of dv sums. It is the baseline for speed and the kernel to read first;
+ * the reference for correctness is the oracle in harness/ops/sdpa/oracle.c, which computes in double. Scores and rows that are not finite
+ * are redone in double (algo/plain.h). */
 #include <float.h>
 #include <math.h>
 
@@ -35,7 +35,7 @@ static size_t scratch(const AttnProblem *p, size_t rows)
     return lay_out(p, NULL, &w);
 }
 
-/* One multiply-add a cycle at best, and expf or tanhf at about 20. */
+/* At best one multiply-add per cycle, and about 20 cycles per expf or tanhf. */
 static double cost(const AttnProblem *p)
 {
     const double calls = 1.0 + (p->softcap > 0 ? 1.0 : 0.0) + (p->score == ATTN_SCORE_ADDITIVE ? (double)p->d : 0.0);
@@ -96,14 +96,14 @@ static float biased(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t
     return a->p->alibi ? s - a->t->alibi_slopes[h] * (float)(steps < 0 ? -steps : steps) : s;
 }
 
-/* A score that left the range of f32 on the way, in double. */
+/* Recompute in double a score that left the range of f32 on the way. */
 static __attribute__((noinline, cold)) float again(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, AttnStage stage)
 {
     const AttnPlainRow plain = plain_row(a, seq, h, i);
     return attn_plain_score(&plain, j, stage);
 }
 
-/* One score as far as a stage. */
+/* One score up to a stage. */
 static inline float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, size_t j, AttnStage stage)
 {
     const float s0 = raw_score(a, seq, h, i, j), s1 = stage >= ATTN_STAGE_CAPPED ? cap(a->p, s0) : s0;
@@ -111,7 +111,7 @@ static inline float score(const AttnArgs *a, const AttnSequence *seq, size_t h, 
     return fabsf(s0) <= FLT_MAX && fabsf(s) <= FLT_MAX ? s : again(a, seq, h, i, j, stage);
 }
 
-/* The optional scores of a row; m and l are those of its softmax. */
+/* Store the optional scores of a row; m and l are those of its softmax. */
 static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, float m, float l)
 {
     const AttnProblem *p = a->p;
@@ -129,7 +129,7 @@ static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i,
     }
 }
 
-/* o += the sum of p v over keys [j, end), and their p to *l. */
+/* Add to o the sum of p v over keys [j, end), and to *l the sum of p. */
 static void chain(const AttnArgs *a, const AttnSequence *seq, size_t g, size_t j, size_t end, float m, const Work *w, float *o, float *l)
 {
     const size_t dv = a->p->dv;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 volatile sig_atomic_t stop_signal, stop_pipe_closed;
-static volatile sig_atomic_t empty = -1; /* replaces stdin                */
+static volatile sig_atomic_t empty = -1; /* replaces stdin */
 
 /* Signals that ask the program to end. SIGPIPE means that the reader of stdout has closed it: the run ends in order, with its records,
  * instead of being killed. */

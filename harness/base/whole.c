@@ -85,7 +85,7 @@ static bool lock(int file)
 {
     struct stat status;
     if (flock(file, LOCK_EX | LOCK_NB) != 0)
-        return errno != EWOULDBLOCK; /* a file system without locks: nobody gets one, so nothing is removed             */
+        return errno != EWOULDBLOCK; /* a file system without locks: nobody gets one, so nothing is removed */
     return fstat(file, &status) == 0 && status.st_nlink > 0;
 }
 

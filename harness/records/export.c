@@ -10,7 +10,7 @@
 
 enum { EXPORT_FLAGS = JSON_REAL_PRECISION(9) | JSON_PRESERVE_ORDER };
 
-/* Seconds of a call, one for each sample of the record; a record without samples gives its median alone. */
+/* Seconds of a call, one per sample of the record; a record without samples gives only its median. */
 static json_t *times_of(const Point *p)
 {
     const json_t *list = json_object_get(p->bench, "ns"), *sample;
@@ -41,7 +41,7 @@ static void moments(const json_t *times, double *mean, double *deviation, double
     *deviation = n > 1 ? sqrt(squares / (double)(n - 1)) : NAN;
 }
 
-/* "sdpa f32 b1_h8_q512_k512_d64 t1 hot": what a case is, wherever it was measured. */
+/* "sdpa f32 b1_h8_q512_k512_d64 t1 hot": identifies a case independently of where it was measured. */
 static void case_name(const Point *p, char *name, size_t size)
 {
     snprintf(name, size, "%s %s %s t%s %s%s%s", p->key[KEY_OP], p->key[KEY_DTYPE], p->key[KEY_SHAPE], p->key[KEY_THREADS],
@@ -74,7 +74,7 @@ void export_hyperfine(const Points *points, FILE *to)
     json_decref(whole);
 }
 
-/* benchstat splits at blanks, so a name has none. */
+/* benchstat splits at spaces, so names must not contain any. */
 static void print_word(const char *text, FILE *to)
 {
     for (; *text; text++)
@@ -94,7 +94,7 @@ void export_benchstat(const Points *points, FILE *to)
                 fprintf(to, "%s: %s\n", results_key_names[lines[k]], p->key[lines[k]]);
         json_array_foreach(times, t, time) {
             fputs("Benchmark", to);
-            fputc(p->key[KEY_OP][0] - 'a' + 'A', to); /* Go wants a capital here */
+            fputc(p->key[KEY_OP][0] - 'a' + 'A', to); /* Go requires a capital letter here */
             print_word(p->key[KEY_OP] + 1, to);
             for (const ResultsKey *key =
                      (const ResultsKey[]){KEY_DTYPE, KEY_SHAPE, KEY_THREADS, KEY_CACHE, KEY_DIST, KEY_KERNEL, RESULTS_KEY_COUNT};

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Where the names of the operands begin to differ: the folders that all share say nothing. */
+/* Where the names of the operands begin to differ: folders common to all carry no information. */
 static size_t common_folders(char **names, size_t count)
 {
     size_t common = 0;
@@ -19,7 +19,7 @@ static size_t common_folders(char **names, size_t count)
     return common;
 }
 
-/* Records that were met before count once, so an operand may have less to show than it holds, or nothing. */
+/* Records seen before count only once, so an operand may show fewer than it holds, or none. */
 static void note_again(const char *name, size_t added, size_t again)
 {
     if (again > 0 && added == 0)

@@ -17,7 +17,7 @@ const char *const results_key_names[] = {RESULTS_KEYS(NAME_OF)};
 const bool results_key_derived[] = {RESULTS_KEYS(DERIVED_OF)};
 const char *const results_key_meanings[] = {RESULTS_KEYS(MEANING_OF)};
 
-/* A text of our own, kept by points->strings; "" when out of memory, which only hides a label. */
+/* Keep a copy of a text in points->strings; "" when out of memory, which only hides a label. */
 static const char *own(Points *points, const char *text)
 {
     json_t *string = json_string(text);
@@ -57,7 +57,7 @@ static const char *whole_number(Points *points, const json_t *record, const char
     return own(points, text);
 }
 
-/* "NAME VERSION" of a peer, whichever of the two the record has. */
+/* "NAME VERSION" of a peer, or whichever of the two the record has. */
 static const char *peer_of(Points *points, const json_t *bench)
 {
     char text[160];
@@ -93,7 +93,7 @@ static void describe(Points *points, Point *p)
     p->key[KEY_PEER] = peer_of(points, p->bench);
     p->key[KEY_SHAPE] = shape;
     p->key[KEY_NAME] = *name ? name : shape;
-    /* The first records had no `op`; their shapes say what they are. */
+    /* The earliest records had no `op`; it follows from their shapes. */
     p->key[KEY_OP] = *op ? op : op_of(shape)->name;
     p->key[KEY_DTYPE] = results_text(p->of, "dtype");
     p->key[KEY_THREADS] = whole_number(points, p->of, "threads");
@@ -192,7 +192,7 @@ bool points_paired(const Point *a, const Point *b)
     return a->run == b->run && a->of == b->of;
 }
 
-/* Samples by round, NaN where the kernel did not take part; NULL if the record has none. The caller frees. */
+/* Samples by round, NaN in rounds without the kernel; NULL if the record has none. The caller frees. */
 static double *samples(const Point *p, size_t *count)
 {
     const json_t *list = json_object_get(p->bench, "ns"), *sample;

@@ -1,14 +1,14 @@
-/* points.h - measured times as points with keys: the flat view of result records that compare, the exports and the report share.
+/* points.h - measured times as points with keys: the flat view of result records shared by compare, the exports and the report.
  *
- * A point is one `bench` record with its case, its verification and its host. Every key is a text, so that rows, columns and filters treat
- * all alike. */
+ * A point is one `bench` record with its case, its verification and its host. Every key is text, so that rows, columns and filters treat
+ * all keys alike. */
 #ifndef HARNESS_RECORDS_POINTS_H
 #define HARNESS_RECORDS_POINTS_H
 
 #include "harness/base/stats.h"
 #include "harness/records/read.h"
 
-/* X(KEY, name, derived, meaning). A derived key follows from the others, so it varying is never worth a warning. */
+/* X(KEY, name, derived, meaning). A derived key follows from the others, so no warning is given when it varies. */
 #define RESULTS_KEYS(X) \
     X(MACHINE, "machine", false, "machine key") \
     X(CPU, "cpu", true, "brand of the processor") \
@@ -44,20 +44,20 @@ typedef struct Point {
     const char *key[RESULTS_KEY_COUNT];
     const ResultsRun *run;
     const json_t *bench, *of, *verify; /* its records; `of`: the case; verify may be NULL */
-    double median;                     /* seconds of a call                               */
+    double median;                     /* seconds per call                                */
 } Point;
 
 typedef struct Points {
     Point *at; /* in the order of the runs and of their records */
     size_t count;
-    json_t *strings; /* owns the texts that stand in no record */
+    json_t *strings; /* owns the texts that are not part of a record */
 } Points;
 
-/* Point of every `bench` record that has a time and whose case is there. `labels[source]` names the operands. false: out of memory. */
+/* Make a point of every `bench` record that has a time and a case. `labels[source]` names the operands. false: out of memory. */
 bool points_make(Points *points, const Results *results, const char *const *labels);
 void points_free(Points *points);
 
-/* Of a run, "" where it is not known: its day, UTC (text: 11 bytes), and the commit of its build, with a + if that was not clean. Both return
+/* The day of a run, UTC (text: 11 bytes), and the commit of its build, followed by + if that was not clean; "" if unknown. Both return
  * `text`. */
 const char *points_date(const ResultsRun *run, char *text, size_t size);
 const char *points_commit(const ResultsRun *run, char *text, size_t size);
@@ -65,22 +65,22 @@ const char *points_commit(const ResultsRun *run, char *text, size_t size);
 /* Index of a key by name, or RESULTS_KEY_COUNT. */
 size_t results_key(const char *name, size_t length);
 
-/* Keep the points for which every term of `filter` holds. A term is KEY:PATTERN[,PATTERN...] with globs, or -KEY:PATTERN for its opposite;
- * terms are separated by spaces. false: error[] names the term and what is allowed. */
+/* Keep the points that match every term of `filter`. A term is KEY:PATTERN[,PATTERN...] with globs, or -KEY:PATTERN for the opposite; terms
+ * are separated by spaces. false: error[] names the term and what is allowed. */
 bool points_filter(Points *points, const char *filter, char *error, size_t error_size);
 
 /* Two points that share run and case were measured in the same rounds. */
 bool points_paired(const Point *a, const Point *b);
 
-/* Time of b over time of a, with its interval at level 1 - alpha. Paired: from the rounds that both took part in, where both records hold
- * their samples. Else the ratio of medians, bounded by the ends of both medians' intervals at level 1 - alpha / 2 each: it holds for the
- * minutes in which they were measured, and knows nothing of how the machine drifted between them. */
+/* Time of b over time of a, with its interval at level 1 - alpha. Paired, if both records hold samples: from the rounds that both took part
+ * in. Otherwise the ratio of medians, bounded by the ends of both medians' intervals at level 1 - alpha / 2 each; it does not account for
+ * drift of the machine between the two measurements. */
 StatsInterval points_ratio(const Point *a, const Point *b, double alpha);
 
-/* Passed its verification in the same run. */
+/* Did it pass its verification in the same run? */
 bool point_verified(const Point *point);
 
-/* Metrics of a point: value with interval, NaN where the record does not say. */
+/* Metrics of a point: value with interval, NaN if the record does not have it. */
 StatsInterval point_share(const Point *point, const char *which); /* "peak" or "roof" */
 
 #endif

@@ -1,6 +1,6 @@
-/* read.c - see read.h. Jansson parses each line (it refuses NaN, numbers beyond double, invalid UTF-8 and nesting beyond
- * 2048 by itself); a table says which fields must be there and what they may hold, so that later code need not ask. Memory is that of the
- * parsed records; a line is read into one buffer that never grows beyond RESULTS_LINE_LIMIT. */
+/* read.c - see read.h. Jansson parses each line (by itself it refuses NaN, numbers beyond double, invalid UTF-8 and nesting beyond 2048); a
+ * table says which fields are required and what they may hold, so that later code need not check. Memory: the parsed records, and one line
+ * buffer that never grows beyond RESULTS_LINE_LIMIT. */
 #include "harness/base/grow.h"
 #include "harness/base/input.h"
 #include "harness/base/stop.h"
@@ -17,7 +17,8 @@
 
 /* ---- What a record must hold ------------------------------------------------------------------------------------------------------ */
 
-/* Kinds of value. NAME is a text that is printed in tables and used as a key; TEXT may be null. Numbers are finite, JSON has no others. */
+/* Kinds of values. NAME is text that is printed in tables and used as a key; TEXT may be null. Numbers are finite, because JSON has no
+ * others. */
 typedef enum Kind { NAME, TEXT, POSITIVE, NUMBER, WHOLE, OBJECT, SAMPLES } Kind;
 
 static const char *const allowed[] = {
@@ -199,7 +200,7 @@ static const json_t *at_path(const json_t *object, const char *path)
     return NULL;
 }
 
-/* Printable: what a terminal or a table cell may show as it is. */
+/* May a terminal or a table cell show the text as it is? */
 static bool printable(const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++)
@@ -230,7 +231,7 @@ static bool holds(const json_t *value, Kind kind)
     }
 }
 
-/* Why this is no record that the program can use; "" if it is one. */
+/* Why the program cannot use this record; "" if it can. */
 static void find_fault(const json_t *record, char *fault, size_t size)
 {
     const json_t *type = json_object_get(record, "t"), *version = json_object_get(record, "v"), *run = json_object_get(record, "run");
@@ -277,7 +278,7 @@ static void add_note(Results *results, const char *format, const char *path, siz
 
 static ResultsRun *find_run(Results *results, const char *id, size_t source)
 {
-    for (size_t i = results->count; i-- > 0;) /* the last one is the likeliest */
+    for (size_t i = results->count; i-- > 0;) /* most likely the last one */
         if (strcmp(results->runs[i].id, id) == 0)
             return &results->runs[i];
     ResultsRun *runs = grow_by_one(results->runs, results->count, sizeof *runs);
@@ -292,15 +293,15 @@ static ResultsRun *find_run(Results *results, const char *id, size_t source)
     return run;
 }
 
-/* The place that a record claims in its run: one host, one end, one record of a type for each case and kernel. Types that this version does
- * not know may repeat, so their whole text is their place. */
+/* The place that a record claims in its run: one host, one end, one record per type, case and kernel. Types unknown to this version may
+ * repeat, so their place is their whole text. */
 static char *place_of(const json_t *record)
 {
     static const char *const known[] = {"host", "case", "verify", "bench", "control", "end"};
     char *place = NULL;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(results_type(record), known[i]) == 0) {
-            const bool with_kernel = i == 2 || i == 3; /* a case has one control, whichever kernel that is of */
+            const bool with_kernel = i == 2 || i == 3; /* a case has one control, whatever its kernel */
             if (asprintf(&place, "%s %s %s", known[i], results_text(record, "case"), with_kernel ? results_text(record, "kernel") : "") < 0)
                 return NULL;
             return place;
@@ -313,7 +314,7 @@ static long long number_of(const json_t *object, const char *field)
     return json_integer_value(json_object_get(object, field));
 }
 
-/* Takes the reference to `record`, which stands in the last of results->paths. */
+/* Steals the reference to `record`, which comes from the last of results->paths. */
 static bool add_record(Results *results, json_t *record, const char *path, size_t line, size_t source, char *error, size_t error_size)
 {
     ResultsRun *run = find_run(results, results_text(record, "run"), source);
@@ -326,7 +327,7 @@ static bool add_record(Results *results, json_t *record, const char *path, size_
         const json_t *kept = json_array_get(run->records, (size_t)number_of(before, "at"));
         ok = json_equal(kept, record);
         results->repeated += ok;
-        int named = (int)strlen(place); /* without the parts that this type of record has not */
+        int named = (int)strlen(place); /* without the parts that this type of record lacks */
         while (named > 0 && place[named - 1] == ' ')
             named--;
         if (!ok)
@@ -395,7 +396,7 @@ static bool read_stream(Results *results, FILE *file, const char *path, size_t s
     while (ok && (got = next_line(file, &buffer, &room, &length, &ended)) > 0) {
         line++;
         const size_t mark = line == 1 ? input_mark(buffer, length) : 0;
-        if (length == 0 || is_blank(buffer + mark, length - mark)) /* before the first byte there is no buffer */
+        if (length == 0 || is_blank(buffer + mark, length - mark)) /* without any byte there is no buffer */
             continue;
         json_error_t why;
         char fault[RESULTS_ERROR / 2];
@@ -430,7 +431,7 @@ static bool read_stream(Results *results, FILE *file, const char *path, size_t s
     return ok;
 }
 
-/* What a person wrote about the machine; its absence or damage costs a label, never a number. */
+/* What a person wrote about the machine. If it is missing or damaged, a label is lost, never a number. */
 static void read_machine(Results *results, const char *path)
 {
     char name[4096], error[RESULTS_ERROR];
@@ -467,7 +468,7 @@ static bool read_path(Results *results, const char *path, size_t source, int dep
         stop_ends_input();
         if (!read_stream(results, stdin, "standard input", source, error, error_size))
             return false;
-        if (stop_signal) /* what came until then is not all */
+        if (stop_signal) /* what was read so far is incomplete */
             snprintf(error, error_size, "standard input: interrupted");
         return !stop_signal;
     }

@@ -1,8 +1,8 @@
-/* read.h - the one reader of result records (results/README.md): files and folders of JSONL to runs with their records.
+/* read.h - the one reader of result records (results/README.md): from files and folders of JSONL to runs with their records.
  *
- * A file is written by whole lines, so a last line that is cut off belongs to a killed run and is left out with a note; any other line that
- * is no record of version 1 refuses the file with its name, the line and the reason. Records met twice (a folder and a copy of it) count
- * once; two that claim the same place in a run and differ are an error. */
+ * Files are written in whole lines, so a truncated last line comes from a killed run and is skipped with a note. If any other line is not a
+ * record of version 1, the file is refused with its name, the line and the reason. Records met twice (a folder and a copy of it) count
+ * once; two different records that claim the same place in a run are an error. */
 #ifndef HARNESS_RECORDS_READ_H
 #define HARNESS_RECORDS_READ_H
 
@@ -12,41 +12,41 @@
 
 enum {
     RESULTS_VERSION = 1,
-    RESULTS_LINE_LIMIT = 16 << 20, /* bytes of a line; the longest that bench writes (256 samples) has less than 8 KiB                  */
+    RESULTS_LINE_LIMIT = 16 << 20, /* longest line in bytes; bench writes less than 8 KiB (256 samples)                                 */
     RESULTS_DEPTH = 6,             /* folders within folders                                                                            */
     RESULTS_ERROR = 1200           /* room for two paths and a reason                                                                   */
 };
 
 typedef struct ResultsRun {
     const char *id;      /* name of the run; sorts by time                                                 */
-    const json_t *host;  /* its `host` record, NULL if that was lost                                       */
+    const json_t *host;  /* its `host` record, NULL if it was lost                                         */
     const json_t *end;   /* its `end` record; NULL: the run is partial                                     */
-    json_t *records;     /* array of all its records in their order, `host` and `end` among them           */
+    json_t *records;     /* array of all its records in order, including `host` and `end`                  */
     json_t *places;      /* place of a record in the run -> {at, source, line}                             */
-    size_t source;       /* index of the operand that brought its first record                             */
+    size_t source;       /* index of the operand that its first record came from                           */
 } ResultsRun;
 
 typedef struct Results {
-    ResultsRun *runs; /* sorted by time once results_sort was called       */
+    ResultsRun *runs; /* sorted by time after results_sort                 */
     size_t count;
-    size_t records, repeated;        /* records kept; records met again              */
+    size_t records, repeated;        /* records kept; duplicates                     */
     json_t *machines;                /* machine key -> what machine.json says        */
     json_t *notes;                   /* array of sentences for the user              */
     json_t *paths;                   /* array: every file that was read              */
 } Results;
 
 /* Add a file, a folder (all *.jsonl below it) or standard input ("-"). `source` is the caller's number for this operand. false: error[]
- * says what is wrong and where; what was read before stays, and results_free is needed all the same. */
+ * says what is wrong and where; what was read before is kept, and results_free is still needed. */
 bool results_read(Results *results, const char *path, size_t source, char *error, size_t error_size);
 
 /* Order the runs by time. */
 void results_sort(Results *results);
 void results_free(Results *results);
 
-/* The type of a record: "host", "case", "verify", "bench", "control", "end", or one that this version does not know. */
+/* The type of a record: "host", "case", "verify", "bench", "control", "end", or one unknown to this version. */
 const char *results_type(const json_t *record);
 
-/* Records of this type in a run, and of all types that hold a measurement, whatever was measured: "bench", "micro", "regress" ... */
+/* Number of records of this type in a run, and of all types that hold a measurement: "bench", "micro", "regress" ... */
 size_t results_count(const ResultsRun *run, const char *type);
 size_t results_measured(const ResultsRun *run);
 

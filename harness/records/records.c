@@ -1,5 +1,5 @@
-/* records.c - whole lines only: one write() a line on a file opened for appending; a line that the disk did not take whole is cut
- * off again. */
+/* records.c - whole lines only: one write() per line to a file opened for appending; a line that was not written completely is truncated
+ * away. */
 #include "harness/base/build.h"
 #include "harness/base/stop.h"
 #include "harness/records/records.h"
@@ -25,7 +25,7 @@ struct Records {
     off_t whole;       /* length of the file up to its last whole line */
     size_t kept;       /* records in the file                          */
     int cause;         /* errno of the first failure; 0: none          */
-    bool extra_failed; /* … and whether it was the copy that failed    */
+    bool extra_failed; /* whether it was the copy that failed          */
     char run[RUN_LENGTH + 1];
     char path[1024];
     struct { char type[16]; size_t count; } types[TYPES];
@@ -39,7 +39,7 @@ static void make_run(char *run)
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     unsigned char random[16] = {0};
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) { /* refused by a sandbox: clock and process number tell runs apart */
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) { /* refused by a sandbox: use clock and process number */
         const uint64_t parts[2] = {(uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u, (uint64_t)getpid() * 0xbf58476d1ce4e5b9u};
         memcpy(random, parts, sizeof random);
     }
@@ -114,7 +114,7 @@ static bool append(Records *r, const char *line, size_t length)
         return true;
     }
     r->cause = wrote < 0 ? errno : 0;
-    if (wrote > 0) { /* the rest would say why */
+    if (wrote > 0) { /* writing the rest gives the reason */
         r->cause = write(r->fd, line + wrote, length - (size_t)wrote) < 0 ? errno : ENOSPC;
         if (ftruncate(r->fd, r->whole) != 0)
             r->cause = errno;
@@ -135,7 +135,7 @@ bool records_write(Records *r, const char *type, json_t *object)
         return false;
     }
     const size_t length = strlen(text);
-    text[length] = '\n'; /* in place of the terminating zero: the line goes out in one write */
+    text[length] = '\n'; /* replaces the terminating zero, so that the line is one write */
     if (r->fd >= 0 && r->cause == 0 && append(r, text, length + 1))
         count_type(r, type);
     else if (r->fd < 0)

@@ -1,4 +1,4 @@
-/* verdict.h - what a judge said of a kernel, as JSON. */
+/* verdict.h - a judge's verdict on a kernel, as JSON. */
 #ifndef HARNESS_RECORDS_VERDICT_H
 #define HARNESS_RECORDS_VERDICT_H
 
@@ -6,7 +6,7 @@
 
 #include "harness/ops/op.h"
 
-/* status, judge, ref (the reference arithmetic), rows, errors, why. Errors are null where no row was compared. */
+/* status, judge, ref (the reference arithmetic), rows, errors, why. Errors are null if no row was compared. */
 json_t *verdict_json(const VerifyResult *result, const char *ref, const char *why);
 
 /* The `verify` record of one kernel: id is a case of the run, or the name of what was tried. */

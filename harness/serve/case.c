@@ -32,7 +32,7 @@ void serve_close(Server *s)
     operands_free(&s->operands);
 }
 
-/* Which options the problem has, by name; dot scores are what every problem has that names no others. */
+/* The options of the problem, by name; every problem that names no other score function has dot scores. */
 static json_t *needs_json(const AttnProblem *p)
 {
     const uint32_t needs = attn_problem_needs(p) & ~(uint32_t)ATTN_HAS_DOT;
@@ -102,13 +102,13 @@ json_t *serve_shapes(Server *s, char *argument)
     return json_pack("{s:o}", "shapes", list);
 }
 
-/* A plan for what is open, by the kernel of that name; NULL: what dispatch chooses. */
+/* Make a plan for the open case with the kernel of that name; NULL: the one that dispatch chooses. */
 static bool plan_case(Server *s, const char *name)
 {
     const AttnKernel *kernel = name ? zoo_find(name) : NULL;
     const AttnProblem *p = &s->operands.problem;
     AttnStatus status;
-    if (kernel && zoo_is_yardstick(kernel)) { /* the library does not know it */
+    if (kernel && zoo_is_yardstick(kernel)) { /* the library does not have it */
         const AttnVerdict verdict = attn_choose_judge(kernel, p, attn_cpu_this(), &s->cli->settings);
         if (!verdict.accepted)
             return serve_refuse(s, "%s: %s", name, verdict.why), false;
@@ -154,7 +154,7 @@ static bool is_open(Server *s, const char *verb)
     return s->plan != NULL;
 }
 
-/* Time `count` calls of run(context, n), and what happened to the process meanwhile. */
+/* Time `count` calls of run(context, n), and record what happened to the process meanwhile. */
 static json_t *timed(void (*run)(void *, size_t), void *context, uint64_t count)
 {
     const PairedClock clock = paired_clock();
@@ -168,7 +168,7 @@ static json_t *timed(void (*run)(void *, size_t), void *context, uint64_t count)
                      after.ru_nivcsw != before.ru_nivcsw, "minor_faults", after.ru_minflt != before.ru_minflt);
 }
 
-/* PairedArm.run: what the engine of bench times too. The tensors passed the checks when the case was opened. */
+/* PairedArm.run: bench times the same function. The tensors were checked when the case was opened. */
 static void run_plan(void *context, size_t iterations)
 {
     Server *s = context;
@@ -246,7 +246,7 @@ json_t *serve_write(Server *s, char *argument)
     return json_pack("{s:i}", "written", 4);
 }
 
-/* Put the output of somebody else where ours would be. */
+/* Put somebody else's output in place of ours. */
 static bool read_output(Server *s, const char *path)
 {
     const AttnProblem *p = &s->operands.problem;
@@ -274,7 +274,7 @@ json_t *serve_judge(Server *s, char *argument)
                                    ORACLE_FLOP_LIMIT, false);
     if (!s->expected)
         return serve_refuse(s, "out of memory for the oracle");
-    run_plan(s, 1); /* log-sum-exp and scores of a case with a file are ours */
+    run_plan(s, 1); /* with a file, log-sum-exp and scores are still ours */
     if (argument[0] && !read_output(s, argument))
         return NULL;
     VerifyResult r = {0};

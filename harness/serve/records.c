@@ -1,4 +1,4 @@
-/* records.c - the verbs of `attnzoo serve` for what follows from samples: order statistics, and the file of records. */
+/* records.c - the verbs of `attnzoo serve` for evaluating samples: order statistics, and the file of records. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ enum { MOST_SAMPLES = 65536 };
 
 /* ---- Order statistics -------------------------------------------------------------------------------------------------------------- */
 
-/* The numbers of a list; null is NaN. Returns them with twice as many doubles of room behind. NULL after refusing. */
+/* The numbers of a list; null is NaN. Returns them, followed by room for twice as many doubles. NULL after refusing. */
 static double *numbers(Server *s, const char *what, const json_t *list, size_t *count)
 {
     *count = json_array_size(list);
@@ -64,7 +64,7 @@ json_t *serve_summary(Server *s, char *argument)
     return answer;
 }
 
-/* The ratio as in records, and what is known by it in words: of two kernels, and of a kernel and its copy. */
+/* The ratio as in records, and what it shows in words: for two kernels, and for a kernel and its copy. */
 static json_t *ratio_json(const char *kernel, double alpha, StatsInterval r)
 {
     const Known known = known_ratio(r.lo, r.hi);
@@ -103,8 +103,8 @@ json_t *serve_ratio(Server *s, char *argument)
 
 /* ---- Records ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Fields by which a record is found and read: the file's, not the client's. And what the program says of the machine itself, `own`, which
- * may be NULL. false after refusing. */
+/* Does the record leave alone the fields that belong to the file, not to the client, and what the program itself says about the machine
+ * (`own`, may be NULL)? false after refusing. */
 static bool leaves_alone(Server *s, const char *verb, json_t *record, const json_t *own)
 {
     static const char *const fields[] = {"t", "v", "run"};

@@ -23,13 +23,13 @@ typedef struct Server {
     size_t workspace_size;
     Agree agree;
     bool expected;           /* agree is filled                         */
-    Peak peaks[SERVE_PEAKS]; /* made when first asked for               */
+    Peak peaks[SERVE_PEAKS]; /* made on first use                       */
     bool has_peak[SERVE_PEAKS];
     Records *records;        /* NULL: no file of records is open        */
     char error[2048];        /* the sentence of an error answer         */
 } Server;
 
-/* Verbs: argument is what follows the verb's space, "" if nothing does, and may be written to. The answer, or NULL with the sentence in
+/* Verbs: `argument` is what follows the verb and a space, or ""; it may be modified. They return the answer, or NULL with a sentence in
  * server->error. case.c: */
 json_t *serve_kernels(Server *s, char *argument);
 json_t *serve_shapes(Server *s, char *argument);
@@ -38,7 +38,7 @@ json_t *serve_time(Server *s, char *argument);
 json_t *serve_peak(Server *s, char *argument);
 json_t *serve_write(Server *s, char *argument);
 json_t *serve_judge(Server *s, char *argument);
-void serve_close(Server *s); /* nothing is open from now on */
+void serve_close(Server *s); /* closes whatever is open */
 
 /* records.c: */
 json_t *serve_summary(Server *s, char *argument);
@@ -47,10 +47,10 @@ json_t *serve_host(Server *s, char *argument);
 json_t *serve_keep(Server *s, char *argument);
 json_t *serve_end(Server *s, char *argument);
 
-/* server.c. Set the sentence; returns NULL for a verb to return. */
+/* server.c. Set the error sentence. Returns NULL, for the verb to return. */
 json_t *serve_refuse(Server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A count in [low, 1e9], the whole of `text`; false after refusing. */
+/* Read all of `text` as a count in [low, 1e9]. false after refusing. */
 bool serve_count(Server *s, const char *what, const char *text, uint64_t low, uint64_t *count);
 
 #endif

@@ -1,4 +1,4 @@
-/* check.c - attnzoo tune --check: are entries still true? A sample is measured anew; machines, systems and neighbours change. */
+/* check.c - attnzoo tune --check: do entries still hold? A sample is measured again, because machines, systems and neighbours change. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "harness/tune/measure.h"
 #include "harness/tune/show.h"
 
-#define OFF 1.05 /* an entry is off where its kernel takes more than this times the fastest's time */
+#define OFF 1.05 /* an entry is off if its kernel takes more than this multiple of the fastest's time */
 enum { FEWEST = 3 };
 
 typedef enum Verdict { HOLDS, OFF_TRACK, UNSURE, NOT_MEASURED } Verdict;
@@ -33,7 +33,7 @@ static Verdict verdict_of(const TuneResult *result)
     return result->loss_lo > OFF ? OFF_TRACK : result->loss > OFF ? UNSURE : HOLDS;
 }
 
-/* The entry's shape, if it is one of the entry's bucket: the file's checksum says nothing of what a writer wrote. */
+/* The entry's shape, if it belongs to the entry's bucket: the checksum cannot tell whether a writer wrote sense. */
 static bool entry_shape(const AttnTuneEntry *entry, Shape *shape, char *error, size_t error_size)
 {
     char text[ATTN_TUNE_SHAPE + 1];

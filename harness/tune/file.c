@@ -1,4 +1,4 @@
-/* file.c - see file.h. The words of a line are dispatch/tune_text.c's. */
+/* file.c - see file.h. dispatch/tune_text.c has the words of a line. */
 #include "harness/base/grow.h"
 #include "harness/base/stop.h"
 #include "harness/tune/file.h"
@@ -35,8 +35,8 @@ const TuneRow *tune_rows_find(const TuneRows *rows, const AttnTuneKey *key)
     return NULL;
 }
 
-/* The first place whose key is not below `key`, rows->count if all are; *same: it is that key. The last row is asked first, because rows
- * mostly come in order. */
+/* The first place whose key is not below `key`, or rows->count; *same: its key equals `key`. The last row is checked first, because rows
+ * mostly arrive in order. */
 static size_t place_of(const TuneRows *rows, const AttnTuneKey *key, bool *same)
 {
     size_t low = 0, high = rows->count;
@@ -71,7 +71,7 @@ bool tune_rows_put(TuneRows *rows, const TuneRow *row, bool again)
     return true;
 }
 
-/* By key, and what came first stays first. */
+/* By key; equal keys keep their order. */
 static int compare_rows(const void *a, const void *b)
 {
     const TuneRow *const *x = a, *const *y = b;
@@ -163,8 +163,8 @@ bool tune_file_path(char *path, size_t size, char *error, size_t error_size)
     return true;
 }
 
-/* Wait for the lock of a file, whose folder is made. It stands beside the file itself, so that writers who know it by different links wait for
- * each other. -1: error[] says why. Ctrl-C ends the wait. */
+/* Wait for the lock of a file; its folder is made first. The lock lies beside the file itself, so that writers who reach it by different
+ * links wait for each other. -1: error[] says why. Ctrl-C ends the wait. */
 static int take_lock(const char *path, char *error, size_t error_size)
 {
     char name[4200];
@@ -191,7 +191,7 @@ static int take_lock(const char *path, char *error, size_t error_size)
     }
     const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     bool locked = false;
-    while (fd >= 0 && !locked && !stop_signal) { /* a call that waits could miss a signal that came just before it */
+    while (fd >= 0 && !locked && !stop_signal) { /* a blocking call could miss a signal that arrives just before it */
         locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
         if (!locked && errno != EINTR && errno != EWOULDBLOCK)
             break;
@@ -206,7 +206,7 @@ static int take_lock(const char *path, char *error, size_t error_size)
     return -1;
 }
 
-/* What is there now; false if it is not ours to replace. */
+/* Read the present file; false if we must not replace it. */
 static bool read_present(const char *path, TuneRows *rows, char *note, size_t note_size, char *error, size_t error_size)
 {
     AttnTune *tune = attn_tune_load(path);

@@ -14,12 +14,12 @@
 #include "harness/ops/sdpa/op.h"
 #include "harness/tune/pick.h"
 
-/* What each rigor costs and gives; the header says it in words. */
+/* The parameters of each rigor; the header explains them. */
 static const struct {
     size_t candidates; /* at most this many                          */
-    double within;     /* … and of at most this multiple of the lowest cost  */
+    double within;     /* with at most this multiple of the lowest cost */
     double budget, target_ci;
-    double sure;       /* the pick's risk (pick.h) may be so much, else it was too noisy */
+    double sure;       /* largest risk of the pick (pick.h); above it the case was too noisy */
     size_t passes;
 } plans[ATTN_RIGORS] = {
     [ATTN_RIGOR_QUICK] = {3, INFINITY, 0.2, 0.03, 1.20, 1},
@@ -28,7 +28,7 @@ static const struct {
     [ATTN_RIGOR_EXHAUSTIVE] = {SIZE_MAX, INFINITY, 4, 0.005, 1.05, 3},
 };
 
-/* A bucket that is too noisy to decide is measured again, with this multiple of the budget. */
+/* A bucket that was too noisy to decide is measured again with this multiple of the budget. */
 enum { ATTEMPTS = 3, MORE_BUDGET = 3 };
 
 /* ---- Buckets --------------------------------------------------------------------------------------------------------------------- */
@@ -130,7 +130,7 @@ typedef struct Cases {
     TuneTime *times; /* [count][kernels] */
 } Cases;
 
-/* A case is measured until it ends or Ctrl-C; then it counts no more. */
+/* Measure the cases. One that Ctrl-C interrupts does not count. */
 static bool run_cases(Cases *cases, const TuneBucket *bucket, const OpKernel *kernels, size_t count, AttnRigor rigor, BenchOptions *options,
                       const AttnSettings *settings, const Topology *topology, char *error, size_t error_size)
 {
@@ -169,13 +169,13 @@ static size_t index_of(const AttnKernel *const *kernels, size_t count, const Att
     return i;
 }
 
-/* Time of `kernel` over that of `over` in one case. */
+/* Ratio of the times of `kernel` and `over` in one case. */
 static StatsInterval versus(const BenchCase *bench, size_t kernel, size_t over)
 {
     return paired_ratio(&bench->run, &bench->arms[bench->kernels[over].arm], &bench->arms[bench->kernels[kernel].arm]);
 }
 
-/* The entry: what was picked, and how it compares, in its worst case, with what would be taken without it. */
+/* Fill the entry: the pick, and how it compares, in its worst case, with the kernel that would be taken without the entry. */
 static bool fill_row(const TuneBucket *bucket, const Cases *cases, const AttnKernel *const *kernels, size_t count, size_t picked,
                      size_t preferred, AttnRigor rigor, TuneRow *row)
 {
@@ -267,7 +267,7 @@ static bool measure(const TuneBucket *bucket, const AttnKernel *const *kernels, 
 bool tune_measure(const TuneBucket *bucket, AttnRigor rigor, const AttnKernel *held, uint64_t seed, const AttnSettings *settings,
                   const Topology *topology, TuneResult *result, char *error, size_t error_size)
 {
-    AttnSettings bare = *settings; /* the choice is to be found: neither forced nor looked up */
+    AttnSettings bare = *settings; /* the choice is to be found, so it is neither forced nor looked up */
     Candidate *list = calloc(attn_registry_count, sizeof *list);
     const AttnKernel **kernels = calloc(attn_registry_count, sizeof *kernels);
     bool measured = list && kernels;

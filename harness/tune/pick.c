@@ -5,7 +5,7 @@
 
 #include "harness/base/known.h"
 
-/* Worst ratio over all cases; infinite for a kernel that is not known in every case. */
+/* Worst ratio over all cases; infinite for a kernel that is not known in all cases. */
 static double worst_ratio(const TuneTime *times, size_t cases, size_t kernels, size_t kernel)
 {
     double worst = 0;

@@ -69,7 +69,7 @@ int tune_export(const char *path, const char *to)
     AttnTune *tune = tune_load_good(path, &code);
     if (!tune)
         return code;
-    const size_t length = strlen(tune->text); /* a loaded file holds no zero byte */
+    const size_t length = strlen(tune->text); /* a loaded file contains no zero byte */
     if (!whole_open(&whole, to, error, sizeof error) ||
         !whole_close(&whole, fwrite(tune->text, 1, length, whole.file) == length, error, sizeof error)) {
         render_error("%s", error);
