@@ -199,21 +199,22 @@ static int work(const LaunchOrder *order)
     LaunchResult *result = calloc(1, sizeof *result);
     Pack packs[3] = {0};
     char pinned[96];
+    int code = EXIT_OK;
     if (!pairs || !result || !pipes_get(STDIN_FILENO, pairs, order->pairs * sizeof *pairs, NULL)) {
         fprintf(stderr, "a launch got no pairs\n");
-        return EXIT_USAGE;
-    }
-    if (!load_packs(order, packs))
-        return EXIT_NOTHING;
-    topology_pin(order->threads, pinned, sizeof pinned);
-    bool told = true;
-    for (size_t i = 0; told && i < order->pairs; i++) {
+        code = EXIT_USAGE;
+    } else if (!load_packs(order, packs))
+        code = EXIT_NOTHING;
+    else
+        topology_pin(order->threads, pinned, sizeof pinned);
+    for (size_t i = 0; code == EXIT_OK && i < order->pairs; i++) {
         measure_pair(order, packs, &pairs[i], random_bits(order->launch, i + 1) | 1, result);
-        told = pipes_put(STDOUT_FILENO, result, sizeof *result);
+        if (!pipes_put(STDOUT_FILENO, result, sizeof *result))
+            code = EXIT_USAGE;
     }
     free(result);
     free(pairs);
-    return told ? EXIT_OK : EXIT_USAGE;
+    return code;
 }
 
 int launch_child(void)
@@ -269,13 +270,13 @@ static void become(const char *word, const char *const *tool)
 int launch_spawn(const char *word, const char *const *tool, void (*before)(void), int *to, int *from, int *err, char *error,
                  size_t error_size)
 {
-    int in[2], out[2], errors[2] = {-1, -1};
-    if (pipe(in) != 0 || pipe(out) != 0 || (err && pipe(errors) != 0)) {
-        snprintf(error, error_size, "no pipe to a child process: %s", strerror(errno));
-        return -1;
-    }
-    fflush(NULL);
-    const pid_t pid = fork();
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, errors[2] = {-1, -1};
+    const bool piped = pipe(in) == 0 && pipe(out) == 0 && (!err || pipe(errors) == 0);
+    if (piped)
+        fflush(NULL);
+    const pid_t pid = piped ? fork() : -1;
+    if (pid < 0)
+        snprintf(error, error_size, "%s child process: %s", piped ? "no" : "no pipe to a", strerror(errno));
     if (pid == 0) {
 #ifdef __linux__
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphans */
@@ -300,8 +301,6 @@ int launch_spawn(const char *word, const char *const *tool, void (*before)(void)
     *from = out[0];
     if (err)
         *err = errors[0];
-    if (pid < 0)
-        snprintf(error, error_size, "no child process: %s", strerror(errno));
     return pid;
 }
 

@@ -61,7 +61,8 @@ bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(
 int launch_child(void);
 
 /* Start this program again as `attnzoo regress WORD`, stdin and stdout being pipes; stderr too if err is not NULL. before() runs in the
- * child before exec and may be NULL. tool, ended by NULL, is a command that runs the program, or NULL. -1: error[] says why. */
+ * child before exec and may be NULL. tool, ended by NULL, is a command that runs the program, or NULL. -1: error[] says why, and what
+ * there is of pipes is there to be closed all the same. */
 int launch_spawn(const char *word, const char *const *tool, void (*before)(void), int *to, int *from, int *err, char *error,
                  size_t error_size);
 

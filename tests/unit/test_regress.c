@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "harness/regress/allow.h"
 #include "harness/regress/instructions.h"
 #include "harness/regress/decide.h"
+#include "harness/regress/launch.h"
 #include "harness/regress/pack.h"
 
 /* ---- Statistics ------------------------------------------------------------------------------------------------------------------- */
@@ -321,4 +323,34 @@ Test(regress, stand_ins)
     cr_assert(strstr(v.why, "dot scores"), "%s", v.why);
     pack_close(&pack);
     pack_close(&wrong);
+}
+
+/* ---- Launches --------------------------------------------------------------------------------------------------------------------- */
+
+/* Without descriptors for its pipes a launch says so, and what the caller closes then is nobody else's. */
+Test(regress, no_pipe_to_a_child)
+{
+    struct rlimit limit;
+    char error[200] = "";
+    int to = STDOUT_FILENO, from = STDOUT_FILENO, err = STDOUT_FILENO;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const rlim_t usual = limit.rlim_cur;
+    for (limit.rlim_cur = 0; limit.rlim_cur < usual; limit.rlim_cur++) { /* up to where the first pipe is there and the second is not */
+        setrlimit(RLIMIT_NOFILE, &limit);
+        const int probe = dup(STDOUT_FILENO);
+        if (probe >= 0) {
+            close(probe);
+            break;
+        }
+        cr_expect_eq(launch_spawn("--launch", NULL, NULL, &to, &from, &err, error, sizeof error), -1);
+        cr_expect(to == -1 && from == -1 && err == -1, "%d %d %d", to, from, err);
+    }
+    limit.rlim_cur++;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    cr_expect_eq(launch_spawn("--launch", NULL, NULL, &to, &from, &err, error, sizeof error), -1);
+    cr_expect(to > STDERR_FILENO && from == -1 && err == -1, "%d %d %d", to, from, err);
+    close(to);
+    limit.rlim_cur = usual;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    cr_expect(strncmp(error, "no pipe to a child process: ", 28) == 0, "%s", error);
 }
