@@ -13,8 +13,8 @@
 #include "harness/base/render.h"
 #include "harness/ops/zoo.h"
 
-/* On a busy machine a trial longer than the scheduler's slice (about 4 ms) always loses time to others, a short one mostly does not. So the
- * multiply-add peaks take as long as the fastest kernel, up to this many seconds: both bear the same. */
+/* On a busy machine a trial longer than the scheduler's time slice (about 4 ms) always loses time to other processes, a short one mostly
+ * does not. So trials of the multiply-add peaks are as long as the fastest kernel's, up to this many seconds: both are disturbed alike. */
 #define PEAK_TRIAL 10e-3
 
 static void run_kernel(void *context, size_t iterations)
@@ -44,7 +44,7 @@ PairedConfig bench_config(const BenchOptions *options, char *what)
     return config;
 }
 
-/* Judge and verify one kernel; on success it can be called. */
+/* Check that one kernel takes the case, and verify it; on success it can be called. */
 static void prepare(BenchKernel *k, const void *operands, const AttnSettings *settings)
 {
     const Op *op = k->who.op;
@@ -89,7 +89,7 @@ static void add_peak(BenchCase *bench, const PairedConfig *config, PeakKind kind
     paired_calibrate(&own, add_arm(bench, peak_run, peak));
 }
 
-/* The faster exponential of an ISA is its peak; the other one is of no use to a roof. */
+/* The faster exponential of an ISA is its peak; the roof does not use the other one. */
 static void add_exp(BenchCase *bench, const PairedConfig *config, const PeakIsa *isa, const Topology *topology)
 {
     unsigned fastest = 0;
@@ -124,7 +124,7 @@ static void add_peaks(BenchCase *bench, const PairedConfig *config, uint64_t fea
     add_peak(bench, config, PEAK_READ, peaks_isa_best(features), bench->level, topology);
 }
 
-/* The arm that measured a peak; NULL if there is none. Bandwidth is the machine's, whatever the ISA. */
+/* The arm that measured a peak; NULL if there is none. Bandwidth does not depend on the ISA. */
 static const PairedArm *peak_arm(const BenchCase *bench, PeakKind kind, const PeakIsa *isa)
 {
     for (size_t i = 0; i < bench->peak_count; i++)
@@ -144,7 +144,7 @@ static StatsInterval scaled(StatsInterval x, double factor)
     return y;
 }
 
-/* Share of a peak that `work` units in this kernel's time are: (work / t) / (units / t_peak), paired round by round. */
+/* The share of a peak at which this kernel does `work` units: (work / t) / (units / t_peak), paired round by round. */
 static StatsInterval share(const BenchCase *bench, const BenchKernel *k, const PairedArm *peak, double work)
 {
     if (!peak) {
@@ -163,7 +163,7 @@ static void compare(BenchCase *bench)
         if (!k->timed)
             continue;
         k->time = paired_summary(run, &bench->arms[k->arm]);
-        /* All against one of them: medians of different rounds do not rank. */
+        /* All are compared with one of them, because medians of different rounds cannot be ranked. */
         const double relative = paired_ratio(run, &bench->arms[bench->kernels[bench->controlled].arm], &bench->arms[k->arm]).median;
         if (relative < shortest) {
             shortest = relative;
@@ -206,7 +206,7 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     char what[SHAPE_NAME + 20];
     snprintf(what, sizeof what, "%s: measuring", bench->shape.name);
     PairedConfig config = bench_config(options, what);
-    for (const char *c = bench->shape.name; *c; c++) /* other cases, other orders: or what one order favours would be favoured everywhere */
+    for (const char *c = bench->shape.name; *c; c++) /* another order for each case, so that no arm is favoured in all cases */
         config.seed = random_bits(config.seed, (uint64_t)*c);
     double shortest = INFINITY;
     for (size_t i = 0; i < bench->count && !stop_signal; i++) {
@@ -229,7 +229,7 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     copy->trial = bench->arms[bench->kernels[bench->controlled].arm].trial;
     config.reference = bench->kernels[bench->controlled].arm;
     config.compared = bench->timed;
-    config.comparisons = bench->timed; /* every kernel but one against that one, and the control */
+    config.comparisons = bench->timed; /* every other kernel against the one, and the control */
     if (!options->bare)
         add_peaks(bench, &config, features, topology);
     if (!paired_measure(&config, bench->arms, bench->arm_count, &bench->run))
@@ -242,7 +242,7 @@ static bool measure(BenchCase *bench, uint64_t features, const Topology *topolog
     return true;
 }
 
-/* Room for `count` kernels, none ready yet; their work is known. */
+/* Allocate room for `count` kernels, none ready yet. */
 static bool make_room(BenchCase *bench, const OpKernel *kernels, size_t count, uint64_t features, const Topology *topology)
 {
     bench->work = bench->shape.op->work(bench->shape.name);
@@ -259,7 +259,7 @@ static bool make_room(BenchCase *bench, const OpKernel *kernels, size_t count, u
     return bench->kernels && bench->arms;
 }
 
-/* The rounds, if a kernel is ready. */
+/* Measure the rounds, if any kernel is ready. */
 static bool measure_ready(BenchCase *bench, uint64_t features, const Topology *topology)
 {
     render_progress_end();

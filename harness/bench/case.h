@@ -19,16 +19,16 @@ typedef struct BenchOptions {
     DataDist dist;
     uint64_t seed;
     size_t threads;
-    bool energy;                /* joules too, a second of each kernel                              */
-    bool hyperfine;             /* whole processes under hyperfine (driver/processes.h), not calls in this one */
-    bool bare;                  /* the machine's own peaks are not measured along                   */
+    bool energy;                /* also joules: one second per kernel                               */
+    bool hyperfine;             /* whole processes under hyperfine (process/processes.h), not calls in this one */
+    bool bare;                  /* without measuring the machine's peaks                            */
 } BenchOptions;
 
 enum { BENCH_CONTROL_ARMS = 1, BENCH_PEAK_ARMS = 8 };
 
 typedef struct BenchKernel {
     OpKernel who;
-    const PeakIsa *isa;       /* whose multiply-add peak it is held to                      */
+    const PeakIsa *isa;       /* its multiply-add peak is the kernel's                      */
     VerifyResult verify;
     bool timed;
     char why[240];            /* why not                                                    */
@@ -41,8 +41,8 @@ typedef struct BenchKernel {
     StatsInterval peak;       /* share of the multiply-add peak                             */
     Roof roof;
     StatsInterval roof_share; /* t_roof / t                                                 */
-    double counted[COUNTERS]; /* events of a call; NaN: not counted                         */
-    double joules;            /* of a call, above idling; NaN: not measured                 */
+    double counted[COUNTERS]; /* events per call; NaN: not counted                          */
+    double joules;            /* per call, above idle; NaN: not measured                    */
 } BenchKernel;
 
 typedef struct BenchCase {
@@ -53,8 +53,8 @@ typedef struct BenchCase {
     PeakLevel level;          /* the smallest cache that holds the operands                 */
     BenchKernel *kernels;
     size_t count, timed;
-    size_t baseline, fastest; /* indices of kernels; count where there is none              */
-    const AttnKernel *chosen; /* by dispatch for this problem and so many threads; NULL: none, or no choice of dispatch's */
+    size_t baseline, fastest; /* indices of kernels; `count`: none                          */
+    const AttnKernel *chosen; /* by dispatch for this problem and number of threads; NULL: none, or nothing is chosen */
     const char *chosen_by;    /* "tune", "estimate", "option": the tune file, the cost, by name */
     size_t controlled;        /* the kernel that the control is a copy of                   */
     StatsInterval control;    /* t_copy / t of it                                           */
@@ -63,10 +63,10 @@ typedef struct BenchCase {
     Peak peaks[BENCH_PEAK_ARMS];
     size_t peak_count;
     PairedRun run;
-    char no_counters[120], no_energy[120]; /* why there are none; "" if there are           */
+    char no_counters[120], no_energy[120]; /* why they are missing; "" if they are not */
 } BenchCase;
 
-/* How arms are measured that `options` ask for, under a bar that says `what` is going on (kept, not copied). */
+/* The configuration of paired rounds for `options`, with a progress bar labelled `what` (kept, not copied). */
 PairedConfig bench_config(const BenchOptions *options, char *what);
 
 /* Verify and measure. false: error[] says what stopped it (memory); kernels that disagree, crash or do not take the shape are results, not

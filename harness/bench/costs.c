@@ -1,7 +1,7 @@
-/* costs.c - what a call costs beside time: counted events, joules. After the rounds, so that nothing of it is in the times.
+/* costs.c - what a call costs besides time: counted events, joules. Measured after the rounds, so that the timings are not affected.
  *
- * Counters: the calls of one trial, on one thread. Energy, if asked for: a second of idling, then each kernel for at least a second; the
- * idle power is subtracted. Joules are those of whole packages, so on a machine that does other work they are not the kernel's. */
+ * Counters: the calls of one trial, on one thread. Energy, if requested: a second of idling, then each kernel for at least a second; the
+ * idle power is subtracted. Joules are those of whole packages, so they include any other work of the machine. */
 #include <math.h>
 #include <stdio.h>
 #include <time.h>
@@ -27,7 +27,7 @@ static void count_events(BenchCase *bench)
             continue;
         const PairedArm *arm = &bench->arms[k->arm];
         double values[COUNTERS];
-        arm->run(arm->context, 1); /* its data, not the last kernel's, lie in the caches */
+        arm->run(arm->context, 1); /* so that its own data lie in the caches, not the last kernel's */
         counters_start(&counters);
         arm->run(arm->context, arm->iterations);
         counters_stop(&counters, values);

@@ -9,7 +9,7 @@
 
 json_t *bench_json_ratio(const char *against, const PairedRun *run, StatsInterval r)
 {
-    const bool known = isfinite(r.hi); /* exp(-inf) is 0, which as a lower end would look like knowledge */
+    const bool known = isfinite(r.hi); /* a lower end of exp(-inf) = 0 would look like a measured one */
     return json_pack("{s:s, s:o, s:o, s:o, s:f, s:i, s:s}", "kernel", against, "ratio", json_number_or_null(r.median),
                      "lo", known ? json_number_or_null(r.lo) : json_null(), "hi", json_number_or_null(r.hi), "conf", 1 - run->alpha, "n", (int)r.n,
                      "method", "paired-log-sign");

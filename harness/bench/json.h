@@ -1,4 +1,4 @@
-/* json.h - the parts that records of every kind of measurement share. Their fields stand in results/README.md. */
+/* json.h - the parts common to records of all measurements. results/README.md explains the fields. */
 #ifndef HARNESS_BENCH_JSON_H
 #define HARNESS_BENCH_JSON_H
 

@@ -41,7 +41,7 @@ static const char *thread_text(size_t threads)
     return threads == 1 ? "thread" : "threads";
 }
 
-/* In records and for programs. */
+/* The status as in records and for programs. */
 
 static const char *status_text(VerifyStatus status)
 {
@@ -58,7 +58,7 @@ static void empty_cells(RenderTable *table, size_t count)
 
 enum { UNTIMED = 12 }; /* columns from the median to the bound */
 
-/* A kernel that was not timed: why, in the place of numbers. */
+/* A kernel that was not timed: the reason instead of numbers. */
 static void add_untimed(RenderTable *table, const BenchKernel *k)
 {
     const bool bad = k->verify.status == VERIFY_FAIL || k->verify.status == VERIFY_CRASH;
@@ -80,7 +80,7 @@ static void add_percent(RenderTable *table, double share)
         empty_cells(table, 1);
 }
 
-/* What is known of a ratio of this case: nothing, where the clock cannot be believed. */
+/* What is known about a ratio of this case: nothing, if the clock cannot be trusted. */
 static Known known_of(const BenchCase *bench, StatsInterval r)
 {
     char unused[200];
@@ -88,8 +88,8 @@ static Known known_of(const BenchCase *bench, StatsInterval r)
     return known != KNOWN_FEW && paired_doubt(&bench->run, unused, sizeof unused) ? KNOWN_NOT : known;
 }
 
-/* Is the fastest known to be that? Every other kernel is known to be slower or tied; of one that was left out of most rounds calibration
- * knew that it is many times slower (paired.h). */
+/* Is the fastest kernel known to be the fastest? Every other one must be known to be slower or tied; calibration has shown that one left
+ * out of most rounds is many times slower (paired.h). */
 static bool has_star(const BenchCase *bench)
 {
     for (size_t i = 0; i < bench->count; i++) {
@@ -103,7 +103,7 @@ static bool has_star(const BenchCase *bench)
     return true;
 }
 
-/* How a kernel stands to the fastest. */
+/* How a kernel compares with the fastest. */
 static const char *rank_of(const BenchCase *bench, size_t index, bool *good)
 {
     const BenchKernel *k = &bench->kernels[index];
@@ -126,7 +126,7 @@ static void add_timed(RenderTable *table, const BenchCase *bench, const BenchKer
     const double gflops = bench->work.flop / k->time.median * 1e-9;
     render_value(table, STYLE_PLAIN, k->time.median, "%s", render_time(k->time.median, text, sizeof text));
     render_value(table, STYLE_PLAIN, k->time.min, "%s", render_time(k->time.min, text, sizeof text));
-    /* People see the interval, of the fastest itself that of the control. */
+    /* People see the interval; for the fastest itself, that of the control. */
     const StatsInterval ci = index == bench->fastest ? bench->control : k->best;
     const bool few = known_ratio(ci.lo, ci.hi) == KNOWN_FEW;
     render_value(table, few ? STYLE_DIM : STYLE_PLAIN, k->best.median, "%s", few ? "-" : known_interval(ci.lo, ci.hi, text, sizeof text));
@@ -179,7 +179,7 @@ void bench_heading(const BenchCase *bench)
     printf("\n");
 }
 
-/* Events and joules of a call, a line a kernel; or one line that says why there are none. */
+/* Events and joules per call, one line per kernel; or one line that says why there are none. */
 static void show_costs(const BenchCase *bench)
 {
     for (size_t i = 0; i < bench->count; i++) {

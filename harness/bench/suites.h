@@ -6,6 +6,6 @@
 
 extern const CliSuite bench_suites[];
 extern const size_t bench_suite_count;
-const char *bench_default_shapes(void); /* what is measured where nobody names shapes: the first of them */
+const char *bench_default_shapes(void); /* the shapes that are measured if none are named: the first suite */
 
 #endif

@@ -1,4 +1,4 @@
-/* vary.c - see vary.h. Speeds are work over time, so that variants of different work (ragged lengths) compare. */
+/* vary.c - see vary.h. Speed is work over time, so that variants with different work (ragged lengths) can be compared. */
 #include "harness/base/json.h"
 #include "harness/base/stop.h"
 #include "harness/bench/vary.h"
@@ -23,7 +23,7 @@ enum { PEAK_KINDS = 2, BALANCE_RUNS = 11 };
 /* Targets: share of the ideal speed-up for prefill and decode, and share of the speed on normal data that all data must reach. */
 #define PREFILL_BAR 0.95
 #define DECODE_BAR 0.9
-enum { FEW_ROWS = 16 }; /* with at most this many query rows a case is memory-bound: reading keys and values */
+enum { FEW_ROWS = 16 }; /* with at most this many query rows a case is memory-bound */
 #define DATA_BAR 0.5
 
 /* One kernel, or one peak, under one variant. */
@@ -43,7 +43,7 @@ typedef struct VaryArm {
     double work;              /* flop, or units of the peak                        */
     StatsSummary time;
     StatsInterval speed;      /* over that of the same kernel, first variant       */
-    double slowest;           /* busy time of the slowest worker over the mean     */
+    double slowest;           /* busy time of the slowest worker over the mean of all */
 } VaryArm;
 
 typedef struct VaryRun {
@@ -134,8 +134,8 @@ static void run_arm(void *context, size_t iterations)
         arm->status = attn_run(arm->plan, arm->tensors, arm->workspace, arm->size);
 }
 
-/* The runner's idle threads turn for some milliseconds: an arm of one thread waits until they sleep. Another number of workers may be other
- * threads, which have to be put on their cores. */
+/* Idle threads of the library spin for some milliseconds: an arm of one thread waits until they sleep. With another number of workers,
+ * other threads may take part, which have to be pinned to their cores. */
 static size_t threads_before;
 
 static void make_ready(void *context)
@@ -222,7 +222,7 @@ static void timed_loop(void *context, size_t n, void (*task)(void *argument, siz
     pool_loop(timed->pool, n, time_task, timed);
 }
 
-/* How long the slowest worker is busy, over the mean of all: the median of some runs on a loop that times each worker. NaN: unknown. */
+/* Busy time of the slowest worker over the mean of all: the median of a few runs on a loop that times each worker. NaN: unknown. */
 static double slowest_worker(const VaryRun *v, VaryArm *arm)
 {
     double share[BALANCE_RUNS], work[BALANCE_RUNS];
@@ -269,7 +269,7 @@ static bool measure(VaryRun *v)
     snprintf(what, sizeof what, "%s: measuring", v->shape);
     PairedConfig config = bench_config(v->options, what);
     size_t arms = 0, shortest = 0;
-    topology_pin_workers(v->what[v->vary->count - 1].threads); /* the most, and the calling thread */
+    topology_pin_workers(v->what[v->vary->count - 1].threads); /* the largest number, including the calling thread */
     threads_before = 0;
     for (size_t i = 0; i < v->count && !stop_signal; i++) {
         if (!v->arms[i].timed)
@@ -324,9 +324,9 @@ static double ideal(const VaryArm *arm)
     return (double)arm->threads / (double)first_of(arm)->threads;
 }
 
-/* The speed that this arm must reach relative to its first variant; NaN: none. Decode may be bound by what the cores read together, prefill
- * by multiply-adds where the cores are two threads of one, as virtual ones are at times; and fewer units than two a worker cannot be shared
- * out evenly. */
+/* The speed that this arm must reach relative to its first variant; NaN: none. Decode may be bound by the cores' common bandwidth, prefill
+ * by multiply-adds if two cores are threads of one, as virtual ones sometimes are; and fewer than two units per worker cannot be
+ * distributed evenly. */
 static double bar(const VaryRun *v, const VaryArm *arm)
 {
     if (!arm->kernel || arm->variant == 0 || !arm->timed)
@@ -341,7 +341,7 @@ static double bar(const VaryRun *v, const VaryArm *arm)
     return fmin((reads ? DECODE_BAR : PREFILL_BAR) * ideal(arm), peak->timed ? peak->speed.median : INFINITY);
 }
 
-/* Below the bar for sure: the whole interval is. */
+/* Is the whole interval below the bar? */
 static bool surely_below(const VaryRun *v, const VaryArm *arm)
 {
     return arm->speed.hi < bar(v, arm);
@@ -612,7 +612,7 @@ int vary_case(const Vary *vary, const Shape *shape, const AttnKernel *const *ker
         render_error("%s: %s", v->shape, error);
     for (size_t i = 0; i < v->kernels; i++)
         ok = ok && v->arms[i].verify.status != VERIFY_UNABLE;
-    *out->unable |= !ok; /* something could not be set up: this shape is no result, the next one may be */
+    *out->unable |= !ok; /* something could not be set up: no result for this shape, but perhaps for the next one */
     free_run(v);
     return code;
 }

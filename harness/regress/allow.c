@@ -1,4 +1,4 @@
-/* allow.c - reads and applies waivers (allow.h). The whole file counts or none of it. */
+/* allow.c - reads and applies waivers (allow.h). A file counts as a whole or not at all. */
 #include "harness/regress/allow.h"
 
 #include "harness/base/grow.h"
@@ -14,7 +14,7 @@
 
 enum { MOST_LINE = 1024, MOST_WAIVERS = 10000 };
 
-/* Next word, cut off in place; *rest is what follows. NULL: there is none. */
+/* The next word, terminated in place; *rest is what follows. NULL: none. */
 static char *word(char **rest)
 {
     char *at = *rest + strspn(*rest, " \t");
@@ -47,7 +47,7 @@ static bool read_date(const char *text, int *date)
     return y >= 2000 && m >= 1 && m <= 12 && d >= 1 && d <= days[m - 1];
 }
 
-/* One line that is neither empty nor a comment. Returns what is wrong with it, NULL: nothing. */
+/* One line that is neither empty nor a comment. Returns what is wrong with it, or NULL. */
 static const char *read_line(char *line, Waiver *w, char *buffer, size_t size)
 {
     char *rest = line;

@@ -5,7 +5,7 @@
  *     *                 naive_f32       +20%    until=2026-12-31  readability
  *
  * Case and kernel are globs; the case of an instruction count is its shape too. A waiver covers what is slower, or has more instructions,
- * by no more than its percentage, through the given date (UTC). After that it covers nothing: what it hid fails again. */
+ * by no more than its percentage, through the given date (UTC). After that date it covers nothing, and what it covered fails again. */
 #ifndef HARNESS_REGRESS_ALLOW_H
 #define HARNESS_REGRESS_ALLOW_H
 
@@ -28,10 +28,11 @@ typedef struct Waivers {
 bool waivers_read(Waivers *list, const char *path, char *error, size_t error_size);
 void waivers_free(Waivers *list);
 
-/* The waiver that covers a ratio (1.06: 6 % more) on the day `today` (yyyymmdd), or NULL. *expired: one that would have, or NULL. */
+/* The waiver that covers a ratio (1.06: 6 % more) on the day `today` (yyyymmdd), or NULL. *expired: an expired one that would have, or
+ * NULL. */
 const Waiver *waivers_find(const Waivers *list, const char *shape, const char *kernel, double ratio, int today, const Waiver **expired);
 
-/* Do its globs take in this case of this kernel? */
+/* Do its globs match this case of this kernel? */
 bool waiver_names(const Waiver *waiver, const char *shape, const char *kernel);
 
 int waivers_today(void);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGREE 0.8       /* of the launches must point the same way */
-#define NOISE_FACTOR 1.5 /* threshold over the half-width of A/A    */
+#define AGREE 0.8       /* share of the launches that must agree in direction */
+#define NOISE_FACTOR 1.5 /* threshold as a multiple of the half-width of A/A */
 
 const char *decision_name(Decision decision)
 {

@@ -31,7 +31,7 @@ typedef struct DecideSamples {
     size_t launches;
 } DecideSamples;
 
-/* One launch: rounds in which either is NaN do not count. false: no memory, or too many launches. */
+/* Add one launch. Rounds in which either is NaN do not count. false: no memory, or too many launches. */
 bool decide_add(DecideSamples *samples, const double *base, const double *arm, size_t rounds);
 void decide_clear(DecideSamples *samples);
 
@@ -42,7 +42,7 @@ typedef struct DecideFinding {
     size_t launches;
 } DecideFinding;
 
-/* NaN and an infinite interval where there are no samples, p = 1. */
+/* Without samples: NaN, an infinite interval, p = 1. */
 DecideFinding decide_find(const DecideSamples *samples, double min_effect, double alpha);
 
 /* Twice the smaller of the two p, at most 1: what goes into Holm's procedure. */
@@ -53,12 +53,12 @@ bool decide_holm(double *p, size_t n);
 
 Decision decide_effect(const DecideFinding *finding, double min_effect, double adjusted, double alpha);
 
-/* Do the controls hold? `same`: the base against its copy; `more`: against the copy with more work, held to what a pair of a family of
- * `family` is held to. */
+/* Do the controls hold? `same`: the base against its copy; `more`: against the copy with more work, at the level that applies to each of
+ * `family` pairs. */
 typedef enum DecideControls { CONTROLS_HOLD, CONTROL_NOT_SAME, CONTROL_NOT_FOUND } DecideControls;
 DecideControls decide_controls(const DecideFinding *same, const DecideFinding *more, double min_effect, size_t family, double alpha);
 
-/* The threshold that a control's noise allows: max(least, 1.5 times the half-width of the A/A interval). */
+/* The smallest threshold that the noise of the control allows: max(least, 1.5 times the half-width of the A/A interval). */
 double decide_min_effect(const DecideSamples *copy, double least, double alpha);
 
 /* P(Binomial(n, 1/2) >= k). */

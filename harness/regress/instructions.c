@@ -1,5 +1,5 @@
-/* instructions.c - counts instructions (instructions.h). The child prepares the case, calls the kernel once unseen, then makes two regions: an empty one
- * and one with a call. The difference of the two is the call, whatever the marks themselves cost. */
+/* instructions.c - counts instructions (instructions.h). The child prepares the case, calls the kernel once uncounted, then runs two
+ * regions: an empty one and one with a call. Their difference is the call, whatever the markers themselves cost. */
 #include "harness/base/stop.h"
 #include "harness/regress/instructions.h"
 
@@ -61,7 +61,7 @@ static void nothing(Rival *rival)
     (void)rival;
 }
 
-/* Valgrind knows a region by the function: everything inside counts. */
+/* Valgrind recognises a region by this function: everything inside is counted. */
 void insn_region(void (*call)(Rival *), Rival *rival);
 __attribute__((noinline)) void insn_region(void (*call)(Rival *), Rival *rival)
 {
@@ -70,7 +70,7 @@ __attribute__((noinline)) void insn_region(void (*call)(Rival *), Rival *rival)
 }
 
 #ifdef __linux__
-/* A signal to oneself is a stop under ptrace; as a bare system call it is the same few instructions each time. */
+/* A signal to oneself is a stop under ptrace; as a bare system call it always takes the same few instructions. */
 static void mark(int number)
 {
     syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), number);
@@ -90,7 +90,7 @@ static int perf_open(void)
     return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 }
 
-/* The least of a few readings: an interrupt adds one or two. */
+/* The smallest of a few readings: an interrupt adds one or two. */
 static bool perf_region(int fd, void (*call)(Rival *), Rival *rival, uint64_t *least)
 {
     *least = UINT64_MAX;
@@ -158,13 +158,13 @@ int insn_child(void)
     static RivalCase on;
     static Rival rival;
     static char error[1400];
-    stop_ignore(); /* the parent decides */
+    stop_ignore(); /* signals are the parent's business */
     alarm(CHILD_SECONDS);
     if (!pipes_get(STDIN_FILENO, &order, sizeof order, NULL)) {
         fprintf(stderr, "--count is how regress starts itself; it is of no use by hand\n");
         return EXIT_USAGE;
     }
-    /* By descriptor: names of different lengths would leave the heap in different shapes. */
+    /* By descriptor, since names of different lengths would lead to different heap layouts. */
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", open(order.pack, O_RDONLY | O_CLOEXEC));
     bool ok = pack_open(&pack, access(path, R_OK) == 0 ? path : order.pack, false, error, sizeof error);
@@ -194,11 +194,11 @@ static void fixed_addresses(void)
 #ifdef __linux__
     const int now = personality(0xffffffff);
     if (now >= 0)
-        personality((unsigned long)now | ADDR_NO_RANDOMIZE); /* if forbidden, the stack's alignment may cost a few */
+        personality((unsigned long)now | ADDR_NO_RANDOMIZE); /* if forbidden, stack alignment may change a few counts */
 #endif
 }
 
-/* All that a child says on one descriptor; the last words of it. */
+/* Read everything that a child writes to one descriptor; keep the end of it. */
 static void read_words(int fd, char *text, size_t size)
 {
     size_t n = 0;
@@ -230,7 +230,7 @@ static int wait_stop(pid_t pid, int *status)
     return WIFSTOPPED(*status) ? WSTOPSIG(*status) : 0;
 }
 
-/* Until the child has ended: what it is stopped by on its way is handed on, the alarm that ends one that takes too long among it. */
+/* Wait until the child has ended. Signals that stop it are passed on, including the alarm that ends a child that takes too long. */
 static void run_out(pid_t pid, int *status)
 {
     for (;;) {
@@ -241,11 +241,11 @@ static void run_out(pid_t pid, int *status)
     }
 }
 
-/* Step from SIGUSR1 to SIGUSR2, both included; signals are not handed on. false: the child ended, or ran too long. */
+/* Step from SIGUSR1 to SIGUSR2, both included; signals are not passed on. false: the child ended, or took too long. */
 static bool step_region(pid_t pid, int *status, uint64_t *steps)
 {
     *steps = 0;
-    for (;;) { /* up to the beginning; the stop of an exec is passed over */
+    for (;;) { /* until the region begins; the stop at exec is ignored */
         const int stop = wait_stop(pid, status);
         if (!stop)
             return false;

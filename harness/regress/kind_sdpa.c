@@ -1,4 +1,4 @@
-/* kind_sdpa.c - attention of packs. Rivals share one workspace, as large as the largest of them wants. */
+/* kind_sdpa.c - attention of packs. Rivals share one workspace, as large as the largest of them needs. */
 #include <stdio.h>
 #include <stdlib.h>
 

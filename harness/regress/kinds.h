@@ -1,5 +1,5 @@
-/* kinds.h - kinds of work that packs carry. A pack's interface (pack_abi.h) has functions of its own for each; what is called there, and
- * with what, is a row here. */
+/* kinds.h - kinds of work that packs carry. A pack's interface (pack_abi.h) has separate functions for each; a row here says what to call,
+ * and with what. */
 #ifndef HARNESS_REGRESS_KINDS_H
 #define HARNESS_REGRESS_KINDS_H
 
@@ -24,7 +24,7 @@ typedef struct PackKind {
 
 extern const PackKind pack_kind_sdpa, pack_kind_linear;
 
-/* Of a word of a shape; NULL: packs do not carry it. And is that so of this kind? */
+/* The row for the word of a shape; NULL: packs do not carry its kind. And do packs carry this kind? */
 const PackKind *pack_kind(const char *shape);
 bool pack_carries(const Op *op);
 

@@ -23,10 +23,10 @@
 #include "harness/machine/topology.h"
 #include "harness/regress/rival.h"
 
-#define CHAIN_UNIT 1024 /* multiplications that are timed against a call    */
-#define CHAIN_PAIRS 10  /* pairs that find how many of them a call is worth */
+#define CHAIN_UNIT 1024 /* multiplications timed against a call             */
+#define CHAIN_PAIRS 10  /* pairs that find how many of these units a call takes */
 #define STACK_GAP 4096  /* largest gap in the stack, bytes                  */
-#define FAR_APART 4.0   /* calls whose trials have counts of their own      */
+#define FAR_APART 4.0   /* ratio of times from which trials have separate counts */
 
 const char *launch_head_kernel(const LaunchPair *pair)
 {
@@ -40,7 +40,7 @@ typedef struct Arm {
     size_t chain; /* multiplications after each call */
 } Arm;
 
-/* No overlap: what comes after starts when the chain is through. */
+/* No overlap: what follows starts only after the chain has finished. */
 static void in_order(void)
 {
 #if defined(__x86_64__)
@@ -63,14 +63,14 @@ static void run_arm(void *context, size_t iterations)
     }
 }
 
-/* Multiplications that take `share` of a call. */
+/* The number of multiplications that take `share` of a call. */
 static size_t chain_of(double share, double units_a_call)
 {
     return share > 0 ? (size_t)lround(share * units_a_call * CHAIN_UNIT / 16) * 16 : 0;
 }
 
-/* How many CHAIN_UNITs take as long as a call of the base: the median over a few pairs of neighbours, a trial and a chain of about its
- * length. What the chain came to in the end is in the record: the measured ratio of the planted arm. */
+/* How many CHAIN_UNITs take as long as a call of the base: the median over a few pairs of a trial and a chain of about its length. The
+ * length actually reached is in the record, as the measured ratio of the planted arm. */
 static double units_in_call(const PairedConfig *config, const PairedArm *base)
 {
     double ratio[CHAIN_PAIRS], work[CHAIN_PAIRS];
@@ -82,14 +82,14 @@ static double units_in_call(const PairedConfig *config, const PairedArm *base)
         chain_multiply(units * CHAIN_UNIT);
         const double end = config->clock.now(config->clock.context);
         const double call = (middle - start) / (double)base->iterations, unit = (end - middle) / (double)units;
-        ratio[i] = i > 0 && unit > 0 ? call / unit : NAN; /* the first only finds the length */
+        ratio[i] = i > 0 && unit > 0 ? call / unit : NAN; /* the first pair only finds the length */
         units = (size_t)fmin(1e6, fmax(1, unit > 0 ? (middle - start) / unit : 1));
     }
     const double median = stats_summary(ratio, CHAIN_PAIRS, work).median;
     return isfinite(median) ? median : 0;
 }
 
-/* Each pack has threads of its own. */
+/* Each pack has its own threads. */
 static void let_others_sleep(void *context)
 {
     (void)context;
@@ -113,7 +113,8 @@ static bool measure(const LaunchOrder *order, Arm *arms, const bool *present, ui
     paired_calibrate(&config, &paired[LAUNCH_BASE]);
     paired_calibrate(&config, &paired[LAUNCH_HEAD]);
     const double call[2] = {paired[0].trial / (double)paired[0].iterations, paired[1].trial / (double)paired[1].iterations};
-    /* One count for all, so that the faster of the two fills a trial as well; two kernels of quite different speed have their own. */
+    /* One count for all arms, large enough for the faster of the two to fill a trial; kernels of very different speed have separate
+     * counts. */
     const size_t counts[2] = {paired[0].iterations, paired[1].iterations}, most = counts[0] > counts[1] ? counts[0] : counts[1];
     const bool apart = fmax(call[0], call[1]) > FAR_APART * fmin(call[0], call[1]);
     for (size_t a = 0; a < count; a++) {
@@ -177,7 +178,7 @@ static void measure_pair(const LaunchOrder *order, Pack *packs, const LaunchPair
     rival_case_close(&on);
 }
 
-/* Base, head and copy in a drawn order, so that none always has the lower addresses. */
+/* Base, head and copy in random order, so that none always gets the lower addresses. */
 static bool load_packs(const LaunchOrder *order, Pack *packs)
 {
     size_t at[3];
@@ -262,7 +263,7 @@ static void become(const char *word, const char *const *tool)
     argv[n++] = "regress";
     argv[n++] = word;
     argv[n] = NULL;
-    execvp(argv[0], (char *const *)argv); /* exec's prototype is older than const */
+    execvp(argv[0], (char *const *)argv); /* exec's prototype predates const */
     fprintf(stderr, "cannot start %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
@@ -279,7 +280,7 @@ int launch_spawn(const char *word, const char *const *tool, void (*before)(void)
         snprintf(error, error_size, "%s child process: %s", piped ? "no" : "no pipe to a", strerror(errno));
     if (pid == 0) {
 #ifdef __linux__
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphans */
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* the child dies with its parent */
 #endif
         dup2(in[0], STDIN_FILENO);
         dup2(out[1], STDOUT_FILENO);
@@ -304,7 +305,7 @@ int launch_spawn(const char *word, const char *const *tool, void (*before)(void)
     return pid;
 }
 
-/* How a child ended that did not finish: a sentence, and whether the pair at hand is to blame. */
+/* Describe how an unfinished child ended, and say whether the current pair is to blame. */
 static bool obituary(int status, const char *kernel, char *text, size_t size)
 {
     if (WIFSIGNALED(status)) {
@@ -315,7 +316,7 @@ static bool obituary(int status, const char *kernel, char *text, size_t size)
     return false;
 }
 
-/* One child for pairs [first, count). Returns the pair to go on with; count: done; *failed: error[] says why. */
+/* Run one child on pairs [first, count). Returns the pair to continue with; count: done; *failed: error[] says why. */
 static size_t run_child(const LaunchOrder *order, const LaunchPair *pairs, size_t first, void (*take)(void *, size_t, const LaunchResult *),
                         void *context, LaunchResult *result, const volatile sig_atomic_t *stop, bool *failed, char *error, size_t error_size)
 {
@@ -364,7 +365,7 @@ bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(
     error[0] = '\0';
     if (failed)
         snprintf(error, error_size, "no memory for a launch");
-    signal(SIGPIPE, SIG_IGN); /* a child that died early shows in its exit code */
+    signal(SIGPIPE, SIG_IGN); /* a child that died early is noticed by its exit code */
     for (size_t next = 0; !failed && next < order->pairs;)
         next = run_child(order, pairs, next, take, context, result, stop, &failed, error, error_size);
     free(result);

@@ -1,8 +1,8 @@
 /* launch.h - one launch of a comparison: a fresh process that loads two packs and measures pairs of kernels in interleaved rounds.
  *
- * A process has one layout of code, stack and buffers for its whole life, and a layout may be worth some per cent (Mytkowicz et al. 2009).
- * So a decision is drawn from several launches, each by fork and exec with new addresses: of the libraries (ASLR, and loaded in a drawn
- * order), of the stack (a drawn gap), of the operands (a drawn cache line of their page). The arms of a pair:
+ * A process keeps one layout of code, stack and buffers for its whole life, and a layout may cost or gain several per cent (Mytkowicz et
+ * al. 2009). So a decision is based on several launches, each by fork and exec with new addresses: of the libraries (ASLR, and a random
+ * order of loading), of the stack (a random gap), of the operands (a random cache line in their page). The arms of a pair:
  *
  *   base     the kernel of the base pack
  *   head     the same kernel of the head pack, or the one that its dispatch chooses
@@ -19,7 +19,7 @@
 
 enum { LAUNCH_BASE, LAUNCH_HEAD, LAUNCH_COPY, LAUNCH_PLANTED, LAUNCH_MOST_PLANTED = 5, LAUNCH_ARMS = LAUNCH_PLANTED + LAUNCH_MOST_PLANTED };
 
-/* A kernel of each of two packs, as a rule the same, and one case. */
+/* A kernel of each of two packs, normally the same one, and a case. */
 typedef struct LaunchPair {
     char kernel[64];
     char shape[SHAPE_NAME]; /* canonical, or linear:…          */
@@ -29,7 +29,7 @@ typedef struct LaunchPair {
 typedef struct LaunchOrder {
     char base[1024], head[1024];         /* files                                              */
     double planted[LAUNCH_MOST_PLANTED]; /* shares of a call, 0.05 = 5 %; 0: that arm is absent */
-    double head_planted;                 /* the same, added to the head arm; 0 but in tests     */
+    double head_planted;                 /* the same, added to the head arm; 0 except in tests  */
     double min_trial;                    /* seconds                                            */
     size_t rounds;                       /* <= PAIRED_MAX_ROUNDS                               */
     size_t threads;
@@ -49,20 +49,20 @@ typedef struct LaunchResult {
 
 const char *launch_head_kernel(const LaunchPair *pair);
 
-/* Do steps of the clock fit into trials of min_trial? A launch takes all its rounds, however long they are. false: why[]. */
+/* Are the clock's steps short enough for trials of min_trial? A launch runs all its rounds, however long they take. false: why[]. */
 bool launch_clock_serves(double min_trial, char *why, size_t size);
 
-/* Run one launch; take() gets each pair's result as it comes, a crash too, after which a new child goes on with the next pair. false: no
- * child could be made, a pack did not load there, or `stop` became non-zero; error[] says which ("" when stopped). */
+/* Run one launch. take() receives each pair's result as it arrives; after a crash, which is a result too, a new child resumes with the next
+ * pair. false: no child could be started, a pack did not load there, or `stop` became non-zero; error[] says which ("" when stopped). */
 bool launch_run(const LaunchOrder *order, const LaunchPair *pairs, void (*take)(void *context, size_t pair, const LaunchResult *result),
                 void *context, const volatile sig_atomic_t *stop, char *error, size_t error_size);
 
-/* The child: order and pairs from stdin, results to stdout. Its exit code; a sentence on stderr if it is not 0. */
+/* What the child does: order and pairs from stdin, results to stdout. Returns its exit code, with a sentence on stderr if it is not 0. */
 int launch_child(void);
 
-/* Start this program again as `attnzoo regress WORD`, stdin and stdout being pipes; stderr too if err is not NULL. before() runs in the
- * child before exec and may be NULL. tool, ended by NULL, is a command that runs the program, or NULL. -1: error[] says why, and what
- * there is of pipes is there to be closed all the same. */
+/* Start this program again as `attnzoo regress WORD`, with pipes for stdin and stdout, and for stderr if err is not NULL. before() runs in
+ * the child before exec and may be NULL. tool: a NULL-terminated command that runs the program, or NULL. -1: error[] says
+ * why, and the pipes that were opened still have to be closed. */
 int launch_spawn(const char *word, const char *const *tool, void (*before)(void), int *to, int *from, int *err, char *error,
                  size_t error_size);
 

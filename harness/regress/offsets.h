@@ -1,4 +1,4 @@
-/* offsets.h - memory at random offsets: each launch has different ones, so that over several launches lucky ones average out. */
+/* offsets.h - memory at random offsets: each launch has different ones, so that lucky ones average out over several launches. */
 #ifndef HARNESS_REGRESS_OFFSETS_H
 #define HARNESS_REGRESS_OFFSETS_H
 

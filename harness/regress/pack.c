@@ -1,5 +1,5 @@
-/* pack.c - dlopen behind pack.h. A library is refused before any function of it is called unless its one symbol is there, and before any
- * kernel is touched unless ABI and size fit. (Its constructors run on loading: a pack is code, to be trusted like the program.) */
+/* pack.c - dlopen behind pack.h. A library without the one symbol is refused before any of its functions is called, and one with the wrong
+ * ABI or size before any kernel is used. (Its constructors run on loading: a pack is code and must be trusted like the program.) */
 #include "dispatch/fnv.h"
 #include "harness/base/input.h"
 #include "harness/regress/pack.h"
@@ -15,7 +15,7 @@
 
 #include "dispatch/cpu.h"
 
-enum { LEAST_SIZE = offsetof(AttnPackV1, choice) }; /* what every pack of this ABI has */
+enum { LEAST_SIZE = offsetof(AttnPackV1, choice) }; /* size of the part that every pack of this ABI has */
 
 /* Hash of a file and, if `to` is not NULL, a copy of it; false: error[] says what failed. */
 static bool read_through(const char *path, FILE *to, char *hash, size_t size, char *error, size_t error_size)
@@ -46,7 +46,7 @@ static void *load(const char *path, char *error, size_t error_size)
     return handle;
 }
 
-/* Load a copy under a name of its own and remove the name again. */
+/* Load a copy under a temporary name, and remove that name. */
 static void *load_copy(const char *path, char *hash, size_t hash_size, char *error, size_t error_size)
 {
     const char *folder = getenv("TMPDIR");
@@ -133,7 +133,7 @@ bool pack_chooses(const Pack *pack)
     return pack->v1->size >= LEAST_SIZE + sizeof pack->v1->choice && pack->v1->choice;
 }
 
-/* The mark of a struct that is made, or 0 for a pack that does not know it. */
+/* The mark of an initialised struct, or 0 for a pack that does not know the mark. */
 static uint64_t mark(const AttnPackV1 *v1)
 {
     const bool says = v1->size >= offsetof(AttnPackV1, problem_size) + sizeof v1->problem_size;

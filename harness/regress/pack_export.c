@@ -1,7 +1,7 @@
-/* pack_export.c - what a kernel pack shows of itself: the registry of this commit behind the functions of pack_abi.h.
+/* pack_export.c - the kernel pack's side of pack_abi.h: the registry of this commit behind its functions.
  *
  * Linked with the static library into attnzoo_pack.so, whose other symbols stay hidden, so that two packs in one process never bind to each
- * other. Cost: one indirect call a run. */
+ * other. Cost: one indirect call per run. */
 #include "harness/regress/pack_abi.h"
 
 #include <pthread.h>

@@ -13,7 +13,7 @@ enum { WHOLE = 1 << 28 };
 static struct {
     const Pack *pack;
     size_t index;
-    AttnPlan *plan; /* the pack's, for the problem asked about last */
+    AttnPlan *plan; /* the pack's plan, for the last problem that `fits` was asked about */
     char why[256];
     AttnKernel kernel;
 } current;

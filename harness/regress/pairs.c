@@ -1,4 +1,4 @@
-/* pairs.c - which kernels of two packs meet, on which shapes, and which of them callers get there. */
+/* pairs.c - which kernels of two packs are compared, on which shapes, and which of them callers get there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "harness/regress/regress.h"
 #include "harness/suite/words.h"
 
-/* Cases of the instruction gate: some thousands of instructions each for the vector kernels, whole and partial tiles, one and more rows. */
+/* Cases of the instruction gate: a few thousand instructions each for the vector kernels; whole and partial tiles, one and several rows. */
 static const char *const tiny[] = {
     "b1_h1_q5_k19_d16_causal", "b1_h1_q1_k24_d16", "b1_h1_q9_k13_d8v4_maskbool", "b1_h1_q3_k5_d8_additive",
     "linear:3x17x20",
@@ -45,7 +45,7 @@ static size_t opponent(const Regress *r, const Cli *cli, size_t i, bool say)
     return missing ? none : other;
 }
 
-/* A kernel that the head lost is a change that somebody should know of. */
+/* Report kernels that the head no longer has. */
 static void note_lost(const Regress *r)
 {
     for (size_t i = 0; i < r->base.v1->count; i++) {
@@ -90,8 +90,8 @@ static const char *choice(const Regress *r, const Pack *pack, const Cli *cli, co
     return name;
 }
 
-/* Add what dispatch takes, and say of the kernels of this shape, which are those from `first` on, whether they are taken. A head that takes
- * nothing where the base took something fails like a wrong one. */
+/* Add a pair for what dispatch takes, and note for the kernels of this shape, from `first` on, whether they are taken. A head that takes
+ * nothing where the base took something fails like a wrong kernel. */
 static bool add_dispatch(Regress *r, const Cli *cli, const char *word, size_t first)
 {
     RegressPair p = {.dispatch = true, .taken = TAKEN_BASE | TAKEN_HEAD, .gates = true, .decision = DECISION_INCONCLUSIVE};
@@ -111,18 +111,18 @@ static bool add_dispatch(Regress *r, const Cli *cli, const char *word, size_t fi
     }
     if (!add(r, p))
         return false;
-    memmove(&r->pairs[first + 1], &r->pairs[first], (r->pair_count - 1 - first) * sizeof *r->pairs); /* it stands before the kernels */
+    memmove(&r->pairs[first + 1], &r->pairs[first], (r->pair_count - 1 - first) * sizeof *r->pairs); /* it comes before the kernels */
     r->pairs[first] = p;
     return true;
 }
 
-/* Does a slower kernel fail? One that nobody gets does not, unless it was asked for by its own name. */
+/* Does it count as a failure if this kernel is slower? Not if no caller gets it, unless it was requested by its full name. */
 static bool gates(const Regress *r, const char *kernel, unsigned taken)
 {
     return taken || !r->chooses || r->options->fail_all || cli_selected(kernel, r->options->kernels) == 2;
 }
 
-/* A tiny case counts for the kernel, wherever its dispatch takes it. */
+/* A tiny case counts for its kernel if dispatch takes that kernel anywhere. */
 static void settle_gates(Regress *r)
 {
     for (size_t i = 0; i < r->pair_count; i++)
@@ -224,7 +224,7 @@ static int open_pack(Pack *pack, const char *option, const char *path)
     return EXIT_NOTHING;
 }
 
-/* A waiver that names nothing here covers nothing: mistyped, or of another suite. */
+/* Report waivers that match nothing here: mistyped, or for another suite. */
 static void note_idle_waivers(const Regress *r)
 {
     for (size_t w = 0; w < r->waivers.count; w++) {

@@ -1,4 +1,4 @@
-/* regress.h - two builds of the kernels against each other: what was asked for, what was found.
+/* regress.h - two builds of the kernels against each other: the request and the findings.
  *
  * Order: the head must be right (verify), then the instruction gate, then the time gate: launches (launch.h), decisions (decide.h),
  * and for every pair that is not plainly "same" a second measurement of four times as many launches, whose samples alone decide. */
@@ -23,8 +23,8 @@ typedef struct RegressOptions {
     double min_effect;             /* 0: auto, at least REGRESS_LEAST_EFFECT                  */
     double alpha;
     double min_trial;              /* seconds                                                 */
-    InsnMethod counter;            /* who counts; INSN_NONE: the first that can               */
-    double planted;                /* work added to the head of every pair; 0 but in tests    */
+    InsnMethod counter;            /* how to count; INSN_NONE: the first method that works    */
+    double planted;                /* work added to the head of every pair; 0 except in tests */
     size_t launches, rounds, threads;
     uint64_t seed;
     const char *allow, *md, *junit, *jsonl; /* files; NULL: none                              */
@@ -34,12 +34,12 @@ typedef struct RegressOptions {
 #define REGRESS_PLANTED 0.05 /* of the positive control */
 enum { REGRESS_CONFIRM = 4 };
 
-/* EXIT_OK: go on; -1: the help was printed, or a child's work was done with EXIT_OK; else the code to leave with. */
+/* EXIT_OK: continue; -1: the help was printed, or a child's work was done successfully; else the exit code. */
 int regress_options_read(RegressOptions *options, int argc, char **argv);
 
-#define REGRESS_DISPATCH "dispatch" /* in the place of a kernel's name: what each build's dispatch takes, whichever kernels these are */
+#define REGRESS_DISPATCH "dispatch" /* stands for a kernel's name: whichever kernel each build's dispatch takes */
 
-/* Whose dispatch takes a kernel for a shape. Where a pack does not tell, every kernel counts as taken. */
+/* Whose dispatch takes a kernel for a shape. If a pack does not say, every kernel counts as taken. */
 enum { TAKEN_BASE = 1, TAKEN_HEAD = 2 };
 
 /* One kernel on one shape; or what dispatch takes on it (pair.kernel and pair.head_kernel). */
@@ -47,10 +47,10 @@ typedef struct RegressPair {
     LaunchPair pair;
     bool dispatch;
     unsigned taken;                  /* TAKEN_*: this kernel, on this shape            */
-    bool gates;                      /* slower is a failure, "cannot be told" is 3     */
+    bool gates;                      /* slower is a failure, inconclusive gives exit code 3 */
     VerifyResult verify;             /* of the head                                    */
     DecideSamples head, copy, planted; /* against the base, of the measurement that decided */
-    DecideFinding found, same, more;  /* what they say: head, A/A, A/A + 5 %            */
+    DecideFinding found, same, more;  /* the findings for head, A/A, A/A + 5 % */
     double min_effect, adjusted;     /* threshold; p after Holm                        */
     double call;                     /* seconds of a call of the base                  */
     size_t trials, flagged;
@@ -88,8 +88,8 @@ typedef struct Regress {
 
 /* Open the packs and list what both can run. EXIT_OK, EXIT_NOTHING (with the reason printed), EXIT_USAGE. */
 int regress_open(Regress *regress, const RegressOptions *options, const Cli *cli);
-/* Verify, count, measure, decide. EXIT_OK: all was done; EXIT_INTERRUPTED: a part, whose decisions stand and are to be written;
- * EXIT_NOTHING: a launch failed, and why is printed. */
+/* Verify, count, measure, decide. EXIT_OK: all was done; EXIT_INTERRUPTED: a part was done, whose decisions stand and should be written;
+ * EXIT_NOTHING: a launch failed, with the reason printed. */
 int regress_run(Regress *regress, const Cli *cli);
 /* A pair's kernel, or "dispatch"; whose dispatch takes it, in a word; what dispatch takes in both, for people. */
 const char *regress_name(const RegressPair *p);
@@ -99,7 +99,7 @@ void regress_choice(const RegressPair *p, char *text, size_t size);
 bool regress_fails(const RegressPair *p);
 /* Is it in the outputs? Where only instructions are counted: what is wrong, and where dispatch takes another kernel. */
 bool regress_shown(const Regress *regress, const RegressPair *p);
-/* The exit code that the findings amount to. */
+/* The exit code that follows from the findings. */
 int regress_code(const Regress *regress);
 void regress_close(Regress *regress);
 

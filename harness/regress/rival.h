@@ -1,7 +1,7 @@
 /* rival.h - kernels of packs on one case, ready to be called: what `regress`, `selftest` and the instruction counter run.
  *
  * All rivals of a case share its operands and one workspace, so that no arm of a comparison has better addresses than another. Their
- * addresses are drawn from a seed: each launch has different offsets, so that over several launches lucky ones average out. */
+ * addresses depend on a seed: each launch has different offsets, so that lucky ones average out over several launches. */
 #ifndef HARNESS_REGRESS_RIVAL_H
 #define HARNESS_REGRESS_RIVAL_H
 
@@ -13,7 +13,7 @@ struct PackKind; /* kinds.h */
 typedef struct RivalCase {
     const struct PackKind *kind;
     void *operands;    /* of that kind                                           */
-    Arena workspace;   /* of plans, as large as the largest rival wants          */
+    Arena workspace;   /* of plans, as large as the largest rival needs          */
     size_t threads;
 } RivalCase;
 
@@ -22,12 +22,12 @@ typedef struct Rival {
     size_t index;              /* of the kernel in the pack  */
     RivalCase *on;
     AttnPlan *plan;            /* attention                  */
-    size_t workspace;          /* bytes that it wants        */
+    size_t workspace;          /* bytes that it needs        */
     Arena weights;  /* a product's packed weights */
     AttnStatus status;         /* of the last call           */
 } Rival;
 
-/* Operands of a canonical shape word ("b1_h2_q64_k64_d64", "linear:8x64x64"). offsets 0: every arena begins at the same place of its page;
+/* Operands of a canonical shape word ("b1_h2_q64_k64_d64", "linear:8x64x64"). offsets 0: every arena begins at the same offset in its page;
  * else it is moved by up to 63 cache lines. false: error[] says why. */
 bool rival_case_open(RivalCase *on, const char *word, size_t threads, uint64_t seed, uint64_t offsets, char *error, size_t error_size);
 void rival_case_close(RivalCase *on);

@@ -89,7 +89,7 @@ static void count_all(Regress *r)
 /* A series of launches over some of the pairs. */
 typedef struct LaunchSeries {
     Regress *regress;
-    size_t *which;       /* indices of pairs in the launch at hand */
+    size_t *which;       /* indices of pairs in the current launch */
     LaunchPair *pairs;
     size_t count, launch, launches;
     const char *doing;
@@ -213,7 +213,7 @@ static bool decide_all(Regress *r, bool again)
     return adjusted;
 }
 
-/* Empty the samples of what is not plainly the same. How many those are. */
+/* Clear the samples of pairs that are not clearly the same. Returns how many there are. */
 static size_t doubtful(Regress *r)
 {
     size_t count = 0;
@@ -273,7 +273,7 @@ static int part_of(Regress *r, bool decided)
     return EXIT_INTERRUPTED;
 }
 
-/* Counts of two kernels do not say which is faster. */
+/* Report pairs with different kernels: their counts do not say which one is faster. */
 static void say_changed(Regress *r)
 {
     for (size_t i = 0; i < r->pair_count; i++)

@@ -1,4 +1,4 @@
-/* show.c - findings of regress as a table and as Markdown: what a person has to look at in rows, what was equal in one line. */
+/* show.c - findings of regress as a table and as Markdown: what deserves attention in rows, what was equal in one line. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

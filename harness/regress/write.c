@@ -76,7 +76,7 @@ static Outcome count_outcome(const RegressCount *c, char *text, size_t size)
     return c->fails ? FAILED : c->waiver ? SKIPPED : PASSED;
 }
 
-/* Two passes over the same cases: the counts stand in the first line. */
+/* Two passes over the same cases: the counts appear in the first line. */
 static void put_cases(const Regress *r, FILE *to, size_t counts[3])
 {
     char text[800];

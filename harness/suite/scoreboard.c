@@ -10,7 +10,7 @@
 #include "harness/base/outputs.h"
 #include "harness/records/verdict.h"
 
-enum { MOST_FAILS = 8 }; /* FAIL lines printed a kernel; all are counted and recorded */
+enum { MOST_FAILS = 8 }; /* FAIL lines printed per kernel; all are counted and recorded */
 
 static size_t failures(const Score *s)
 {
@@ -83,7 +83,7 @@ void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const Veri
         fprintf(board->notes, "FAIL %s: more follow, which are counted but not printed\n", s->who.name);
 }
 
-/* Was the run stopped before the kernel was through? It has then passed nothing. */
+/* Was the run stopped before the kernel had finished? Then it has passed nothing. */
 static bool unfinished(const Score *s)
 {
     return total(s->ran) + s->skipped < total(s->due); /* what could not be run is not judged */
@@ -143,7 +143,7 @@ static void judged_cell(RenderTable *t, const char *word)
 static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
 {
     char names[200];
-    const bool unwatched = !s->who.op->guarded; /* its judge looks at results only */
+    const bool unwatched = !s->who.op->guarded; /* its judge checks results only */
     const bool guarded = s->caught[JUDGE_CANARY] + s->caught[JUDGE_STATE] + s->caught[JUDGE_CRASH] == 0, ran = total(s->ran) > 0;
     render_row(t);
     render_cell(t, STYLE_PLAIN, "%s", s->who.name);
@@ -176,7 +176,7 @@ static void kernel_row(RenderTable *t, const Scoreboard *board, const Score *s)
         render_cell(t, STYLE_PLAIN, "%s", s->why);
 }
 
-/* jsonl has the records instead, which its file gets as they come. */
+/* jsonl gets the records instead, as they are made. */
 static int write_table(void *context, const Output *out)
 {
     if (strcmp(out->format, "jsonl") != 0)

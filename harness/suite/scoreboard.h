@@ -10,11 +10,11 @@
 typedef struct Score {
     OpKernel who;
     size_t passed[3], ran[3];    /* by JobKind                                  */
-    size_t due[3];               /* jobs that were begun for it: all of them are judged, unless the run was stopped */
+    size_t due[3];               /* jobs begun for it; all are judged, unless the run was stopped */
     size_t skipped;              /* jobs that the kernel does not take          */
     size_t unable;               /* jobs that could not be set up: no memory    */
     char no_room[240];           /* why the first of them could not             */
-    size_t caught[JUDGE_COUNT];  /* failures by the judge that saw them first   */
+    size_t caught[JUDGE_COUNT];  /* failures by the judge that found them first */
     double eta, z;               /* worst of the cases                          */
     char why[240];               /* why it cannot run, or its first skip        */
     bool runnable;
@@ -28,7 +28,7 @@ typedef struct Scoreboard {
     FILE *notes;      /* where FAIL lines go */
     bool bitwise;
     bool longdouble;  /* the reference is the oracle's second implementation, where there is one */
-    bool silent;      /* mutants: failing is what they are for */
+    bool silent;      /* mutants: they are meant to fail       */
     bool broken;      /* a record could not be written         */
     size_t unable;    /* cases that could not be set up        */
     char last_unable[CASE_NAME];
@@ -37,8 +37,8 @@ typedef struct Scoreboard {
 /* Count a result; prints FAIL and repro lines, writes a record. */
 void scoreboard_add(Scoreboard *board, size_t kernel, const Job *job, const VerifyResult *result);
 
-/* After a whole suite: a kernel that can run fails if no job of some kind that was due was for it. A kernel that takes too little is then
- * not taken for one that is right. Not for yardsticks. */
+/* After a whole suite: fail each kernel that can run but ran no job of some kind that was due. So a kernel that takes too little does not
+ * pass for a correct one. Yardsticks are exempt. */
 void scoreboard_demand_all(Scoreboard *board);
 
 /* The table and the closing line. Returns the exit code. */

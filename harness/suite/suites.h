@@ -9,7 +9,7 @@ bool suites_add(Suite *suite, SuiteName name, uint64_t seed);
 bool suites_add_shapes(Suite *suite, const OpShapes *shapes, const OpSettings *settings);
 bool suites_add_job(Suite *suite, const char *text, char *error, size_t error_size); /* the name of a job */
 
-/* Have shapes of this kind cases of their own? */
+/* Do shapes of this kind have cases? */
 bool suites_take(const Op *op);
 
 #endif

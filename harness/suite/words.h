@@ -4,8 +4,8 @@
 
 #include "harness/ops/op.h"
 
-/* Words of all kinds, mixed as they like, to shapes: those of one kind together, kinds in their order. `wants` (NULL: all): which kinds are
- * taken; a word of another one is refused as attention would. false: error[] says why. */
+/* Turn words of all kinds, in any mixture, into shapes: those of one kind together, kinds in their order. `wants` (NULL: all) says which
+ * kinds are accepted; a word of another kind is refused like a bad word of attention. false: error[] says why. */
 bool words_split(OpShapes *list, bool (*wants)(const Op *op), const char *text, char *error, size_t error_size);
 
 #endif

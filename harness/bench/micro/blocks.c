@@ -1,4 +1,4 @@
-/* blocks.c - the skeleton of kernels/algo/attend.h with the length of its key blocks as a variable, to see what blocks and units do.
+/* blocks.c - the skeleton of kernels/algo/attend.h with the length of its key blocks as a variable, to see the effect of blocks and units.
  * Compiled with -DISA=<row> and that row's flags; the kernel is the row's flash kernel otherwise. */
 #include ISA_HEADER
 

@@ -1,4 +1,4 @@
-/* fixed.c - micro-benchmarks of what a call costs whatever its size: run, plan, merge. docs/measuring.md says what is counted. */
+/* fixed.c - micro-benchmarks of the fixed costs of a call: run, plan, merge. docs/measuring.md says what is counted. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -81,7 +81,8 @@ static bool make_small(Small *s)
     return attn_problem_read(&wanted, &s->problem) == ATTN_OK;
 }
 
-/* Does the run function, called as attn_run calls it, give what the bare loop gives? A table of two different things would say nothing. */
+/* Does the run function, called as attn_run calls it, give the same result as the bare loop? Otherwise the comparison would be
+ * meaningless. */
 static bool agree(const RunArm *bare, const RunArm *whole)
 {
     float expected[ROWS * WIDTH];

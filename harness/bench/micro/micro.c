@@ -15,7 +15,7 @@
 
 /* ---- Showing ---------------------------------------------------------------------------------------------------------------------- */
 
-/* The columns that a table with headings of its own has; over all tables the headings are general ones, behind the name. */
+/* The columns of a table with its own headings; in a table over all, the headings are general and follow the name. */
 static RenderTable *columns(const MicroTable *t)
 {
     static const char *const by_compare[] = {[MICRO_SHARE] = "share", [MICRO_COST] = "share of work", [MICRO_BEYOND] = "beyond"};
@@ -63,7 +63,7 @@ static bool best_of_group(const MicroTable *t, size_t i)
     return t->rows[i].group > 0;
 }
 
-/* Is the best one known to be that? Against each other of its group, in the same rounds. */
+/* Is the best one known to be the best, compared with each other one of its group in the same rounds? */
 static bool known_best(const MicroTable *t, size_t i, const PairedArm *arms, const PairedRun *run)
 {
     for (size_t k = 0; k < t->count; k++) {
@@ -222,7 +222,7 @@ bool micro_measure(const MicroContext *context, MicroTable *table, char *error, 
     PairedConfig config = bench_config(context->options, table->title);
     if (table->min_trial > 0)
         config.min_trial = table->min_trial;
-    config.target_ci = 0; /* rows of a table are of different sizes: all rounds */
+    config.target_ci = 0; /* rows of a table differ in size: run all rounds */
     for (size_t i = 0; i < table->count; i++) {
         arms[i] = (PairedArm){.run = table->rows[i].run, .context = table->rows[i].context,
                               .before = table->rows[i].before};

@@ -11,11 +11,11 @@
 
 enum { MICRO_ROWS = 64 };
 
-/* What the comparison of a row with its reference says. */
+/* How a row is compared with its reference. */
 typedef enum MicroCompare {
     MICRO_SHARE, /* its rate as a share of the reference's rate                       */
     MICRO_COST,  /* its time as a share of the time of `work` at the reference's rate */
-    MICRO_BEYOND /* its time less the reference's, round by round                     */
+    MICRO_BEYOND /* its time minus the reference's, round by round                    */
 } MicroCompare;
 
 typedef struct MicroRow {
@@ -23,11 +23,11 @@ typedef struct MicroRow {
     const char *isa;         /* "" where it says nothing                                        */
     void (*run)(void *context, size_t iterations);
     void *context;
-    void (*before)(void *context); /* as PairedArm.before; NULL as a rule                           */
+    void (*before)(void *context); /* as PairedArm.before; normally NULL */
     double work;             /* units of one iteration                                          */
     double shown;            /* MICRO_COST: iterations' worth of the unit that the table shows; else unused */
     size_t against;          /* row of the reference; its own index: none                       */
-    bool in_use;             /* what the kernels, or callers as a rule, have                    */
+    bool in_use;             /* what the kernels use, or what callers usually have              */
     int group;               /* > 0: candidates for one decision; the best of them is marked     */
     double most;             /* seconds that the time (MICRO_BEYOND: the difference) may take; 0: any */
     size_t arm;              /* filled by micro_measure                                         */
@@ -38,7 +38,7 @@ typedef struct MicroTable {
     const char *micro;       /* name of the micro-benchmark        */
     char title[160];
     const char *unit;        /* of work: "flop", "vector", "call"  */
-    bool by_rate;            /* show units a second, not seconds a unit */
+    bool by_rate;            /* show units per second, not seconds per unit */
     MicroCompare compare;
     double min_trial;        /* seconds; 0: that of the options     */
     MicroRow rows[MICRO_ROWS];
@@ -53,7 +53,7 @@ typedef struct MicroContext {
     size_t kernel_count;
     uint64_t features;
     Records *records;
-    RenderTable *all;                 /* rows go here, unless NULL, and to a table of their own on stdout unless `silent` */
+    RenderTable *all;                 /* rows go here, unless NULL, and to their own table on stdout unless `silent` */
     bool silent;
     bool *doubtful;                   /* becomes true where the clock of a table could not be believed; set by micro_bench */
 } MicroContext;
@@ -80,7 +80,7 @@ extern const size_t micro_count;
 bool micro_check(const char *list);
 int micro_list(const Cli *cli);
 
-/* Run those that the list names. An exit code. */
+/* Run those that the list names. Returns an exit code. */
 int micro_bench(const char *list, const MicroContext *context);
 
 /* The columns of a table over all micro-benchmarks, for MicroContext.all. */

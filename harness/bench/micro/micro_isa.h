@@ -1,5 +1,5 @@
 /* micro_isa.h - what the micro-benchmarks call at one instruction set: candidates for the tiles of kernels/algo/, and the kernel itself
- * with other blocks. Made by tiles.c and blocks.c here, each compiled once a row of isa_list.def with the flags of that row. */
+ * with other blocks. Made by tiles.c and blocks.c here, each compiled once per row of isa_list.def with the flags of that row. */
 #ifndef HARNESS_BENCH_MICRO_MICRO_ISA_H
 #define HARNESS_BENCH_MICRO_MICRO_ISA_H
 

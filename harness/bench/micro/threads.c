@@ -1,4 +1,4 @@
-/* threads.c - micro-benchmark of threads: what a parallel region costs by itself, and the library's threads against a caller's own loop. */
+/* threads.c - micro-benchmark of threads: what an empty parallel region costs, and the library's threads against a caller's own loop. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -140,7 +140,7 @@ bool micro_threads(const MicroContext *context, char *error, size_t error_size)
     Pool *pool = pool_open(threads);
     bool ok = pool || failed("the system starts no threads", error, error_size);
     char cores[96];
-    topology_pin(threads, cores, sizeof cores); /* the rest of --micro has one core, on which a second worker would wait for the first */
+    topology_pin(threads, cores, sizeof cores); /* the rest of --micro is pinned to one core, where workers would take turns */
     topology_pin_workers(threads);
     ok = ok && regions(context, threads, pool, error, error_size);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && ok && !stop_signal; i++)

@@ -1,6 +1,6 @@
-/* tile.c - micro-benchmarks of what the tile kernels are made of: exponential, tiles, packing, blocks and units.
+/* tile.c - micro-benchmarks of the parts of the tile kernels: exponential, tiles, packing, blocks and units.
  *
- * Tiles work on operands in L1 and are held to the multiply-add peak of their ISA, an arm of the same run. */
+ * Tiles work on operands in L1 and are compared with the multiply-add peak of their ISA, an arm of the same run. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ bool micro_exp(const MicroContext *context, char *error, size_t error_size)
     if (!in)
         return no_memory("exp", error, error_size);
     for (size_t i = 0; i < FLOATS; i++)
-        in[i] = -20.0f * (float)random_uniform(context->options->seed, i); /* what a softmax asks 2^x of */
+        in[i] = -20.0f * (float)random_uniform(context->options->seed, i); /* typical arguments of 2^x in a softmax */
     bool ok = true;
     for (size_t i = 0; i < peak_isa_count && ok; i++) {
         const PeakIsa *isa = peak_isas[i];
@@ -267,7 +267,7 @@ static void run_blocks(void *context, size_t iterations)
             return;
 }
 
-/* Verified on the shape at hand like any kernel, then planned. */
+/* Verify the kernel on this shape like any other, then plan it. */
 static bool ready_blocks(BlockArm *arm, const AttnKernel *kernel, const VerifyCase *c, const Data *data, char *error, size_t error_size)
 {
     if (arm->block)

@@ -1,8 +1,8 @@
-/* tiles.c - the tiles of kernels/algo/tile.h in sizes that the kernels do not have, the exponential with more and fewer vectors in flight,
+/* tiles.c - the tiles of kernels/algo/tile.h in sizes that the kernels do not use, the exponential with more and fewer vectors in flight,
  * the packing, and attention with nothing around it. Compiled with -DISA=<row> and that row's flags.
  *
- * The vector header says MR, PQ and NV; here they become the largest of the candidates, so that the tile functions take any of them. What
- * is timed is the kernels' own code. */
+ * The vector header defines MR, PQ and NV; here they become the largest of the candidates, so that the tile functions take any of them. The
+ * code that is timed is the kernels' own. */
 #define MR MR_OF_KERNELS
 #define PQ PQ_OF_KERNELS
 #define NV NV_OF_KERNELS
@@ -23,7 +23,7 @@ enum { MR = 12, PQ = 12, NV = 4 };
 #include "kernels/algo/tile.h"
 #include "kernels/algo/pack.h"
 
-/* sums + vectors of one operand + one broadcast: up to the registers there are, and one beyond, to see what spilling costs. */
+/* sums + vectors of one operand + one broadcast: up to the number of registers, and one beyond, to see what spilling costs. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define SCORE_TILES(X) X(4, 3) X(6, 3) X(7, 3) X(8, 3) X(9, 3) X(10, 2) X(12, 2) X(4, 4) X(5, 4) X(6, 4) X(12, 1)
 #define VALUE_TILES(X) X(4, 4) X(5, 4) X(6, 4) X(6, 3) X(8, 3) X(9, 3) X(8, 2) X(10, 2) X(12, 2) X(12, 1)
@@ -121,7 +121,7 @@ static void pack(const float *const *rows, size_t lanes, size_t d, float *to)
 }
 
 /* Softmax attention of a few rows with nothing around it: no plan, no checks, no panels, no packing, no options, any d that is a multiple
- * of VL; keys <= 64. A row's scores by dot products, its maximum, 2^x a vector at a time, then the weighted sum. What a run costs beyond
+ * of VL; keys <= 64. A row's scores by dot products, its maximum, 2^x one vector at a time, then the weighted sum. What a run costs beyond
  * the arithmetic is counted against this, because it is about what a caller would write by hand for one small problem. */
 static void bare(const float *q, const float *k, const float *v, float *o, size_t rows, size_t keys, size_t d)
 {

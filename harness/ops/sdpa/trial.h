@@ -10,7 +10,7 @@ typedef struct Trial {
     AttnParallelFor loop;    /* NULL: the library's own                                                 */
     unsigned char dirt;      /* every byte of the workspace before the run                              */
     bool backwards;          /* units from the last to the first, on one thread                         */
-    const size_t *unusual;   /* NULL, or which unusual floating-point control (state.h) the caller has  */
+    const size_t *unusual;   /* NULL, or which unusual floating-point control (cpu_state.h) the caller has */
 } Trial;
 
 /* Begin a judgement: an empty result, and the operands of the case, for the judge to change and data_free to free. false: result says why
