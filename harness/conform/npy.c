@@ -3,6 +3,7 @@
  * A file is "\x93NUMPY", a version, the header's length, a header that is a Python dictionary in ASCII, and the bare elements. Nothing in it
  * is trusted: the header is at most 64 KiB, the product of the shape is checked against overflow and against the size of the file before
  * memory is asked for, and a byte too few or too many is an error. Elements are little endian, as this program's machines are. */
+#include "harness/base/error.h"
 #include "harness/base/input.h"
 #include "harness/base/whole.h"
 #include "harness/conform/npy.h"
@@ -10,7 +11,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,16 +40,6 @@ void npy_free(Npy *npy)
 {
     free(npy->data);
     *npy = (Npy){0};
-}
-
-static bool fail(char *error, size_t error_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool fail(char *error, size_t error_size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_size, format, args);
-    va_end(args);
-    return false;
 }
 
 /* ---- The header: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } ------------------------------------------------------- */
@@ -190,41 +180,44 @@ static bool read_open(FILE *file, uint64_t file_size, const char *path, Npy *npy
 {
     unsigned char start[12];
     if (!read_bytes(file, start, 10) || memcmp(start, "\x93NUMPY", 6) != 0)
-        return fail(error, error_size, "%s: not an NPY file: it does not begin with \\x93NUMPY and a version", path);
+        return error_set(error, error_size, "%s: not an NPY file: it does not begin with \\x93NUMPY and a version", path);
     const unsigned major = start[6], minor = start[7];
     if ((major != 1 && major != 2) || minor != 0)
-        return fail(error, error_size, "%s: NPY version is %u.%u; allowed: 1.0 and 2.0", path, major, minor);
+        return error_set(error, error_size, "%s: NPY version is %u.%u; allowed: 1.0 and 2.0", path, major, minor);
     size_t length = start[8] | (size_t)start[9] << 8, preamble = 10;
     if (major == 2) {
         if (!read_bytes(file, start + 10, 2))
-            return fail(error, error_size, "%s: file ends within the length of its header", path);
+            return error_set(error, error_size, "%s: file ends within the length of its header", path);
         length |= (size_t)start[10] << 16 | (size_t)start[11] << 24;
         preamble = 12;
     }
     if (length > MAX_HEADER || preamble + length > file_size)
-        return fail(error, error_size, "%s: header length is %zu bytes; allowed: up to %d and no more than the file holds", path, length, MAX_HEADER);
+        return error_set(error, error_size, "%s: header length is %zu bytes; allowed: up to %d and no more than the file holds", path,
+                         length, MAX_HEADER);
     char *header = malloc(length + 1);
     if (!header)
-        return fail(error, error_size, "%s: out of memory", path);
+        return error_set(error, error_size, "%s: out of memory", path);
     const char *why = "file ends within its header";
     bool ok = read_bytes(file, header, length) && !memchr(header, '\0', length);
     header[length] = '\0';
     ok = ok && read_header(header, npy, &why);
     free(header);
     if (!ok)
-        return fail(error, error_size, "%s: %s", path, why);
+        return error_set(error, error_size, "%s: %s", path, why);
     const uint64_t body = file_size - preamble - length;
     size_t bytes;
     if (__builtin_mul_overflow(npy->count, types[npy->type].size, &bytes) || bytes != body)
-        return fail(error, error_size, "%s: shape and dtype (%s) need %zu x %zu bytes, but the file holds %llu after its header; it is %s", path,
-                    types[npy->type].name, npy->count, types[npy->type].size, (unsigned long long)body,
-                    bytes < body ? "followed by something else" : "truncated");
+        return error_set(error, error_size,
+                         "%s: shape and dtype (%s) need %zu x %zu bytes, but the file holds %llu after its header; it is %s", path,
+                         types[npy->type].name, npy->count, types[npy->type].size, (unsigned long long)body,
+                         bytes < body ? "followed by something else" : "truncated");
     npy->data = malloc(bytes ? bytes : 1);
     if (!npy->data)
-        return fail(error, error_size, "%s: out of memory for %zu bytes", path, bytes);
+        return error_set(error, error_size, "%s: out of memory for %zu bytes", path, bytes);
     if (!read_bytes(file, npy->data, bytes)) {
         npy_free(npy);
-        return fail(error, error_size, "%s: cannot read its %zu bytes: %s", path, bytes, ferror(file) ? strerror(errno) : "it ends early");
+        return error_set(error, error_size, "%s: cannot read its %zu bytes: %s", path, bytes,
+                         ferror(file) ? strerror(errno) : "it ends early");
     }
     return true;
 }
@@ -238,7 +231,7 @@ bool npy_read(const char *path, Npy *npy, char *error, size_t error_size)
         return false;
     const bool ok = fstat(fileno(file), &status) == 0
                         ? read_open(file, (uint64_t)status.st_size, path, npy, error, error_size)
-                        : fail(error, error_size, "%s: cannot read its size: %s", path, strerror(errno));
+                        : error_set(error, error_size, "%s: cannot read its size: %s", path, strerror(errno));
     fclose(file);
     if (!ok)
         *npy = (Npy){0};
@@ -284,7 +277,7 @@ bool npy_write_f32(const char *path, const float *data, size_t rank, const size_
 {
     Whole whole;
     if (rank > NPY_MAX_RANK)
-        return fail(error, error_size, "%s: rank is %zu; allowed: up to %d", path, rank, NPY_MAX_RANK);
+        return error_set(error, error_size, "%s: rank is %zu; allowed: up to %d", path, rank, NPY_MAX_RANK);
     if (!whole_open(&whole, path, error, error_size))
         return false;
     npy_put_f32(whole.file, data, rank, shape);
@@ -323,14 +316,14 @@ float *npy_to_f32(const Npy *npy, char *error, size_t error_size)
 {
     float *out = calloc(npy->count ? npy->count : 1, sizeof *out);
     if (!out) {
-        fail(error, error_size, "out of memory for %zu f32 elements", npy->count);
+        error_set(error, error_size, "out of memory for %zu f32 elements", npy->count);
         return NULL;
     }
     for (size_t i = 0; i < npy->count; i++) {
         const double value = npy_at(npy, i);
         out[i] = (float)value;
         if (isfinite(value) && !isfinite(out[i])) {
-            fail(error, error_size, "element %zu is %g, which f32 cannot hold", i, value);
+            error_set(error, error_size, "element %zu is %g, which f32 cannot hold", i, value);
             free(out);
             return NULL;
         }

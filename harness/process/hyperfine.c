@@ -1,11 +1,11 @@
 /* hyperfine.c - see hyperfine.h. The JSON is not ours, so each field is looked at before it is believed. */
+#include "harness/base/error.h"
 #include "harness/base/stop.h"
 #include "harness/process/hyperfine.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,16 +17,6 @@
 
 enum { PATH_SIZE = 600, FIXED_WORDS = 12 };
 
-static bool fail(char *error, size_t error_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool fail(char *error, size_t error_size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_size, format, args);
-    va_end(args);
-    return false;
-}
-
 /* ---- Its JSON -------------------------------------------------------------------------------------------------------------------- */
 
 static bool import_command(const json_t *result, size_t index, HyperfineCommand *c, char *error, size_t error_size)
@@ -35,24 +25,24 @@ static bool import_command(const json_t *result, size_t index, HyperfineCommand 
                  *exits = json_object_get(result, "exit_codes"), *user = json_object_get(result, "user"),
                  *system = json_object_get(result, "system");
     if (!json_is_string(text))
-        return fail(error, error_size, "results[%zu].command is no string", index);
+        return error_set(error, error_size, "results[%zu].command is no string", index);
     if (!json_is_array(times) || json_array_size(times) == 0)
-        return fail(error, error_size, "results[%zu].times is no array of numbers", index);
+        return error_set(error, error_size, "results[%zu].times is no array of numbers", index);
     if (exits && (!json_is_array(exits) || json_array_size(exits) != json_array_size(times)))
-        return fail(error, error_size, "results[%zu].exit_codes has not as many elements as times", index);
+        return error_set(error, error_size, "results[%zu].exit_codes has not as many elements as times", index);
     c->text = strdup(json_string_value(text));
     c->seconds = calloc(json_array_size(times), sizeof *c->seconds);
     c->exits = calloc(json_array_size(times), sizeof *c->exits);
     c->user = json_is_number(user) ? json_number_value(user) : NAN;
     c->system = json_is_number(system) ? json_number_value(system) : NAN;
     if (!c->text || !c->seconds || !c->exits)
-        return fail(error, error_size, "out of memory for %zu runs", json_array_size(times));
+        return error_set(error, error_size, "out of memory for %zu runs", json_array_size(times));
     for (; c->runs < json_array_size(times); c->runs++) {
         const json_t *time = json_array_get(times, c->runs), *code = json_array_get(exits, c->runs);
         if (!json_is_number(time) || json_number_value(time) < 0)
-            return fail(error, error_size, "results[%zu].times[%zu] is no number of seconds", index, c->runs);
+            return error_set(error, error_size, "results[%zu].times[%zu] is no number of seconds", index, c->runs);
         if (code && !json_is_integer(code) && !json_is_null(code))
-            return fail(error, error_size, "results[%zu].exit_codes[%zu] is neither a whole number nor null", index, c->runs);
+            return error_set(error, error_size, "results[%zu].exit_codes[%zu] is neither a whole number nor null", index, c->runs);
         c->seconds[c->runs] = json_number_value(time);
         c->exits[c->runs] = json_is_null(code) ? -1 : (int)json_integer_value(code);
     }
@@ -64,10 +54,10 @@ bool hyperfine_import(const json_t *root, HyperfineExport *export, char *error, 
     const json_t *results = json_object_get(root, "results");
     *export = (HyperfineExport){0};
     if (!json_is_array(results))
-        return fail(error, error_size, "results is no array");
+        return error_set(error, error_size, "results is no array");
     export->at = calloc(json_array_size(results) + 1, sizeof *export->at);
     if (!export->at)
-        return fail(error, error_size, "out of memory for %zu results", json_array_size(results));
+        return error_set(error, error_size, "out of memory for %zu results", json_array_size(results));
     for (size_t i = 0; i < json_array_size(results); i++) {
         export->count++;
         if (!import_command(json_array_get(results, i), i, &export->at[i], error, error_size)) {
@@ -166,15 +156,15 @@ bool hyperfine_version(char *text, size_t size, char *error, size_t error_size)
     unsigned major = 0, minor = 0;
     const int fd = mkstemp(path);
     if (fd < 0)
-        return fail(error, error_size, "cannot make a file in /tmp: %s", strerror(errno));
+        return error_set(error, error_size, "cannot make a file in /tmp: %s", strerror(errno));
     close(fd);
     const int status = run_quietly(argv, NULL, path);
     last_line(path, text, size);
     unlink(path);
     if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0 || sscanf(text, "hyperfine %u.%u", &major, &minor) != 2)
-        return fail(error, error_size, "hyperfine is not here; it is in the package hyperfine of most systems");
+        return error_set(error, error_size, "hyperfine is not here; it is in the package hyperfine of most systems");
     if (major < 1 || (major == 1 && minor < 13)) /* -N came with 1.13 */
-        return fail(error, error_size, "%s is too old; 1.13 or newer is needed (-N)", text);
+        return error_set(error, error_size, "%s is too old; 1.13 or newer is needed (-N)", text);
     return true;
 }
 
@@ -187,7 +177,7 @@ bool hyperfine_once(const char *const *commands, size_t count, const char *varia
     const char *const fixed[FIXED_WORDS] = {"hyperfine", "-N", "-i", "-w", "0", "-r", "1", "--style", "none", "--export-json", json, "--"};
     const char **argv = calloc(FIXED_WORDS + count + 1, sizeof *argv);
     if (!argv)
-        return fail(error, error_size, "out of memory");
+        return error_set(error, error_size, "out of memory");
     memcpy(argv, fixed, sizeof fixed);
     memcpy(argv + FIXED_WORDS, commands, count * sizeof *argv);
     unlink(json); /* one that is there afterwards is of this call */
@@ -195,14 +185,14 @@ bool hyperfine_once(const char *const *commands, size_t count, const char *varia
     free(argv);
     last_line(output, said, sizeof said);
     if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return fail(error, error_size, "hyperfine failed%s%s", said[0] ? ": " : "", said);
+        return error_set(error, error_size, "hyperfine failed%s%s", said[0] ? ": " : "", said);
     json_error_t where;
     json_t *root = json_load_file(json, 0, &where);
     bool read = root && hyperfine_import(root, export, error, error_size);
     if (!root)
-        fail(error, error_size, "%s: not JSON: %s", json, where.text);
+        error_set(error, error_size, "%s: not JSON: %s", json, where.text);
     if (read && export->count != count) {
-        fail(error, error_size, "%s: %zu results for %zu commands", json, export->count, count);
+        error_set(error, error_size, "%s: %zu results for %zu commands", json, export->count, count);
         hyperfine_free(export);
         read = false;
     }

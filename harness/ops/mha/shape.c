@@ -2,10 +2,10 @@
  * words of a wrong one are told apart for the message. */
 #include "harness/ops/mha/shape.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/base/error.h"
 #include "harness/base/near.h"
 
 static const char prefix[] = "mha:";
@@ -22,15 +22,6 @@ static const struct {
 static bool is_prefixed(const char *word)
 {
     return strncmp(word, prefix, sizeof prefix - 1) == 0;
-}
-
-static bool __attribute__((format(printf, 3, 4))) fail(char *error, size_t error_size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error, error_size, format, arguments);
-    va_end(arguments);
-    return false;
 }
 
 /* `letters` and a size from 1 on; *at moves behind them. Absent and optional: true. */
@@ -73,8 +64,8 @@ static bool unknown_model(const char *word, const char *name, size_t length, cha
     }
     snprintf(model, sizeof model, "%.*s", (int)(length < sizeof model ? length : sizeof model - 1), name);
     const char *near = near_word(model, known, MODELS);
-    return fail(error, error_size, "shape '%s': the projections of model '%s' are not known;%s%s%s known: %s", word, model,
-                near ? " did you mean '" : "", near ? near : "", near ? "'?" : "", list);
+    return error_set(error, error_size, "shape '%s': the projections of model '%s' are not known;%s%s%s known: %s", word, model,
+                     near ? " did you mean '" : "", near ? near : "", near ? "'?" : "", list);
 }
 
 static bool read_preset(MhaShape *s, const char *word, char *error, size_t error_size)
@@ -89,8 +80,8 @@ static bool read_preset(MhaShape *s, const char *word, char *error, size_t error
         return unknown_model(word, name, length, error, error_size);
     s->cross = strncmp(slash, "/cross", 6) == 0;
     if (!s->cross && strncmp(slash, "/encoder", 8) != 0 && strncmp(slash, "/prefill", 8) != 0)
-        return fail(error, error_size, "shape '%s': phase '%s' is not attention of whole sequences; allowed: encoder, prefill, cross", word,
-                    slash + 1);
+        return error_set(error, error_size, "shape '%s': phase '%s' is not attention of whole sequences; allowed: encoder, prefill, cross",
+                         word, slash + 1);
     if (!preset_parse(&shape, name, error, error_size))
         return false;
     s->batch = shape.batch;
@@ -121,7 +112,7 @@ bool mha_shape_parse(MhaShape *shape, const char *word, char *error, size_t erro
         if (!read_preset(&s, word, error, error_size))
             return false;
         if (!fits(&s))
-            return fail(error, error_size, "shape '%s' is too large to be held in memory", word);
+            return error_set(error, error_size, "shape '%s' is too large to be held in memory", word);
         *shape = s;
         return true;
     }
@@ -143,18 +134,19 @@ bool mha_shape_parse(MhaShape *shape, const char *word, char *error, size_t erro
     s.rope = ok && read_word(&at, "_rope");
     s.no_bias = ok && read_word(&at, "_nobias");
     if (!ok || *at)
-        return fail(error, error_size,
-                    "shape '%s': cannot read '%s'; allowed: mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>, then "
-                    "_cross_k<rows>[_kdim<width>][_vdim<width>] or [_causal], then [_rope][_nobias], sizes from 1 to %d; or "
-                    "mha:<preset>, such as mha:bert-base/encoder@128",
-                    word, at, MOST);
+        return error_set(error, error_size,
+                         "shape '%s': cannot read '%s'; allowed: mha:b<batch>_h<heads>[g<KV heads>]_q<rows>_d<head width>_e<width>, then "
+                         "_cross_k<rows>[_kdim<width>][_vdim<width>] or [_causal], then [_rope][_nobias], sizes from 1 to %d; or "
+                         "mha:<preset>, such as mha:bert-base/encoder@128",
+                         word, at, MOST);
     if (s.q_heads % s.kv_heads != 0)
-        return fail(error, error_size, "shape '%s': %zu query heads cannot share %zu KV heads; allowed: a divisor", word, s.q_heads,
-                    s.kv_heads);
+        return error_set(error, error_size, "shape '%s': %zu query heads cannot share %zu KV heads; allowed: a divisor", word, s.q_heads,
+                         s.kv_heads);
     if (s.rope && s.d % 2 != 0)
-        return fail(error, error_size, "shape '%s': a head width of %zu has no pairs to turn; allowed with _rope: an even one", word, s.d);
+        return error_set(error, error_size, "shape '%s': a head width of %zu has no pairs to turn; allowed with _rope: an even one", word,
+                         s.d);
     if (!fits(&s))
-        return fail(error, error_size, "shape '%s' is too large to be held in memory", word);
+        return error_set(error, error_size, "shape '%s' is too large to be held in memory", word);
     *shape = s;
     return true;
 }

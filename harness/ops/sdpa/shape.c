@@ -3,25 +3,15 @@
  * A name is words joined by '_': five sizes, then options in a fixed order, each at most once. One table, shape_words.def, says
  * which words there are. */
 #include "dispatch/dtype.h"
+#include "harness/base/error.h"
 #include "harness/ops/sdpa/operand.h"
 #include "harness/ops/sdpa/shape.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static bool fail(char *error, size_t error_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static bool fail(char *error, size_t error_size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_size, format, args);
-    va_end(args);
-    return false;
-}
 
 /* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -68,13 +58,13 @@ static bool size_at(const char **at, const char *text, const char *lead, const c
 {
     uint64_t value = 0;
     if (strncmp(*at, lead, strlen(lead)) != 0)
-        return fail(error, error_size, "shape '%s': expected %s<%s> at '%s'; a shape is b1_h32g8_q512_k4096_d128 and options after it", text,
-                    lead, what, **at ? *at : "the end");
+        return error_set(error, error_size, "shape '%s': expected %s<%s> at '%s'; a shape is b1_h32g8_q512_k4096_d128 and options after it",
+                         text, lead, what, **at ? *at : "the end");
     *at += strlen(lead);
     const char *digits = *at;
     if (!number(at, ATTN_MAX_SIZE, &value) || value < low)
-        return fail(error, error_size, "shape '%s': %s is '%.*s'; allowed: a whole number from %" PRIu64 " to %zu", text, what,
-                    (int)strcspn(digits, "_"), digits, low, ATTN_MAX_SIZE);
+        return error_set(error, error_size, "shape '%s': %s is '%.*s'; allowed: a whole number from %" PRIu64 " to %zu", text, what,
+                         (int)strcspn(digits, "_"), digits, low, ATTN_MAX_SIZE);
     *size = (size_t)value;
     return true;
 }
@@ -84,9 +74,10 @@ static bool refuse(const char *text, const char *word, size_t length, char *erro
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         const size_t stem = strlen(later[i].text);
         if (length >= stem && strncmp(word, later[i].text, stem) == 0 && strspn(word + stem, "0123456789.") == length - stem)
-            return fail(error, error_size, "shape '%s': '%.*s': %s are not in the interface yet", text, (int)length, word, later[i].meaning);
+            return error_set(error, error_size, "shape '%s': '%.*s': %s are not in the interface yet", text, (int)length, word,
+                             later[i].meaning);
     }
-    return fail(error, error_size, "shape '%s': unknown option '%.*s'; known, in this order: %s", text, (int)length, word, order);
+    return error_set(error, error_size, "shape '%s': unknown option '%.*s'; known, in this order: %s", text, (int)length, word, order);
 }
 
 /* A whole number that may be negative, all of `digits`. */
@@ -96,8 +87,8 @@ static bool offset_of(Shape *shape, const char *text, const char *digits, size_t
     const char *at = digits + negative;
     uint64_t value = 0;
     if (!number(&at, ATTN_MAX_SIZE, &value) || at != digits + length)
-        return fail(error, error_size, "shape '%s': offset is '%.*s'; allowed: a whole number from -%zu to %zu", text, (int)length, digits,
-                    ATTN_MAX_SIZE, ATTN_MAX_SIZE);
+        return error_set(error, error_size, "shape '%s': offset is '%.*s'; allowed: a whole number from -%zu to %zu", text, (int)length,
+                         digits, ATTN_MAX_SIZE, ATTN_MAX_SIZE);
     shape->align = ATTN_ALIGN_OFFSET;
     shape->offset = negative ? -(int64_t)value : (int64_t)value;
     return true;
@@ -114,9 +105,9 @@ static bool window_of(Shape *shape, const char *text, const char *digits, size_t
     at += has_right;
     ok = ok && (!has_right || number(&at, ATTN_MAX_SIZE, &right)) && at == digits + length;
     if (!ok)
-        return fail(error, error_size,
-                    "shape '%s': window is '%.*s'; allowed: <left>, r<right> or <left>r<right>, whole numbers from 0 to %zu", text, (int)length,
-                    digits, ATTN_MAX_SIZE);
+        return error_set(error, error_size,
+                         "shape '%s': window is '%.*s'; allowed: <left>, r<right> or <left>r<right>, whole numbers from 0 to %zu", text,
+                         (int)length, digits, ATTN_MAX_SIZE);
     shape->window = true;
     shape->window_left = has_left ? (int64_t)left : -1;
     shape->window_right = has_right ? (int64_t)right : -1;
@@ -131,7 +122,7 @@ static bool real_of(double *value, const char *text, const char *what, const cha
     const bool plain = length > 0 && digits[0] >= '0' && digits[0] <= '9' && strspn(digits, "0123456789.eE+-") >= length;
     const double x = plain ? strtod(digits, &end) : NAN;
     if (!plain || end != digits + length || !(x >= low && x <= high))
-        return fail(error, error_size, "shape '%s': %s is '%.*s'; allowed: %s", text, what, (int)length, digits, allowed);
+        return error_set(error, error_size, "shape '%s': %s is '%.*s'; allowed: %s", text, what, (int)length, digits, allowed);
     *value = x;
     return true;
 }
@@ -141,9 +132,9 @@ static bool past_of(Shape *shape, const char *text, const char *digits, size_t l
     const char *at = digits;
     uint64_t value = 0;
     if (!number(&at, shape->k_len, &value) || at != digits + length || value == 0)
-        return fail(error, error_size,
-                    "shape '%s': past is '%.*s'; allowed: a whole number from 1 to %zu, the key length, which counts the past", text,
-                    (int)length, digits, shape->k_len);
+        return error_set(error, error_size,
+                         "shape '%s': past is '%.*s'; allowed: a whole number from 1 to %zu, the key length, which counts the past", text,
+                         (int)length, digits, shape->k_len);
     shape->past_len = (size_t)value;
     return true;
 }
@@ -160,8 +151,8 @@ static bool option(Shape *shape, const char *text, const char *word, size_t leng
     if (found == WORDS)
         return refuse(text, word, length, error, error_size);
     if (words[found].rank <= *rank)
-        return fail(error, error_size, "shape '%s': option '%.*s' %s; the order is %s", text, (int)length, word,
-                    words[found].rank == *rank ? "is given twice or contradicts the one before it" : "comes too late", order);
+        return error_set(error, error_size, "shape '%s': option '%.*s' %s; the order is %s", text, (int)length, word,
+                         words[found].rank == *rank ? "is given twice or contradicts the one before it" : "comes too late", order);
     *rank = words[found].rank;
     const char *value = word + stem;
     const size_t rest = length - stem;
@@ -215,19 +206,22 @@ static bool product_fits(size_t a, size_t b, size_t c, size_t d)
 static bool consistent(const Shape *s, const char *text, char *error, size_t error_size)
 {
     if (s->q_heads % s->kv_heads != 0)
-        return fail(error, error_size, "shape '%s': h is %zu and g is %zu; h must be a multiple of g", text, s->q_heads, s->kv_heads);
+        return error_set(error, error_size, "shape '%s': h is %zu and g is %zu; h must be a multiple of g", text, s->q_heads, s->kv_heads);
     if (s->v_in_k && s->dv > s->d)
-        return fail(error, error_size, "shape '%s': vk makes v the first columns of k, but v is %zu wide and k only %zu", text, s->dv, s->d);
+        return error_set(error, error_size, "shape '%s': vk makes v the first columns of k, but v is %zu wide and k only %zu", text, s->dv,
+                         s->d);
     if (s->layout == SHAPE_INTERLEAVED && (s->q_len != s->k_len - s->past_len || s->dv != s->d || s->v_in_k))
-        return fail(error, error_size,
-                    "shape '%s': packed interleaves q, k and v in one tensor, so q and new k lengths must be equal, d and v too, without vk", text);
+        return error_set(error, error_size,
+                         "shape '%s': packed interleaves q, k and v in one tensor, so q and new k lengths must be equal, d and v too, without "
+                         "vk",
+                         text);
     if (s->varlen && (s->past_len > 0 || s->scores))
-        return fail(error, error_size, "shape '%s': varlen and %s cannot be combined", text, s->scores ? "scores" : "past");
+        return error_set(error, error_size, "shape '%s': varlen and %s cannot be combined", text, s->scores ? "scores" : "past");
     const size_t heads = s->q_heads + (s->layout == SHAPE_INTERLEAVED ? 2 * s->kv_heads : 0), wide = s->d > s->dv ? s->d : s->dv;
     const size_t rows = s->q_len > s->k_len ? s->q_len : s->k_len;
     if (!product_fits(s->batch, heads, rows, wide) ||
         ((s->mask || s->bias || s->lse || s->scores) && !product_fits(s->batch, s->q_heads, s->q_len, s->k_len)))
-        return fail(error, error_size, "shape '%s': its tensors do not fit the address space", text);
+        return error_set(error, error_size, "shape '%s': its tensors do not fit the address space", text);
     return true;
 }
 
@@ -280,8 +274,8 @@ static bool refuse_types(const char *text, const char *colon, char *error, size_
     char known[100] = "";
     for (size_t i = 0; operand_dtype(i) != ATTN_NONE; i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", attn_dtype_name(operand_dtype(i)));
-    return fail(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: %s", text, (int)(colon - text), text,
-                known);
+    return error_set(error, error_size, "shape '%s': storage type '%.*s' is not in the interface yet; known: %s", text, (int)(colon - text),
+                     text, known);
 }
 
 bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
@@ -290,9 +284,9 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
     Shape s = {0};
     int rank = -1;
     if (strchr(text, '='))
-        return fail(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
+        return error_set(error, error_size, "shape '%s': storage types per tensor are not in the interface yet; all are f32", text);
     if (op_number(text) != 0)
-        return fail(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
+        return error_set(error, error_size, "shape '%s': attention is wanted here, a b<batch>_h<heads>_... shape", text);
     if (colon && !(at = read_types(&s, text)))
         return refuse_types(text, colon, error, error_size);
     if (!size_at(&at, text, "b", "batch", 0, &s.batch, error, error_size))
@@ -318,7 +312,7 @@ bool shape_parse(Shape *shape, const char *text, char *error, size_t error_size)
         at += length;
     }
     if (*at)
-        return fail(error, error_size, "shape '%s': cannot read '%s'; options follow the sizes after a '_'", text, at);
+        return error_set(error, error_size, "shape '%s': cannot read '%s'; options follow the sizes after a '_'", text, at);
     if (!consistent(&s, text, error, error_size))
         return false;
     *shape = s;
