@@ -110,8 +110,10 @@ static bool plan_case(Server *s, const char *name)
     AttnStatus status;
     if (kernel && zoo_is_yardstick(kernel)) { /* the library does not have it */
         const AttnVerdict verdict = attn_choose_judge(kernel, p, attn_cpu_this(), &s->cli->settings);
-        if (!verdict.accepted)
-            return serve_refuse(s, "%s: %s", name, verdict.why), false;
+        if (!verdict.accepted) {
+            serve_refuse(s, "%s: %s", name, verdict.why);
+            return false;
+        }
         status = attn_plan_create_with(kernel, p, s->threads, NULL, NULL, &s->plan);
     } else {
         AttnOptions wanted = s->cli->options;
@@ -119,7 +121,9 @@ static bool plan_case(Server *s, const char *name)
         wanted.kernel = name ? name : wanted.kernel;
         status = attn_plan_create(p, &wanted, &s->plan);
     }
-    return status == ATTN_OK || (serve_refuse(s, "%s", attn_last_error()), false);
+    if (status != ATTN_OK)
+        serve_refuse(s, "%s", attn_last_error());
+    return status == ATTN_OK;
 }
 
 json_t *serve_open(Server *s, char *argument)
@@ -256,7 +260,8 @@ static bool read_output(Server *s, const char *path)
         return false;
     if (npy.type != NPY_F4 || npy.rank != 4 || memcmp(npy.shape, want, sizeof want) != 0) {
         npy_free(&npy);
-        return serve_refuse(s, "%s: not a float32 array of shape [%zu, %zu, %zu, %zu]", path, want[0], want[1], want[2], want[3]), false;
+        serve_refuse(s, "%s: not a float32 array of shape [%zu, %zu, %zu, %zu]", path, want[0], want[1], want[2], want[3]);
+        return false;
     }
     operands_put_output(&s->operands, npy.data);
     npy_free(&npy);

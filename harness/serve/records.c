@@ -114,8 +114,10 @@ static bool leaves_alone(Server *s, const char *verb, json_t *record, const json
         bool taken = own && json_object_get(own, key);
         for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
             taken = taken || strcmp(key, fields[i]) == 0;
-        if (taken)
-            return serve_refuse(s, "%s: field '%.60s' is the program's own; allowed: any other name", verb, key), false;
+        if (taken) {
+            serve_refuse(s, "%s: field '%.60s' is the program's own; allowed: any other name", verb, key);
+            return false;
+        }
     }
     return true;
 }

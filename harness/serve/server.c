@@ -20,8 +20,10 @@ bool serve_count(Server *s, const char *what, const char *text, uint64_t low, ui
     char *end = NULL;
     errno = 0;
     const unsigned long long n = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
-    if (!end || *end || errno || n < low || n > 1000000000)
-        return serve_refuse(s, "%s is '%s'; allowed: a whole number from %d to 1000000000", what, text, (int)low), false;
+    if (!end || *end || errno || n < low || n > 1000000000) {
+        serve_refuse(s, "%s is '%s'; allowed: a whole number from %d to 1000000000", what, text, (int)low);
+        return false;
+    }
     *count = n;
     return true;
 }

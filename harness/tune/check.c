@@ -13,7 +13,7 @@
 #define OFF 1.05 /* an entry is off if its kernel takes more than this multiple of the fastest's time */
 enum { FEWEST = 3 };
 
-typedef enum Verdict { HOLDS, OFF_TRACK, UNSURE, NOT_MEASURED } Verdict;
+typedef enum EntryState { HOLDS, OFF_TRACK, UNSURE, NOT_MEASURED } EntryState;
 
 /* Mark `wanted` of `count` entries, drawn without replacement. */
 static void draw(bool *marked, size_t count, size_t wanted, uint64_t seed)
@@ -24,7 +24,7 @@ static void draw(bool *marked, size_t count, size_t wanted, uint64_t seed)
     }
 }
 
-static Verdict verdict_of(const TuneResult *result)
+static EntryState state_of(const TuneResult *result)
 {
     if (result->outcome == TUNE_ALONE)
         return HOLDS;
@@ -48,7 +48,7 @@ static bool entry_shape(const AttnTuneEntry *entry, Shape *shape, char *error, s
     return false;
 }
 
-static void add_row(RenderTable *table, const AttnTuneEntry *entry, const char *bucket, const TuneResult *result, Verdict verdict)
+static void add_row(RenderTable *table, const AttnTuneEntry *entry, const char *bucket, const TuneResult *result, EntryState state)
 {
     static const struct { const char *text, *word; RenderStyle style; } words[] = {
         [HOLDS] = {"holds", "holds", STYLE_GOOD},
@@ -65,8 +65,8 @@ static void add_row(RenderTable *table, const AttnTuneEntry *entry, const char *
         render_missing(table);
         render_missing(table);
     }
-    render_cell(table, words[verdict].style, "%s", words[verdict].text);
-    render_cell(table, STYLE_PLAIN, "%s", words[verdict].word);
+    render_cell(table, words[state].style, "%s", words[state].text);
+    render_cell(table, STYLE_PLAIN, "%s", words[state].word);
 }
 
 static int check_marked(const Cli *cli, const AttnTune *tune, const bool *marked, RenderTable *table)
@@ -94,10 +94,10 @@ static int check_marked(const Cli *cli, const AttnTune *tune, const bool *marked
         }
         if (result.outcome == TUNE_STOPPED)
             break;
-        const Verdict verdict = verdict_of(&result);
-        if (codes[verdict] != EXIT_OK && code != EXIT_DISAGREE)
-            code = codes[verdict];
-        add_row(table, entry, bucket.name, &result, verdict);
+        const EntryState state = state_of(&result);
+        if (codes[state] != EXIT_OK && code != EXIT_DISAGREE)
+            code = codes[state];
+        add_row(table, entry, bucket.name, &result, state);
     }
     return stop_signal ? EXIT_INTERRUPTED : code;
 }
