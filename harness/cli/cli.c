@@ -1,6 +1,6 @@
-/* cli.c - what all subcommands share: global options, choice of kernels, signals, the last flush.
+/* cli.c - what all subcommands share: global options, selection of kernels, signals, the final flush.
  *
- * Global options are taken out of argv before a subcommand sees it, so they work before and after its name and are declared once. */
+ * Global options are removed from argv before a subcommand sees it, so they work before and after its name and are declared once. */
 #include "dispatch/cpu.h"
 #include "dispatch/isa.h"
 #include "harness/base/outputs.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static bool stdout_closed;
-static Outputs outputs; /* of the Cli that was read last, for the end of the program */
+static Outputs outputs; /* of the last Cli read, for the end of the program */
 
 enum { MAX_WORD = 64 };
 
@@ -97,13 +97,13 @@ static void print_build_info(void)
     putchar('\n');
 }
 
-/* Gathered while the options are read, and set up once at the end. */
+/* Collected while the options are read, applied once at the end. */
 typedef struct OutputSwitches {
     size_t color, progress;
     bool no_results;
 } OutputSwitches;
 
-/* Apply one global option; -1: go on, else the code to end with. */
+/* Apply one global option. -1: continue, else the exit code. */
 static int apply(Cli *cli, OutputSwitches *switches, int key, const char *value)
 {
     static const char *const colors[] = {"auto", "always", "never"}, *const progress[] = {"auto", "off"};
@@ -223,13 +223,13 @@ int cli_read(Cli *cli, int *argc, char **argv)
         return EXIT_USAGE;
     }
     const size_t cpus = cli->threads ? topology_cpus() : 0;
-    if (cpus > 0 && cli->threads > cpus) /* right for verify, which wants other interleavings; times of it say little */
+    if (cpus > 0 && cli->threads > cpus) /* fine for verify, which wants other interleavings; times then mean little */
         render_note("--threads %zu: this process may use %zu hardware thread%s, so workers take turns", cli->threads, cpus,
                     cpus == 1 ? "" : "s");
     return -1;
 }
 
-/* Is `word` one of `words`, which blanks separate? */
+/* Is `word` one of the blank-separated `words`? */
 static bool is_among(const char *word, const char *words)
 {
     const size_t length = strlen(word);
@@ -257,7 +257,7 @@ bool cli_writes(const Cli *cli, const char *command, const char *formats)
 
 /* ---- Kernels --------------------------------------------------------------------------------------------------------------------- */
 
-/* Every name without wildcards must exist: a typing mistake must not shrink a run in silence. */
+/* Every name without wildcards must exist: a typing mistake must not silently shrink a run. */
 static bool check_patterns(const char *patterns)
 {
     for (const char *at = patterns; ; at++) {
@@ -342,8 +342,8 @@ void cli_start(const CliCommandRow *commands, size_t count)
 {
     cli_grammar = (CliGrammar){commands, count, globals, GLOBALS, ask_global, cli_finish};
     stop_catch();
-    /* A file that is opened later must not get the number of a closed stdout or stderr. What takes stdout's place cannot be written to, so
-     * that what would be lost is an error. */
+    /* A file opened later must not get the descriptor of a closed stdout or stderr. The substitute for stdout is not writable, so that lost
+     * output is an error. */
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) < 0) {
             stdout_closed = stdout_closed || fd == STDOUT_FILENO;

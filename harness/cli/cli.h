@@ -10,7 +10,7 @@
 #include "harness/base/outputs.h"
 #include "harness/ops/sdpa/data.h"
 
-/* Global options, parsed by main before the subcommand and accepted after it too. */
+/* Global options, parsed by main before the subcommand, and accepted after its name too. */
 typedef struct Cli {
     bool quiet, verbose;
     const char *results;      /* --results DIR, default "results"; NULL with --no-results       */
@@ -20,7 +20,7 @@ typedef struct Cli {
     size_t threads;           /* --threads N; 0: not given                                      */
     Outputs *outputs;         /* -o FMT[:FILE]; cli_writes says who writes which (outputs.h)  */
     AttnOptions options;      /* the above as library options                                   */
-    AttnSettings settings;    /* … and resolved                                                 */
+    AttnSettings settings;    /* the options, resolved                                          */
 } Cli;
 
 /* A subcommand: argv[0] is its name. Returns an exit code. */
@@ -34,7 +34,7 @@ typedef struct CliCommandRow {
     const char *summary, *formats;
 } CliCommandRow;
 
-/* What the parser must know of those above it, to tell which words an option knows: set by cli_start. */
+/* What the parser must know about the rooms above it, to list the words that an option accepts. Set by cli_start. */
 typedef struct CliGrammar {
     const CliCommandRow *commands;
     size_t command_count;
@@ -53,23 +53,23 @@ size_t cli_select_kernels(const Cli *cli, const char *patterns, bool runnable_on
 /* Does a name match the patterns? 0: no, 1: by a glob (or patterns is NULL), 2: by its own name. */
 int cli_selected(const char *name, const char *patterns);
 
-/* One option of a subcommand. The same rows drive the parser, the help text and the list in the message about an unknown option. */
+/* One option of a subcommand. The same rows drive the parser, the help text and the message about an unknown option. */
 typedef struct CliOption {
-    int key;           /* its letter, 's' for -s; a number above 255 where there is only the long name */
+    int key;           /* its letter, 's' for -s; a number above 255 if it has only a long name        */
     const char *name;  /* long name, without dashes                                                    */
-    const char *value; /* what its value is called in the help, "N"; NULL: takes none. A plural or "F,F" is a list of them */
-    const char *help;  /* one line; {} in it becomes the words that its parser knows                   */
+    const char *value; /* name of its value in the help, "N"; NULL: takes none. A plural or "F,F" means a list */
+    const char *help;  /* one line; {} is replaced by the words that its parser knows                  */
 } CliOption;
 
-/* An option's value is given once: nothing is replaced in silence. *given is its value so far, NULL at first. false after printing an
- * error that names both values, and for a list how several go in one. Options without a value may be repeated. */
+/* An option's value may be given only once: nothing is replaced silently. *given is its value so far, NULL at first. false after printing
+ * an error that names both values and, for a list, how to give several in one. Options without a value may be repeated. */
 bool cli_once(const CliOption *option, const char **given, const char *value);
 
 /* Next option of a subcommand: its key, with *value set; -1 at the end (optind is then the first operand); '?' after printing an error
  * (return EXIT_USAGE). -h and --help print `usage` and the rows, and give 'h' (return EXIT_OK). Start with optind = 1, as main does. */
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value);
 
-/* The error for an option that nobody knows; `options` (may be NULL) are those of the subcommand. `word` with its dashes. */
+/* Print the error for an unknown option; `options` (may be NULL) are those of the subcommand. `word` includes its dashes. */
 void cli_unknown_option(const char *word, const CliOption *options, size_t count);
 
 /* A row of a help text: `left` in `width` columns, `text` beside it, wrapped at 100 columns. */
@@ -82,14 +82,14 @@ void cli_print_option(const char *command, const CliOption *option);
  * with its rows, attnzoo itself with the global ones: the source of completion and of the manual pages. */
 void cli_list_option(const char *command, const CliOption *option);
 
-/* Strict numbers: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
+/* Read a number strictly: the whole text, in [low, high]. false after printing an error that names `what`, the text and what is allowed. */
 bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high, uint64_t *number);
 
 /* A number of threads, 1 to 4096. */
 bool cli_threads(const char *what, const char *text, size_t *threads);
 
-/* How many of `threads` threads the system grants this process, at least 1; prints a note if they are fewer. Measurements and records are
- * for the number returned. */
+/* How many of `threads` threads the system grants this process, at least 1; prints a note if there are fewer. Measurements and records
+ * refer to the returned number. */
 size_t cli_granted(size_t threads);
 
 /* A time such as "300us", "1.5ms", "2m" (a bare number counts in `bare` seconds) in [low, high], which `allowed` says in words; a share
@@ -97,8 +97,8 @@ size_t cli_granted(size_t threads);
 bool cli_time(const char *what, const char *text, double bare, double low, double high, const char *allowed, double *seconds);
 bool cli_percent(const char *what, const char *text, double *share);
 
-/* Who asks what the parsers know, instead of running a command; NULL: nobody. cli_unknown then tells the known words and cli_next_option
- * the rows of --list-options, and a command does not get further than its first option. */
+/* For completion: receives what the parsers know, instead of running a command; NULL: normal operation. cli_unknown then reports the known
+ * words and cli_next_option the rows of --list-options, and a command gets no further than its first option. */
 typedef struct CliAsk {
     void (*word)(const char *word);
     void (*option)(const CliOption *option);
@@ -126,7 +126,7 @@ void cli_suites_print(const CliSuite *suites, size_t count);
 /* Is each form of -o one of `formats` (names separated by blanks; "": none, and no file either)? false after printing an error. */
 bool cli_writes(const Cli *cli, const char *command, const char *formats);
 
-/* Take the global options out of argv, wherever they stand, and apply them. A code >= 0 ends the program with it; -1: go on. */
+/* Remove the global options from argv, wherever they are, and apply them. Returns an exit code, or -1 to continue. */
 int cli_read(Cli *cli, int *argc, char **argv);
 void cli_print_global_options(void);
 
@@ -134,7 +134,7 @@ void cli_print_global_options(void);
  * subcommands. */
 void cli_start(const CliCommandRow *commands, size_t count);
 
-/* What main returns: closes the files of -o, flushes stdout, and turns a failed write into an error. */
+/* Close the files of -o and flush stdout. Returns `code`, or the code of a failed write, for main to return. */
 int cli_finish(int code);
 
 #endif

@@ -65,7 +65,7 @@ bool cli_number(const char *what, const char *text, uint64_t low, uint64_t high,
     char *end = NULL;
     errno = 0;
     const unsigned long long value = strtoull(text, &end, hex ? 16 : 10);
-    const bool digit = hex ? text[2] != '\0' : text[0] >= '0' && text[0] <= '9'; /* strtoull itself takes blanks and signs */
+    const bool digit = hex ? text[2] != '\0' : text[0] >= '0' && text[0] <= '9'; /* strtoull itself accepts blanks and signs */
     if (!digit || *end || errno == ERANGE || value < low || value > high) {
         render_error("%s is '%s'; allowed: a whole number from %llu to %llu", what, text, (unsigned long long)low, (unsigned long long)high);
         return false;
@@ -95,7 +95,7 @@ size_t cli_granted(size_t threads)
 
 /* ---- Each value once ------------------------------------------------------------------------------------------------------------- */
 
-/* What parts several in one value; NULL: it takes one. A list is called by a plural, or by two of its elements: SHAPES, F,F. */
+/* The separator of several values in one; NULL: only one is allowed. A list is named by a plural or by two elements: SHAPES, F,F. */
 static const char *between(const char *called)
 {
     if (strcmp(called, "TERMS") == 0)
@@ -119,7 +119,7 @@ bool cli_once(const CliOption *option, const char **given, const char *value)
 
 /* ---- Options of a subcommand ----------------------------------------------------------------------------------------------------- */
 
-static char *asked; /* what has been told so far, with room for `asked_size` bytes */
+static char *asked; /* the words reported so far, with room for `asked_size` bytes */
 static size_t asked_size;
 
 static void append_word(const char *word)
@@ -128,7 +128,7 @@ static void append_word(const char *word)
     snprintf(asked + used, asked_size - used, "%s%s", used ? ", " : "", word);
 }
 
-/* The help of an option, with the words that its parser knows in the place of {}. */
+/* The help of an option, with the words that its parser knows in place of {}. */
 static const char *help_of(const char *command, const CliOption *option, char *text, size_t size)
 {
     static const CliAsk ask = {append_word, NULL};
@@ -202,7 +202,7 @@ void cli_list_option(const char *command, const CliOption *option)
 int cli_next_option(int argc, char **argv, const char *usage, const CliOption *options, size_t count, const char **value)
 {
     enum { LIST = 0x7fff }; /* key of --list-options, for completion and man pages */
-    static const char *given[MAX_OPTIONS]; /* the value of each row so far; state beside getopt's own */
+    static const char *given[MAX_OPTIONS]; /* the value of each row so far, in addition to getopt's own state */
     struct option rows[MAX_OPTIONS + 3];
     char letters[2 * MAX_OPTIONS + 8] = ":h";
     size_t used = strlen(letters);
@@ -221,7 +221,7 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
 
     opterr = 0;
     const int at = optind;
-    if (at <= 1) /* begins anew: whatever has a value moves on to a later word */
+    if (at <= 1) /* a new start: whatever has a value moves to a later word */
         memset(given, 0, sizeof given);
     const int key = getopt_long(argc, argv, letters, rows, NULL);
     *value = optarg;
@@ -249,7 +249,7 @@ int cli_next_option(int argc, char **argv, const char *usage, const CliOption *o
         render_error("option '%s' needs a value", argv[optind - 1]);
         return '?';
     } else if (key == '?') {
-        /* A bad letter stands in optopt; a bad long name is the word itself, or a known name with a value that it does not take. */
+        /* A bad letter is in optopt; a bad long name is the word itself, or a known name with a value that it does not take. */
         const char *word = argv[optind > at ? optind - 1 : at];
         const bool is_long = strncmp(word, "--", 2) == 0;
         char name[MAX_WORD];

@@ -31,13 +31,13 @@ static int worse(int a, int b)
     return EXIT_OK;
 }
 
-/* What several cases say together: one that had nothing to say changes nothing. */
+/* Combine the codes of several cases; one with nothing to report changes nothing. */
 static int with(int code, int one)
 {
     return one == EXIT_NOTHING ? code : code == EXIT_NOTHING ? one : worse(code, one);
 }
 
-/* The worst that a case had to say. */
+/* The most severe outcome in a case, as an exit code. */
 static int case_code(const BenchCase *bench)
 {
     int code = EXIT_OK;
@@ -50,11 +50,11 @@ static int case_code(const BenchCase *bench)
 
 /* Everything that one run of bench writes to. */
 typedef struct BenchOutputs {
-    bool unable;        /* something could not be set up and is missing */
+    bool unable;        /* something is missing because it could not be set up */
     Records *records;
     Output *copy;    /* -o jsonl: a copy of the records                 */
-    bool kept;          /* all records are                                 */
-    bool tables;        /* on stdout, one for each case as it comes        */
+    bool kept;          /* all records were written                        */
+    bool tables;        /* on stdout, one per case as it is measured       */
     RenderTable *all;   /* one over all cases: markdown, csv, or to a file */
     Machine machine;
 } BenchOutputs;
@@ -84,7 +84,7 @@ static bool open_outputs(BenchOutputs *out, const Cli *cli, const BenchWanted *w
     return true;
 }
 
-/* Records go to the copy as they come, tables to stdout; what gathers all goes to the others. */
+/* Records went to the copy as they came, tables to stdout; the table over all cases goes to the other outputs. */
 static int write_output(void *context, const Output *out)
 {
     const BenchOutputs *outputs = context;
@@ -110,7 +110,7 @@ static int close_outputs(BenchOutputs *out, const Cli *cli, int code)
     return code;
 }
 
-/* Times of a clock that cannot be believed are shown and kept, and never a success. */
+/* Times of a clock that cannot be trusted are shown and kept, but never count as success. */
 static int doubt(const PairedRun *run, const char *what)
 {
     char why[200];
@@ -141,17 +141,17 @@ static int finish_case(BenchOutputs *out, BenchCase *measured, const char *id)
     return measured->timed > 0 ? worse(doubt(&measured->run, measured->shape.name), code) : code != EXIT_OK ? code : EXIT_NOTHING;
 }
 
-/* What is to be measured: shapes, those of one kind together, and for each kind who does it. */
+/* What to measure: shapes, those of one kind together, and the kernels for each kind. */
 typedef struct Work {
     OpShapes shapes;
     OpKernel *kernels;    /* [op_count][room] */
     size_t *count;        /* [op_count]       */
     size_t room;
-    const AttnKernel **attention; /* the library's own of those that attend alone */
+    const AttnKernel **attention; /* the library's own attention kernels */
     size_t attention_count;
 } Work;
 
-/* Who does a kind. */
+/* The kernels for a kind of work. */
 static const OpKernel *kernels_of(const Work *work, const Op *op, size_t *count)
 {
     size_t o = 0;
@@ -174,7 +174,7 @@ static int run_cases(const Cli *cli, const BenchOptions *bench, const Work *work
         if (count == 0)
             continue;
         if (!bench_case_run(&measured, shape, kernels, count, bench, &cli->settings, &out->machine.topology, error, sizeof error)) {
-            render_error("%s", error); /* no memory for this one; there may be for the next */
+            render_error("%s", error); /* no memory for this shape; perhaps for the next */
             bench_case_free(&measured);
             out->unable = true;
             continue;
@@ -299,7 +299,7 @@ static void part_kernels(Work *work, const AttnKernel *const *kernels, size_t co
 /* Are there shapes of other kinds than attention? */
 static bool others(const OpShapes *shapes)
 {
-    return shapes->count > 0 && shapes->at[shapes->count - 1].op != &op_sdpa; /* attention stands first */
+    return shapes->count > 0 && shapes->at[shapes->count - 1].op != &op_sdpa; /* attention comes first */
 }
 
 /* Shapes of attention under the variants of --scaling or --dist. */
@@ -352,8 +352,7 @@ static int measure_all(const Cli *cli, const BenchWanted *wanted, const Work *wo
     return code;
 }
 
-/* Processes are those of `attnzoo run`, which is the library: yardsticks are not in it. Those that a glob takes in are dropped, those that
- * are named are an error. */
+/* The processes run `attnzoo run`, which has no yardsticks. Those matched by a glob are dropped; those given by name are an error. */
 static bool drop_yardsticks(const BenchWanted *wanted, const AttnKernel **kernels, size_t *count)
 {
     const AttnKernel *named = wanted->bench.baseline && zoo_is_yardstick(wanted->bench.baseline) ? wanted->bench.baseline : NULL;
@@ -369,7 +368,7 @@ static bool drop_yardsticks(const BenchWanted *wanted, const AttnKernel **kernel
     return !named;
 }
 
-/* "dispatch's choice" follows from a tune file where there is one; one that was refused would pass unnoticed. */
+/* "dispatch's choice" comes from the tune file, if any; without this note a refused file would go unnoticed. */
 static void note_refused_tune(const Cli *cli)
 {
     const AttnTune *tune = cli->settings.tune;

@@ -1,12 +1,12 @@
-/* serve.c - attnzoo serve: a worker that does on request what other commands do on their own, so that a program outside can pair our
- * kernels with other libraries, each in a process of its own (harness/serve/peers/).
+/* serve.c - attnzoo serve: a worker that does on request what other commands do by themselves, so that another program can pair our kernels
+ * with other libraries, each in its own process (harness/serve/peers/).
  *
- * Protocol: a line asks, a line answers. A line is a verb and, after one space, its argument, if any; an answer is one JSON object, and
- * {"error": "a sentence"} if the line could not be obeyed; the next line is then obeyed as if the bad one had not been. Nothing else goes
- * to stdout. The end of stdin is "quit". Between lines the worker sleeps in read(): it takes no processor time.
+ * Protocol: one line per request, one line per answer. A request is a verb and, after one space, its argument, if any. An answer is one
+ * JSON object, {"error": "a sentence"} if the request failed; the next request is then served as if the bad one had not been made. Nothing
+ * else goes to stdout. The end of stdin means "quit". Between requests the worker sleeps in read() and uses no processor time.
  *
- * What is implemented once is asked for here rather than written again outside: shapes, operands, the judge, order statistics, peaks, the
- * files of records. */
+ * So that clients need not implement them again, the worker also offers shapes, operands, the judge, order statistics, peaks and files of
+ * records. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -81,7 +81,7 @@ static const char *bad_line(const char *line, size_t length)
     return length > LINE_BYTES ? "the line is too long; allowed: 1 MiB" : strlen(line) != length ? "the line holds a zero byte" : NULL;
 }
 
-/* Sentences quote what came in, which may be no UTF-8. */
+/* Sentences quote the input, which may be invalid UTF-8. */
 static json_t *error_json(Server *s)
 {
     json_t *text = json_string(s->error);
@@ -126,7 +126,7 @@ int cmd_serve(const Cli *cli, int argc, char **argv)
     machine_read(&s.machine);
     serve(&s);
     serve_close(&s);
-    if (s.records) { /* nobody said end: whoever talked hung up, or a signal came */
+    if (s.records) { /* no end was received: the client hung up, or a signal came */
         char unused[1200];
         records_close(s.records, stop_signal ? EXIT_INTERRUPTED : 128 + SIGHUP, unused, sizeof unused);
     }

@@ -164,7 +164,7 @@ static void add_row(RenderTable *table, const TuneBucket *bucket, const TuneResu
                 result->crashed ? "; a kernel CRASHED" : "");
 }
 
-/* The worst that a bucket had to say. */
+/* The most severe outcome in a bucket, as an exit code. */
 static int result_code(const TuneResult *result)
 {
     return result->crashed                          ? EXIT_CRASHED
@@ -196,13 +196,13 @@ static int tune_bucket(Run *run, const TuneBucket *bucket)
     }
     topology_pin(bucket->key.threads, pinned, sizeof pinned);
     if (!tune_measure(bucket, wanted->rigor, NULL, run->cli->seed, &run->cli->settings, &run->topology, &result, error, sizeof error)) {
-        render_error("%s", error); /* no memory for this one; there may be for the next */
+        render_error("%s", error); /* no memory for this bucket; perhaps for the next */
         run->unable = true;
         return EXIT_NOTHING;
     }
     if (result.outcome != TUNE_STOPPED)
         add_row(run->table, bucket, &result);
-    if (result.outcome == TUNE_FOUND && !wanted->dry_run) { /* each at once, so that no measurement is lost */
+    if (result.outcome == TUNE_FOUND && !wanted->dry_run) { /* written at once, so that no measurement is lost */
         if (!tune_file_update(run->path, &result.row, 1, wanted->again, note, sizeof note, error, sizeof error)) {
             render_error("%s", error);
             return EXIT_USAGE;
@@ -214,7 +214,7 @@ static int tune_bucket(Run *run, const TuneBucket *bucket)
     return result_code(&result);
 }
 
-/* On the threads that were asked for; else on one and on what a program gets that sets nothing. */
+/* For the requested number of threads; by default for one and for the number that a program gets if it sets nothing. */
 static bool make_buckets(const Cli *cli, const Shapes *shapes, TuneBuckets *buckets)
 {
     const size_t usual = cli_granted(attn_threads_workers(&cli->settings));
@@ -223,7 +223,7 @@ static bool make_buckets(const Cli *cli, const Shapes *shapes, TuneBuckets *buck
     return tune_buckets_add(buckets, shapes, 1) && tune_buckets_add(buckets, shapes, usual);
 }
 
-/* What the file has already, after trying that it can be written. */
+/* Read what the file already has, after checking that it can be written. */
 static bool read_known(Run *run)
 {
     char note[1400], error[1400] = "";

@@ -1,4 +1,4 @@
-/* verify.c - attnzoo verify: prove kernels right, in child processes, and say how to repeat whatever was wrong.
+/* verify.c - attnzoo verify: prove kernels correct, in child processes, and say how to repeat each failure.
  *
  * Work is a list of (job, kernel) pairs, job by job, so that neighbours share operands and oracle. This process itself runs no kernel: its
  * children start from clean threads and clean floating-point control. */
@@ -33,7 +33,7 @@ typedef struct Loop {
     size_t *runnable, kernels; /* numbers of the scores that run */
     size_t done, items;
     const char *what;
-    /* in a child: what its kind keeps of the job judged last */
+    /* in a child: what the kind of work keeps from the last job */
     const Job *job;
     void *kept;
 } Loop;
@@ -44,7 +44,7 @@ static void work(void *context, size_t item, void *result)
     const Job *job = &loop->suite->at[item / loop->kernels];
     const OpKernel *kernel = &loop->board->scores[loop->runnable[item % loop->kernels]].who;
     if (job->op != kernel->op)
-        return; /* done() passes it over too */
+        return; /* done() skips it too */
     if (loop->kept && loop->job != job) {
         loop->job->op->forget(loop->kept);
         loop->kept = NULL;
@@ -156,7 +156,7 @@ static void add_mutants(Found *found)
         found->count += ops[o]->mutants(&found->at[found->count]);
 }
 
-/* What kernels do alone, in their order, then what two do together. */
+/* First what each kernel does by itself, in order, then what two do together. */
 static void add_kernels(Found *found, const AttnKernel *const *list, size_t count)
 {
     for (int two = 0; two < 2; two++)
@@ -272,7 +272,7 @@ static int choose_jobs(const Cli *cli, const VerifyRequest *request, Suite *suit
     return ok ? EXIT_OK : EXIT_USAGE;
 }
 
-/* A kernel without a job needs no line if nobody named it; two that work together nobody can name. */
+/* A kernel without a job gets no line unless it was named; pairs cannot be named. */
 static void drop_unconcerned(const Suite *suite, Scoreboard *board, bool named)
 {
     size_t kept = 0;

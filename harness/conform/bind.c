@@ -1,13 +1,13 @@
 /* bind.c - a conformance case as a call of the library, and the comparison of what comes out.
  *
- * What the door does so that the interface can express a case: storage types become f32, a mask with too few keys is padded with "hidden",
- * heads inside rows become strides, lengths beyond the keys are cut (their offsets are not). All else - grouping, broadcasting, frontier,
- * windows, past and new keys, dead rows - is the kernel's.
+ * Adjustments so that the interface can express a case: storage types become f32, a mask with too few keys is padded with "hidden", heads
+ * inside rows become strides, lengths beyond the keys are cut (their offsets are not). Everything else - grouping, broadcasting, frontier,
+ * windows, past and new keys, dead rows - is left to the kernel.
  *
  * Tolerance: the expected outputs are exact mathematics rounded once, so an f32 kernel is held to 2e-6 of the largest expected magnitude,
- * plus half a unit of float16 where that is what they were rounded to. The official bar (1e-3) would let most mistakes of meaning through on
- * these nearly flat softmaxes. A sharp row is given more, because f32 cannot do better: its scores are rounded by about u * sum |q_c k_c|,
- * and what is added to a score multiplies its weight. */
+ * plus half a unit of float16 where that is what they were rounded to. The official tolerance (1e-3) would let most semantic mistakes pass
+ * on these nearly flat softmaxes. A sharp row is allowed more, because f32 cannot do better: its scores are rounded by about u * sum |q_c
+ * k_c|, and an error added to a score multiplies its weight. */
 #include "harness/conform/folder.h"
 #include "kernels/kernel.h"
 
@@ -41,7 +41,7 @@ static void set_layout(AttnLayout *layout, bool heads_inside, size_t heads, size
     layout->batch = (ptrdiff_t)(heads * rows * width);
 }
 
-/* The mask with its own leading axes (size 1 becomes stride 0) and a full last axis; what it lacks there is hidden. */
+/* The mask with its own leading axes (size 1 becomes stride 0) and a full last axis; missing keys are hidden. */
 static bool bind_mask(const Folder *f, FolderCall *call, char *error, size_t error_size)
 {
     const Npy *mask = &f->in[FOLDER_MASK];
@@ -54,7 +54,7 @@ static bool bind_mask(const Folder *f, FolderCall *call, char *error, size_t err
     const size_t given = axis[3];
     size_t rows, total;
     if (__builtin_mul_overflow(axis[0] * axis[1], axis[2], &rows) || __builtin_mul_overflow(rows, f->total_len, &total)) {
-        snprintf(error, error_size, "the padded mask does not fit the address space"); /* a mask of no keys is a small file */
+        snprintf(error, error_size, "the padded mask does not fit the address space"); /* a mask without keys is a small file */
         return false;
     }
     if (boolean)
@@ -67,7 +67,7 @@ static bool bind_mask(const Folder *f, FolderCall *call, char *error, size_t err
             const double value = j < given ? npy_at(mask, row * given + j) : boolean ? 0 : -INFINITY;
             if (boolean)
                 call->mask[to] = value != 0;
-            else /* the finite masks of f64 are as good as hidden in f32 too, but stay finite */
+            else /* large finite mask values of f64 effectively hide in f32 too, but stay finite */
                 call->bias[to] = isfinite(value) ? (float)fmin(fmax(value, -FLT_MAX), FLT_MAX) : (float)value;
         }
     if (!call->mask && !call->bias) {
@@ -86,7 +86,7 @@ static bool bind_mask(const Folder *f, FolderCall *call, char *error, size_t err
     return true;
 }
 
-/* nonpad_kv_seqlen: lengths, and where row 0 stands. A length beyond the keys hides nothing but moves the rows all the same. */
+/* nonpad_kv_seqlen: lengths, and the position of row 0. A length beyond the keys hides nothing, but still moves the rows. */
 static bool bind_lengths(const Folder *f, FolderCall *call)
 {
     const Npy *lengths = &f->in[FOLDER_KV_LENGTHS];

@@ -1,7 +1,7 @@
 /* folder.c - reads a conformance case and checks it against the definition of the operator.
  *
- * A case comes from anyone, so each field is checked for type, range and agreement with the others before a kernel sees it, and each
- * complaint names file and field. Attributes that are not known are refused: ignoring one would prove something else than what was asked. */
+ * A case may come from anyone, so each field is checked for type, range and consistency before a kernel sees it, and each error names file
+ * and field. Unknown attributes are refused: ignoring one would test something other than what the case asks for. */
 #include "harness/base/input.h"
 #include "harness/conform/folder.h"
 

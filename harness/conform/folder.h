@@ -1,6 +1,6 @@
 /* folder.h - a conformance case: a folder with meta.json and one NPY file per tensor (docs/semantics.md, part 2, section 8).
  *
- * Reading checks everything: what is read is a well-formed ONNX Attention node with its expected outputs. Binding turns it into a problem
+ * Reading checks everything: the result is a well-formed ONNX Attention node with its expected outputs. Binding turns it into a problem
  * with f32 operands, judging compares what a run wrote with what is expected. */
 #ifndef HARNESS_CONFORM_FOLDER_H
 #define HARNESS_CONFORM_FOLDER_H
@@ -45,7 +45,7 @@ typedef struct FolderCall {
 /* false: error[] says why (memory, or a value that f32 cannot hold). */
 bool folder_bind(const Folder *folder, FolderCall *call, char *error, size_t error_size);
 void folder_release(FolderCall *call);
-void folder_poison(FolderCall *call); /* outputs to NaN: what a kernel forgets to write is seen */
+void folder_poison(FolderCall *call); /* set outputs to NaN, so that elements which a kernel fails to write are noticed */
 
 /* Compare what a run wrote with Y and qk_matmul_output, or, for present_key and present_value, what the call was given, bit by bit.
  * *worst is the largest error in units of what is allowed; false: why[] names the element. */

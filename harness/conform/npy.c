@@ -1,8 +1,9 @@
 /* npy.c - NPY files in and out.
  *
- * A file is "\x93NUMPY", a version, the header's length, a header that is a Python dictionary in ASCII, and the bare elements. Nothing in it
- * is trusted: the header is at most 64 KiB, the product of the shape is checked against overflow and against the size of the file before
- * memory is asked for, and a byte too few or too many is an error. Elements are little endian, as this program's machines are. */
+ * A file is "\x93NUMPY", a version, the header's length, a header that is a Python dictionary in ASCII, and the bare elements. Nothing in
+ * it is trusted: the header is at most 64 KiB, the product of the shape is checked against overflow and against the size of the file before
+ * memory is allocated, and one byte too few or too many is an error. Elements are little endian, as are the machines that this program
+ * supports. */
 #include "harness/base/error.h"
 #include "harness/base/input.h"
 #include "harness/base/whole.h"

@@ -24,7 +24,7 @@ bool npy_read(const char *path, Npy *npy, char *error, size_t error_size);
 /* Write f32 in C order; rank is at most NPY_MAX_RANK. Errors are those of the stream. */
 void npy_put_f32(FILE *to, const float *data, size_t rank, const size_t *shape);
 
-/* The same to a file. It appears under its name only when it is whole. */
+/* The same to a file. It appears under its name only when it is complete. */
 bool npy_write_f32(const char *path, const float *data, size_t rank, const size_t *shape, char *error, size_t error_size);
 
 void npy_free(Npy *npy);

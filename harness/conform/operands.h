@@ -16,7 +16,7 @@ typedef struct Operands {
 } Operands;
 
 /* Make the operands of the one shape that `text` stands for, filled from the seed. `operands` is zeroed at first. false: error[] holds a
- * sentence; free all the same. */
+ * sentence; operands_free is still needed. */
 bool operands_from_shape(Operands *operands, uint64_t seed, const char *text, DataDist dist, char *error, size_t error_size);
 
 /* Read those of a conformance case. */

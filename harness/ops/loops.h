@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-/* Threads of our own, 64 beside the caller at most, fresh each time: safe in a forked child whatever the parent did, and what a loop costs
- * that does so. Each draws the next index, so n tasks may wait for each other up to n = 65. */
+/* Our own threads, at most 64 besides the caller, started anew each time: this is safe in a forked child whatever the parent did, and shows
+ * what such a loop costs. Each thread takes the next index, so up to n = 65 tasks may wait for each other. */
 void loop_threads(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
-/* One worker after another, the last one first. */
+/* One worker after the other, the last one first. */
 void loop_reversed(void *context, size_t n, void (*task)(void *argument, size_t i), void *argument);
 
 #endif

@@ -1,10 +1,10 @@
-/* op.h - a kind of work: attention, a matrix product, multi-head attention. This is all that suites, verify, bench, regress and records
- * know of one; what is particular to it stays in its folder.
+/* op.h - a kind of work: attention, a matrix product, multi-head attention. Suites, verify, bench, regress and records know nothing else
+ * about one; what is specific to it stays in its folder.
  *
  * A kind is a folder beside this file that defines `const Op op_<name>`, and a word of OPS.
  *
- * Shapes and cases travel as words. A word says everything about its shape or case and reads back as it was written, so that a line of a
- * record, of a failure or of a pipe is enough to do the same again. */
+ * Shapes and cases travel as words. A word says everything about its shape or case, so that a line of a record, of a failure or of a pipe
+ * is enough to repeat it. */
 #ifndef HARNESS_OPS_OP_H
 #define HARNESS_OPS_OP_H
 
@@ -15,10 +15,10 @@
 #include "kernels/kernel.h"
 
 /* In the order in which they are verified and measured. Words of a kind begin with its name and a colon ("linear:8x64x64"); those of the
- * first one with neither ("b1_h2_q64_k64_d64"). */
+ * first kind with neither ("b1_h2_q64_k64_d64"). */
 #define OPS(X) X(sdpa) X(linear) X(mha)
 
-enum { SHAPE_NAME = 360, CASE_NAME = SHAPE_NAME + 140, SHAPE_TYPES = 32, SHAPE_TITLE = SHAPE_NAME + 80 }; /* bytes that hold any */
+enum { SHAPE_NAME = 360, CASE_NAME = SHAPE_NAME + 140, SHAPE_TYPES = 32, SHAPE_TITLE = SHAPE_NAME + 80 }; /* large enough for any */
 
 typedef struct Op Op;
 
@@ -43,7 +43,7 @@ void op_shapes_free(OpShapes *list);
 /* The kind that a word of a shape or a case belongs to, by its place in OPS. */
 size_t op_number(const char *word);
 
-/* The storage types of a canonical word: what it names before a colon of its own ("bf16" of "bf16:b1_h8_..."), else "f32". Returns buffer. */
+/* The storage types of a canonical word: what stands before its own colon ("bf16" of "bf16:b1_h8_..."), else "f32". Returns buffer. */
 const char *op_types(const char *word, char *buffer, size_t size);
 
 /* What headings call a shape: its alias, if it has one, and the word with its types, "gpt2/prefill@8  f32:b1_h12_...". Returns buffer. */
@@ -51,26 +51,26 @@ const char *op_title(const char *alias, const char *word, char *buffer, size_t s
 
 /* ---- Kernels ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Who does work of a kind: a kernel, or two that do it together. */
+/* A kernel that does work of a kind, or two that do it together. */
 typedef struct OpKernel {
     const Op *op;
     char name[96];            /* in tables and records                                             */
     const char *summary;      /* of a mutant: what is wrong with it; "" if nothing is              */
     uint64_t isa;             /* CPU features needed                                               */
     const AttnKernel *kernel; /* the kernel; of two, the one whose name stands for both in commands */
-    const AttnKernel *inner;  /* NULL, or the other one                                            */
+    const AttnKernel *inner;  /* the other one of two, or NULL                                     */
     int mistake;              /* of a mutant that is wrong in its reference, not in its kernel     */
 } OpKernel;
 
 /* Fill everything but op and mistake from one kernel. */
 void op_kernel_fill(OpKernel *to, const AttnKernel *kernel);
 
-/* What the field isa says: the highest ISA word that it needs, "portable", or "library" for a yardstick. */
+/* The value of the field `isa`: the highest ISA that it needs, "portable", or "library" for a yardstick. */
 const char *op_isa_name(const OpKernel *kernel);
 
 /* ---- Cases ------------------------------------------------------------------------------------------------------------------------- */
 
-/* What judges a case: error bound and model, a result known to the bit, a rule about special values. */
+/* How a case is judged: by error bound and model, by a result known to the bit, by a rule about special values. */
 typedef enum JobKind { JOB_CASE, JOB_EXACT, JOB_SPECIAL } JobKind;
 
 typedef struct Job {
@@ -99,9 +99,9 @@ typedef struct JudgeOptions {
 
 /* ---- Measuring --------------------------------------------------------------------------------------------------------------------- */
 
-/* What surrounds a shape in a case. */
+/* The settings of a case besides its shape. */
 typedef struct OpSettings {
-    const char *dist; /* what the operands hold; in suites NULL: the usual ones */
+    const char *dist; /* what the operands hold; in suites NULL: the default ones */
     uint64_t seed;
     Fence fence;
     size_t threads;
@@ -123,17 +123,17 @@ typedef struct OpReady {
 struct Op {
     const char *name;     /* "linear": in records and before the colon of words          */
     const char *computes; /* "a matrix product"                                          */
-    const char *help;     /* for the help of bench: how its words are spelt; or NULL     */
-    bool guarded;         /* its judge looks at canaries, machine state and bits as well */
-    bool longdouble;      /* JudgeOptions.longdouble means something to its judge        */
-    bool dists;           /* operands hold what settings say; else always normal numbers */
+    const char *help;     /* how its words are written, for the help of bench; or NULL   */
+    bool guarded;         /* its judge also checks canaries, machine state and bits      */
+    bool longdouble;      /* its judge supports JudgeOptions.longdouble                  */
+    bool dists;           /* operands follow OpSettings.dist; else always normal numbers */
 
     /* Append the shapes that a word without ranges stands for; one, unless it is a glob over presets. The work of a canonical one. */
     bool (*parse)(OpShapes *list, const char *word, char *error, size_t error_size);
     RoofWork (*work)(const char *shape);
 
-    /* Does `kernel` do this work, alone or as the first of two? Then *to is how. Mutants, the unbroken one first: how many, and, unless
-     * `to` is NULL, which. */
+    /* Does `kernel` do this work, alone or as the first of two? If so, fill *to. mutants: returns their number and, unless `to` is NULL,
+     * fills to[], the unbroken one first. */
     bool (*kernel)(const AttnKernel *kernel, OpKernel *to);
     size_t (*mutants)(OpKernel *to);
 
@@ -159,7 +159,7 @@ struct Op {
     bool (*ready)(OpReady *ready, const void *operands, const OpKernel *kernel, char *why, size_t size);
     void (*done)(OpReady *ready);
 
-    /* What a plan would take here, and by what: "tune", "estimate", "option". NULL: nothing is chosen for this kind. */
+    /* Which kernel dispatch would choose here, and on what grounds: "tune", "estimate", "option". NULL: nothing is chosen for this kind. */
     const AttnKernel *(*chosen)(const void *operands, const AttnSettings *settings, const char **by);
 };
 

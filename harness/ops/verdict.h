@@ -1,4 +1,4 @@
-/* verdict.h - what a judge of any kind of work says of a kernel on a case, and how it says so. */
+/* verdict.h - verdicts of the judges of all kinds of work on a kernel and a case. */
 #ifndef HARNESS_OPS_VERDICT_H
 #define HARNESS_OPS_VERDICT_H
 
@@ -13,7 +13,7 @@ typedef enum VerifyStatus {
 } VerifyStatus;
 const char *verify_status_name(VerifyStatus status); /* in records: "pass", "fail", "skip" (of unable, too), "crash" */
 
-/* Who found the fault. */
+/* The judge that found the fault. */
 typedef enum VerifyJudge {
     JUDGE_NONE,     /* no fault                                                     */
     JUDGE_BOUND,    /* eta > 1                                                      */
@@ -51,11 +51,11 @@ bool verdict_fail(VerifyResult *result, VerifyJudge judge, const char *format, .
 bool verdict_unable(VerifyResult *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool verdict_refused(VerifyResult *result, AttnStatus status);
 
-/* The same for a case whose child ended as `sentence` says: VERIFY_CRASH, found by JUDGE_CRASH. */
+/* The same for a case whose child crashed, as `sentence` says: VERIFY_CRASH, found by JUDGE_CRASH. */
 void verdict_crash(VerifyResult *result, const char *sentence);
 
-/* Judge one case in a child process: there `judge` fills the result, `what` is the case for it. A crash is a result, and so is an end after
- * `timeout` seconds. */
+/* Judge one case in a child process, where judge(what, result) is called. A crash is a result, and so is a time-out after `timeout`
+ * seconds. */
 VerifyResult verdict_isolated(void (*judge)(const void *what, VerifyResult *result), const void *what, unsigned timeout);
 
 #endif

@@ -1,4 +1,4 @@
-/* zoo.c - the registry and, behind it, the yardsticks that this build has. */
+/* zoo.c - the registry, followed by the yardsticks of this build. */
 #include "harness/ops/zoo.h"
 
 #include "dispatch/registry.h"

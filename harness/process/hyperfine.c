@@ -1,4 +1,4 @@
-/* hyperfine.c - see hyperfine.h. The JSON is not ours, so each field is looked at before it is believed. */
+/* hyperfine.c - see hyperfine.h. The JSON is not ours, so each field is checked before use. */
 #include "harness/base/error.h"
 #include "harness/base/stop.h"
 #include "harness/process/hyperfine.h"
@@ -100,7 +100,7 @@ char *hyperfine_command(const char *const *words)
     return line;
 }
 
-/* The last line of a file that says something; "" if there is none. */
+/* The last non-empty line of a file; "" if there is none. */
 static void last_line(const char *path, char *line, size_t size)
 {
     char text[512];
@@ -180,7 +180,7 @@ bool hyperfine_once(const char *const *commands, size_t count, const char *varia
         return error_set(error, error_size, "out of memory");
     memcpy(argv, fixed, sizeof fixed);
     memcpy(argv + FIXED_WORDS, commands, count * sizeof *argv);
-    unlink(json); /* one that is there afterwards is of this call */
+    unlink(json); /* a file that exists afterwards is from this call */
     const int status = run_quietly(argv, variable, output);
     free(argv);
     last_line(output, said, sizeof said);

@@ -11,7 +11,7 @@
 #include "harness/process/processes.h"
 #include "harness/records/verdict.h"
 
-/* Apart by more than this share, and the two clocks do not agree: processes begin and end in steps of about a millisecond of 300. */
+/* If the two clocks differ by more than this share, they disagree: processes begin and end in steps of about one millisecond in 300. */
 #define AGREE_WITHIN 0.02
 
 RenderTable *process_table(bool with_case)
@@ -61,7 +61,7 @@ const char *process_interval(StatsInterval x, char *text, size_t size)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-/* "-" where no round had a call that could be told from the empty process. */
+/* "-" if in no round the call could be distinguished from the empty process. */
 static void ratio_cell(RenderTable *table, const char *format, double ratio)
 {
     char text[32];

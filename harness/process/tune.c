@@ -1,8 +1,8 @@
-/* tune.c - a tune file for the processes of `bench --driver hyperfine`, so that what loading one costs can be told.
+/* tune.c - a tune file for the processes of `bench --driver hyperfine`, to find out what loading one costs.
  *
  * It is as large as the one of `attnzoo tune` without options: the buckets of bench's default suite on one thread and on those of the run,
  * and the bucket of the shape. Each prefers what dispatch takes anyway to another kernel that could run, so that a process with the file
- * does the same as one without, but for reading it. Nothing is measured for it. */
+ * does the same as one without it, except for reading it. Nothing is measured for it. */
 #include "harness/process/processes.h"
 
 #include <stdio.h>
@@ -48,7 +48,7 @@ static bool write_file(const char *path, const char *text, size_t length)
     return to && fclose(to) == 0 && written;
 }
 
-/* As the processes will do it. */
+/* Check the file the way the processes will. */
 static bool has_entry(const char *path, const AttnTuneKey *key)
 {
     AttnTune *tune = attn_tune_load(path);

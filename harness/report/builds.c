@@ -1,5 +1,5 @@
-/* builds.c - the tables of the short report whose records stand for themselves: micro-benchmarks, and two builds against each other.
- * Nothing is printed where there are no such records. */
+/* builds.c - the tables of the short report for micro-benchmarks and for comparisons of two builds. Nothing is printed if there are no such
+ * records. */
 #include "harness/base/render.h"
 #include "harness/report/model.h"
 

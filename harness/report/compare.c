@@ -1,5 +1,6 @@
-/* compare.c - see compare.h. Each cell is the latest measurement of its place; with a baseline, the latest run that has both. Nothing is
- * averaged over runs: times of different minutes have no common mean. Cost: rows times columns times points of a table, all small. */
+/* compare.c - see compare.h. Each cell is the latest measurement at its place; with a baseline, from the latest run that has both. Nothing
+ * is averaged over runs, because times of different minutes have no common mean. Cost: rows times columns times points of a table, all
+ * small. */
 #include "harness/report/compare.h"
 
 #include "dispatch/registry.h"
@@ -83,7 +84,7 @@ const char *compare_label(json_t *strings, const CompareKeys *keys, const bool *
     size_t used = 0;
     for (size_t i = 0; i < keys->count && used < sizeof text; i++) {
         const ResultsKey key = keys->at[i];
-        const bool bare_number = key == KEY_THREADS || key == KEY_SEED; /* says nothing without its name */
+        const bool bare_number = key == KEY_THREADS || key == KEY_SEED; /* meaningless without its name */
         if (!varies[i])
             continue;
         const int wrote = snprintf(text + used, sizeof text - used, "%s%s%s%s", used ? " " : "", bare_number ? results_key_names[key] : "",
@@ -95,7 +96,7 @@ const char *compare_label(json_t *strings, const CompareKeys *keys, const bool *
     return string ? json_string_value(string) : "";
 }
 
-/* The earliest point of this value in the operand that was given first. */
+/* The earliest point with this value in the first operand. */
 static const Point *first_with(const Points *points, ResultsKey key, const char *value)
 {
     const Point *first = NULL;
@@ -147,14 +148,14 @@ size_t compare_distinct(const CompareKeys *keys, const Points *all, const Point 
 typedef struct Work {
     const Points *points;
     const CompareOptions *options;
-    const Point **members; /* points of the table at hand                            */
+    const Point **members; /* points of the current table */
     size_t member_count;
     size_t hidden[RESULTS_KEY_COUNT]; /* cells in which the key varied                           */
     size_t against[RESULTS_KEY_COUNT]; /* cells whose point and base differ in the key           */
-    size_t mute;                       /* measurements that do not tell what the metric wants    */
+    size_t mute;                       /* measurements without what the metric needs             */
 } Work;
 
-/* Does the record say what the metric wants? `peak` of a run with other libraries is of another peak than that of bench. */
+/* Does the record have what the metric needs? `peak` in a run with other libraries refers to another peak than in bench. */
 static bool tells(CompareMetric metric, const Point *p)
 {
     switch (metric) {
@@ -165,7 +166,7 @@ static bool tells(CompareMetric metric, const Point *p)
     }
 }
 
-/* The latest point at a place that tells what is wanted; with `partner` set, only one that shares run and case with it. */
+/* The latest point at a place that has what the metric needs; with `partner`, only one from the same run and case. */
 static const Point *latest(const Work *w, const Point *row, const Point *column, const Point *partner)
 {
     const Point *found = NULL;
@@ -320,7 +321,7 @@ static bool lay_out(Compare *compare, CompareTable *t, Work *w)
     return ok;
 }
 
-/* What is the same in all points of the table, so that its labels need not say it. */
+/* What all points of the table have in common, so that labels need not repeat it. */
 static const char *title_of(Compare *compare, const Work *w)
 {
     CompareKeys constant = {.count = 0};
@@ -375,7 +376,7 @@ static void write_notes(Compare *compare, const Work *w)
         add_note(compare, "times of different machines are compared; to compare how well kernels use them, take --metric roof, peak or vs");
 }
 
-/* What a table cannot compare. Columns of kernels have gaps by nature: not every kernel takes every shape. */
+/* What a table cannot compare. Columns of kernels naturally have gaps, since not every kernel takes every shape. */
 static void note_gaps(Compare *compare, const CompareTable *t, const CompareOptions *options)
 {
     size_t lonely = 0;

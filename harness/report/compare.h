@@ -4,7 +4,7 @@
 
 #include "harness/records/points.h"
 
-/* Which keys say where a point stands. */
+/* The keys that determine the place of a point. */
 typedef struct CompareKeys {
     ResultsKey at[RESULTS_KEY_COUNT];
     size_t count;
@@ -40,18 +40,18 @@ typedef struct CompareOptions {
 
 typedef struct CompareCell {
     const Point *point; /* NULL: nothing was measured here      */
-    const Point *base;  /* what it is compared with, or NULL    */
+    const Point *base;  /* the point to compare with, or NULL   */
     StatsInterval value;
     CompareEvidence evidence;
 } CompareCell;
 
 typedef struct CompareTable {
-    const char *title; /* what is the same for all of its points */
+    const char *title; /* what all of its points have in common */
     size_t rows, columns, base;
     const char **row, **column; /* labels                               */
     CompareCell *cells;         /* row by row                           */
     double *mean;               /* geometric mean of each column or NaN */
-    size_t *mean_rows;          /* … over so many rows                  */
+    size_t *mean_rows;          /* number of rows in each mean          */
 } CompareTable;
 
 typedef struct Compare {
@@ -80,7 +80,7 @@ size_t compare_distinct(const CompareKeys *keys, const Points *all, const Point 
 const char *compare_label(json_t *strings, const CompareKeys *keys, const bool *varies, const Point *point);
 void compare_varying(const CompareKeys *keys, const Point *const *points, size_t count, bool *varies);
 
-/* Order of two points by these keys: shapes and numbers by value, all else by who came first: as the operands were given, those of one
+/* Order of two points by these keys: shapes and numbers by value, everything else by order of appearance: operands as given, points of one
  * operand by time. */
 int compare_order(const CompareKeys *keys, const Points *points, const Point *a, const Point *b);
 

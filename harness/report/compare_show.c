@@ -103,7 +103,8 @@ void compare_print_tables(const Compare *compare, const CompareOptions *options,
                 open |= cell->base && cell->base != cell->point && (known == KNOWN_NOT || known == KNOWN_FEW);
             }
         }
-        /* Kernels have no mean: they are alternatives. Nor have shares of a roof: each kernel was measured on shapes of its own. */
+        /* No mean over kernels, since they are alternatives, nor of shares of a roof, since each kernel was measured on different
+         * shapes. */
         if (t->rows > 1 && options->metric != METRIC_ROOF && !(options->row.count == 1 && options->row.at[0] == KEY_KERNEL))
             show_mean(table, t, options->metric);
         render_table_as(table, md ? "md" : "table", to);

@@ -1,5 +1,5 @@
-/* compare_winners.c - the fastest kernel of each machine, and what another machine's choice would cost there. All of it is paired: the
- * ratio `best` of a record compares with the fastest kernel in the same rounds. Kernels that did not pass their verification do not win. */
+/* compare_winners.c - the fastest kernel of each machine, and what another machine's choice would cost there. All comparisons are paired:
+ * the ratio `best` of a record refers to the fastest kernel in the same rounds. Kernels that did not pass their verification do not win. */
 #include "harness/base/known.h"
 #include "harness/base/outputs.h"
 #include "harness/report/compare_show.h"
@@ -9,9 +9,9 @@
 #include <string.h>
 
 typedef struct Winner {
-    const Point *first, *second; /* of one case of one run; second NULL: alone           */
+    const Point *first, *second; /* of one case of one run; second NULL: no other        */
     double margin;               /* time of the second over that of the first            */
-    Known next;                  /* what is known of that ratio                          */
+    Known next;                  /* what is known about that ratio                       */
 } Winner;
 
 static bool competes(const Point *p)
@@ -19,7 +19,7 @@ static bool competes(const Point *p)
     return point_verified(p) && !*p->key[KEY_PEER] && strcmp(p->key[KEY_ISA], "library") != 0;
 }
 
-/* The case of `machine` in `row` with the most competing kernels, the latest of equals; NULL: none. Any point of it. */
+/* The case of `machine` in `row` with the most competing kernels, the latest one of equals; NULL: none. Returns any of its points. */
 static const Point *fullest(const Points *points, const CompareKeys *keys, const Point *row, const char *machine)
 {
     const Point *found = NULL;
@@ -47,7 +47,7 @@ static Winner winner(const Points *points, const Point *any)
         const double ratio = results_number(p->bench, "best.ratio");
         if (!competes(p))
             continue;
-        /* Among our own kernels: a yardstick may be the fastest of the case, then ratios to it still rank. */
+        /* Among our own kernels. A yardstick may be the fastest of the case; ratios to it still rank the others. */
         if (!w.first || ratio < results_number(w.first->bench, "best.ratio")) {
             w.second = w.first;
             w.first = p;

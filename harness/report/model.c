@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* What tells two measurements of the same thing apart from two things. */
+/* The keys that two measurements of the same thing share. */
 static const ResultsKey identity[] = {KEY_MACHINE, KEY_KERNEL, KEY_PEER, KEY_SHAPE, KEY_DTYPE, KEY_THREADS, KEY_CACHE, KEY_DIST,
                                       KEY_DRIVER};
 
@@ -83,7 +83,7 @@ static json_t *run_json(const Loaded *loaded, const ResultsRun *run)
     return object;
 }
 
-/* One object a control: what the machine did to a kernel and its own copy. */
+/* One object per control: a kernel against its own copy. */
 static void add_controls(json_t *list, const ResultsRun *run)
 {
     static const char *const fields[] = {"kernel", "ratio", "lo", "hi", "n", NULL};
@@ -98,7 +98,7 @@ static void add_controls(json_t *list, const ResultsRun *run)
             json_pack("{s:s, s:s, s:s}", "run", run->id, "machine", results_text(run->host, "mkey"), "shape", results_text(of, "shape"));
         copy(object, record, fields);
         copy(object, json_object_get(of, "noise"), noise);
-        /* Judged by today's rule: records from before it call any interval ok that holds 1. */
+        /* Judged by today's rule: older records call any interval ok that contains 1. */
         const Known known = known_ratio(results_number(record, "lo"), results_number(record, "hi"));
         json_object_set_new(object, "ok", known_ok(known) < 0 ? json_null() : json_boolean(known_ok(known)));
         json_object_set_new(object, "verdict", json_string(known_control(known)));
@@ -174,7 +174,7 @@ static void judge_counts(json_t *counts)
     json_array_foreach(counts, i, count) {
         const json_t *pair = json_object_get(count, "insn");
         const double base = json_number_value(json_array_get(pair, 0)), head = json_number_value(json_array_get(pair, 1));
-        const bool counted = base >= 1 && head >= 1 && fmax(base, head) < 1e18; /* a file may say anything */
+        const bool counted = base >= 1 && head >= 1 && fmax(base, head) < 1e18; /* a file may contain anything */
         if (!counted)
             json_object_set_new(count, "insn", json_null());
         json_object_set_new(count, "outcome", json_string(counted ? insn_outcome((uint64_t)base, (uint64_t)head) : "not counted"));
@@ -188,7 +188,7 @@ static void raise_to(json_t *object, const char *field, double value)
         json_object_set_new(object, field, json_real(value));
 }
 
-/* One object a machine and kernel: verdicts counted, and the worst of each measure of error. */
+/* One object per machine and kernel: counts of verdicts, and the worst of each error measure. */
 static void add_agreement(json_t *kernels, const ResultsRun *run)
 {
     static const char *const measures[] = {"eta", "z", "max_abs", "max_ulp", "rel_l2_row"};

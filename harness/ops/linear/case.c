@@ -31,7 +31,7 @@ bool linear_case_parse(const char *text, LinearCase *c, char *error, size_t erro
         if (strcmp(fill, fill_names[i]) == 0)
             c->fill = (LinearFill)i;
     const bool fenced = fence_find(fence, &c->fence);
-    /* What reads back as it was written is right in every part; signs, blanks and leading zeros are not. */
+    /* A name that reads back as it was written is correct in every part; this excludes signs, blanks and leading zeros. */
     const size_t most = (size_t)1 << 20;
     if (c->fill < LINEAR_FILLS && fenced && c->rows <= most && c->inputs <= most && c->outputs <= most &&
         c->x_gap <= most && c->w_gap <= most && c->y_gap <= most && c->threads >= 1 && c->threads <= 4096 &&
@@ -77,7 +77,7 @@ static const LinearCase large[] = {
 
 enum { SMOKE = sizeof smoke / sizeof *smoke, LARGE = sizeof large / sizeof *large, RANDOM = 400 };
 
-/* Sizes 1 to 70, every fourth one longer; everything else by the toss of a coin. */
+/* Sizes 1 to 70, every fourth one longer; everything else at random. */
 static LinearCase draw(uint64_t seed, size_t index)
 {
     const uint64_t bits = random_bits(seed, 2 * index), more = random_bits(seed, 2 * index + 1);
@@ -128,7 +128,7 @@ static float element(const LinearCase *c, uint64_t seed, uint64_t index)
     }
 }
 
-/* A matrix of `rows` rows, gap elements apart, in an arena where whatever is no element is NaN. */
+/* A matrix of `rows` rows, gap elements apart, in an arena where everything but elements is NaN. */
 static bool make(Arena *arena, const LinearCase *c, unsigned which, size_t rows, size_t width, size_t gap)
 {
     const size_t row = width + gap, elements = rows ? (rows - 1) * row + width : 0;

@@ -10,7 +10,7 @@
 typedef enum LinearFill {
     LINEAR_NORMAL,   /* N(0,1)                                                                            */
     LINEAR_POSITIVE, /* [1, 2): sums grow steadily, roundings have a direction                            */
-    LINEAR_WIDE,     /* normal times 2^-20 to 2^20: few terms carry a sum                                 */
+    LINEAR_WIDE,     /* normal times 2^-20 to 2^20: few terms dominate a sum                              */
     LINEAR_TINY,     /* a third of x and w, and many products, are denormal                               */
     LINEAR_EXACT,    /* integers from -8 to 8: every sum is exact in any order, so every bit is known     */
     LINEAR_SPECIAL,  /* normal, with NaN and infinities in a few places of x and w                        */
@@ -44,7 +44,7 @@ typedef struct LinearData {
 bool linear_data_make(LinearData *data, const LinearCase *c);
 void linear_data_free(LinearData *data);
 
-/* Pack and run on fenced operands, judge against a double reference by bound, model, exact value or NaN rule, look at canaries and machine
+/* Pack and run on fenced operands, judge against a double reference by bound, model, exact value or NaN rule, check canaries and machine
  * state, run again on threads, in reverse and under unusual control: every bit must be the same. */
 void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResult *result);
 

@@ -7,7 +7,7 @@
  * each product, each partial sum S_k from the first input on, and, since kernels also sum in slices that begin at 0, a random bridge of as
  * many steps, whose squares add up to inputs / 6 sum (x w)^2:
  *     sigma^2 = u^2 / 3 ((1 + inputs / 6) sum (x w)^2 + sum S_k^2 + 2 (bias^2 + y^2) + (2 + inputs / 64) (y before)^2),
- * (y before is added to in each slice; slices are hardly shorter than 64). Integers leave no room for either: every bit is known. */
+ * (y before is added to in each slice; slices are hardly shorter than 64). With integers neither is needed: every bit is known. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@
 
 enum { CHILD_TIMEOUT = 300 };
 #define REPEAT_WORK 1e8    /* products beyond this many multiply-adds are repeated on threads only         */
-#define REFERENCE_WORK 1e8 /* and of them so many rows are compared that the reference costs no more than this */
+#define REFERENCE_WORK 1e8 /* and only so many of their rows are compared that the reference costs no more */
 #define FILL 0xff          /* canaries, and, as floats, NaN                                                */
 
 /* How a product is executed. */
@@ -70,7 +70,7 @@ static bool run(const AttnKernel *kernel, const LinearCase *c, LinearData *data,
     return true;
 }
 
-/* Weights packed into exactly as many bytes as were asked for. */
+/* Pack the weights into exactly the number of bytes that the kernel requested. */
 static bool pack(const AttnKernel *kernel, const LinearData *data, Arena *packed, VerifyResult *result)
 {
     const AttnLinear *l = &data->linear;
@@ -120,7 +120,7 @@ static Expected expect(const AttnAccuracy *a, const float *x, const float *w, si
     return e;
 }
 
-/* One element. Returns who objects. */
+/* Judge one element. Returns the judge that rejects it, or JUDGE_NONE. */
 static VerifyJudge judge_element(const LinearCase *c, const Expected *e, float got, VerifyResult *result)
 {
     if (!isfinite(e->y) || !isfinite(got)) {
@@ -171,7 +171,7 @@ static void agree(const AttnAccuracy *accuracy, const LinearCase *c, const Linea
 
 /* ---- The judgement ---------------------------------------------------------------------------------------------------------------- */
 
-/* Run again in other ways: every bit must be the same. */
+/* Execute it again in other ways: every bit must be the same. */
 static void repeat(const AttnKernel *kernel, const LinearCase *c, LinearData *data, const void *packed, VerifyResult *result)
 {
     const bool small = (double)c->rows * (double)c->inputs * (double)c->outputs <= REPEAT_WORK;

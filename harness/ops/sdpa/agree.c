@@ -53,7 +53,7 @@ static double gamma_of(double n, double u)
     return n * u < 0.5 ? n * u / (1.0 - n * u) : HUGE_ERROR;
 }
 
-/* What a row knows beside its keys. */
+/* Errors of a row besides those of its keys. */
 typedef struct RowError {
     double lag, rise;      /* how far behind the subtracted maximum may be; total rise of the running maximum  */
     double tiny;           /* FLT_MIN e^low: what may vanish beside a weight of 1                              */
@@ -107,7 +107,7 @@ static StageError capped_error(const AttnProblem *p, const AttnAccuracy *a, cons
     const double u = a->u_accumulate, room = fabs(key->s0) - e.bound, t = room > 0.0 ? tanh(room / p->softcap) : 0.0, s1 = fabs(key->s1);
     e.slope = 1.0 - t * t;
     e.bound = e.slope * (e.bound + 3.0 * u * fabs(key->s0)) + (3.0 * u + tanh_error(a)) * s1 + p->softcap * (double)FLT_MIN;
-    if (!(e.bound < 2.0 * p->softcap)) /* so written, NaN of 0 times infinity too */
+    if (!(e.bound < 2.0 * p->softcap)) /* written so that NaN (0 times infinity) enters too */
         e.bound = 2.0 * p->softcap;
     e.variance = e.slope * e.slope * (e.variance + u * u * key->s0 * key->s0);
     e.variance += (3.0 * u * u + tanh_error(a) * tanh_error(a)) / 3.0 * s1 * s1;
@@ -429,7 +429,7 @@ static double ulps(double difference, float ref)
     return difference / (double)(nextafterf(size, INFINITY) - size);
 }
 
-/* One number against its expectation. Returns the judge that objects. */
+/* Judge one number. Returns the judge that rejects it, or JUDGE_NONE. */
 static VerifyJudge judge_number(const AgreeNumber *x, double c, bool linear, float got, VerifyResult *result)
 {
     if (!isfinite(x->ref) || !isfinite(got))

@@ -1,4 +1,4 @@
-/* agree.h - how far may a correct kernel be from the reference? A bound that it cannot exceed, and a model of its typical error.
+/* agree.h - how far a correct kernel may be from the reference: a bound that it cannot exceed, and a model of its typical error.
  *
  * Both follow from what the kernel declares (AttnAccuracy), from the problem and from the data; docs/verifying.md derives them. */
 #ifndef HARNESS_OPS_SDPA_AGREE_H
@@ -20,7 +20,7 @@ typedef struct AgreeNumber {
 
 typedef struct Agree {
     const AttnProblem *p;
-    AttnAccuracy accuracy; /* rounding class: exp_ulp is not looked at                          */
+    AttnAccuracy accuracy; /* rounding class: exp_ulp is ignored                                */
     size_t *rows;          /* numbers of the rows compared, (b * q_heads + h) * q_len + i       */
     size_t count;
     bool *linear;          /* [count] score errors small enough for the model, which linearises */
@@ -37,7 +37,7 @@ void agree_free(Agree *agree);
 /* Is the kernel of the rounding class that was expected? Then this Agree serves it too. */
 bool agree_serves(const Agree *agree, const AttnAccuracy *accuracy);
 
-/* Compare outputs; fills the metrics, and on disagreement status, judge and why. exp_ulp: of the kernel at hand. */
+/* Compare outputs; fills the metrics, and on disagreement status, judge and why. exp_ulp: of the kernel being judged. */
 void agree_judge(const Agree *agree, double exp_ulp, const AttnTensors *tensors, VerifyResult *result);
 
 /* All of it for one run, every row: expect, judge, free. */

@@ -1,8 +1,8 @@
 /* data.c - operands of a case: arenas that fit the strides exactly, filled by counter-based random numbers.
  *
- * Inputs lie in arenas whose gaps and margins are NaN, outputs in arenas whose gaps and margins are 0xA5: what a kernel must not read
- * spoils its result, what it must not write shows. Masks and biases hold, row by row, the patterns that break tile logic: rows with nothing
- * visible, with one key, with a hidden beginning or end, and rows with random holes. Cost: one hash and about 10 flop an element. */
+ * Inputs lie in arenas whose gaps and margins are NaN, outputs in arenas whose gaps and margins are 0xA5: an element read by mistake spoils
+ * the result, one written by mistake is noticed. Masks and biases hold, row by row, the patterns that break tile logic: rows with nothing
+ * visible, with one key, with a hidden beginning or end, and rows with random holes. Cost: one hash and about 10 flop per element. */
 #include "dispatch/dtype.h"
 #include "harness/base/random.h"
 #include "harness/ops/sdpa/data.h"
@@ -49,7 +49,7 @@ const char *data_tensor_name(DataTensor tensor)
 typedef struct Walk {
     size_t n[4];
     ptrdiff_t stride[4];
-    size_t element; /* bytes; 0: the problem has not this tensor */
+    size_t element; /* bytes; 0: the problem does not have this tensor */
     AttnDtype dtype;
 } Walk;
 
@@ -229,7 +229,7 @@ static bool hides(const Fill *f, uint64_t row, size_t j)
 
 static void fill_score_row(void *context, void *row, size_t i0, size_t i1, size_t i2)
 {
-    static const unsigned char truths[4] = {1, 1, 2, 0xff}; /* whatever is not 0 is true */
+    static const unsigned char truths[4] = {1, 1, 2, 0xff}; /* any value but 0 is true */
     const Fill *f = context;
     const Walk *w = &f->w;
     const size_t n = w->stride[3] == 0 ? 1 : w->n[3];
@@ -430,7 +430,7 @@ void data_poison_output(Data *data)
     for (int arena = DATA_FIRST_OUTPUT; arena <= DATA_LAST_OUTPUT; arena++)
         if (data->arena[arena].bytes) {
             Walk w = walk_of(data, arena);
-            fence_fill(&data->arena[arena], CANARY_OUT); /* the damage of one kernel must not be blamed on the next */
+            fence_fill(&data->arena[arena], CANARY_OUT); /* one kernel's damage must not be blamed on the next */
             walk_rows(&w, zero_of(data, arena), poison_row, &w);
         }
 }
@@ -439,7 +439,7 @@ void data_poison_output(Data *data)
 typedef struct Marks {
     const Walk *w;
     const char *block;
-    unsigned char *marks; /* one a float of the block */
+    unsigned char *marks; /* one per float of the block */
 } Marks;
 
 static void mark_row(void *context, void *row, size_t i0, size_t i1, size_t i2)

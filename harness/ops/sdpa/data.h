@@ -1,6 +1,6 @@
 /* data.h - operands of a case: one arena per tensor, filled from a seed.
  *
- * Every element is a function of (seed, tensor, logical index) alone: a case has the same numbers in any layout, on any machine. */
+ * Every element depends only on (seed, tensor, logical index): a case has the same numbers in any layout, on any machine. */
 #ifndef HARNESS_OPS_SDPA_DATA_H
 #define HARNESS_OPS_SDPA_DATA_H
 

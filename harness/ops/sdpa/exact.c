@@ -169,7 +169,7 @@ static float permuted_v(size_t b, size_t g, size_t class, size_t c)
     return (float)((int)((class * 7 + b * 29 + g * 131 + c * 5) % 1021) - 510);
 }
 
-/* Some key that the row sees, or SIZE_MAX. */
+/* A key that the row sees, or SIZE_MAX. */
 static size_t target_of(const Data *data, const OracleEntry *entry, size_t h, size_t i)
 {
     const size_t n = data->problem.k_len, start = (i * 13 + h * 7 + entry->b * 3 + 5) % n;
@@ -288,7 +288,7 @@ static bool check_count(const Data *data, VerifyResult *result)
     return ok;
 }
 
-/* Additive scores are equal where their weights are 0; a sink of -inf takes nothing away from the count. */
+/* Additive scores are equal if their weights are 0; a sink of -inf does not change the count. */
 static void flatten_scores(Data *data)
 {
     float *sinks = data->arena[DATA_SINKS].at;

@@ -1,8 +1,8 @@
 /* expand.c - lists of shapes: items, braces, presets.
  *
  * "b1_h8_q{1,64}_k{512..4096*2}_d64 llama3-8b/decode@777" is split into items at blanks and commas outside braces; the braces of an item
- * are expanded from the left, the last one running fastest; each word that results is a shape or, if it holds a '/', a preset or a glob over
- * presets. How many words an item will make is known before any is made, so a range that explodes costs nothing. */
+ * are expanded from the left, the last one running fastest; each word that results is a shape or, if it holds a '/', a preset or a glob
+ * over presets. The number of words of an item is known before any is made, so an exploding range costs nothing. */
 #include "harness/base/grow.h"
 #include "harness/ops/sdpa/shape.h"
 
@@ -58,7 +58,7 @@ typedef struct Range {
     bool factor; /* multiply by step instead of adding it */
 } Range;
 
-/* 1: a range, 0: an ordinary word, -1: a range that makes no sense. */
+/* 1: a range, 0: an ordinary word, -1: an invalid range. */
 static int read_range(const char *text, Range *range)
 {
     const char *dots = strstr(text, "..");

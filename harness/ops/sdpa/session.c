@@ -1,4 +1,4 @@
-/* session.c - judges kernels on one case. The oracle is by far the dearest part, so it runs once a case and rounding class. */
+/* session.c - judges kernels on one case. The oracle is by far the most expensive part, so it runs once per case and rounding class. */
 #include "harness/ops/sdpa/session.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "harness/ops/loops.h"
 #include "harness/ops/sdpa/trial.h"
 
-#define UNUSUAL_FLOP 1e8 /* above this the run under an unusual control is left to smaller cases */
+#define UNUSUAL_FLOP 1e8 /* above this, no run under an unusual control: smaller cases have it */
 
 bool session_open(Session *session, const VerifyCase *c, const JudgeOptions *options)
 {
@@ -67,7 +67,7 @@ static bool keep(Bits *bits, const Data *data)
     return true;
 }
 
-/* Run again in another way: every bit must be the same. */
+/* Run again under other conditions: every bit must be the same. */
 static bool repeat(const AttnKernel *kernel, const Bits *bits, Data *data, const Trial *trial, const char *how, VerifyResult *result)
 {
     if (!trial_run(kernel, data, trial, result))

@@ -18,7 +18,8 @@ typedef struct Session {
 bool session_open(Session *session, const VerifyCase *c, const JudgeOptions *options);
 void session_close(Session *session);
 
-/* Run the kernel and judge it: guards, truth, and the same bits under an unusual floating-point control of the caller. */
+/* Run the kernel and judge it: guards, comparison with the oracle, and the same bits under an unusual floating-point control of the
+ * caller. */
 void session_judge(Session *session, const AttnKernel *kernel, VerifyResult *result);
 
 #endif

@@ -1,7 +1,7 @@
 /* special.c - a table of rules. Each starts from ordinary data, pokes special values into it, and says what must come out.
  *
  * What must come out is the oracle's answer: it never reads what is hidden and lets IEEE arithmetic carry NaN and infinities, so a NaN that
- * a kernel swallows, spreads to other rows or columns, or lets leak out of hidden keys is a disagreement. */
+ * a kernel loses, spreads to other rows or columns, or lets leak out of hidden keys is a disagreement. */
 #include "harness/ops/sdpa/special.h"
 
 #include <float.h>
@@ -52,7 +52,7 @@ static void each_row(Data *x, void (*poke)(Data *x, size_t b, size_t h, size_t i
                 poke(x, b, h, i);
 }
 
-/* Everything in k and v at key j is `value`, for every head. */
+/* Set all of k and v at key j to `value`, for every head. */
 static void spoil_key(Data *x, size_t j, float value)
 {
     for (size_t b = 0; b < x->problem.batch; b++)

@@ -195,7 +195,7 @@ static const struct {
     size_t q, kv;
 } heads[] = {{1, 1}, {2, 2}, {3, 3}, {2, 1}, {4, 2}, {6, 3}, {8, 2}, {5, 1}, {6, 2}};
 
-/* A stream of draws. */
+/* A stream of random draws. */
 typedef struct Draw {
     uint64_t seed, next;
 } Draw;
@@ -215,14 +215,14 @@ static double flop_of(const Shape *s)
     return 2.0 * (double)(s->batch * s->q_heads * s->q_len) * (double)s->k_len * (double)(s->d + s->dv);
 }
 
-/* An additive score costs a tanh a column, and each score that is an output costs the judge. */
+/* An additive score costs one tanh per column, and each score that is an output costs the judge time. */
 static bool costs_too_much(const Shape *s)
 {
     const double scores = (double)(s->batch * s->q_heads * s->q_len) * (double)s->k_len;
     return flop_of(s) > (s->score == ATTN_SCORE_ADDITIVE ? 2e6 : 1.2e7) || (s->scores && scores > 1e5);
 }
 
-/* The score stage's options, each drawn on its own, so that any two of them meet. */
+/* The score stage's options, each drawn independently, so that any two of them occur together. */
 static void draw_options(Draw *from, Shape *s)
 {
     static const double caps[] = {0.25, 1.0, 3.0, 20.0, 50.0};

@@ -1,4 +1,4 @@
-/* trial.c - plan, fenced workspace, run, guards: the part that verify, exact oracles and special values share. */
+/* trial.c - plan, fenced workspace, run, guards: the part shared by verify, exact oracles and special values. */
 #include "harness/ops/sdpa/trial.h"
 
 #include <stdio.h>
@@ -51,7 +51,7 @@ static void note_unit(const AttnArgs *args, AttnSpan unit, void *scratch)
     }
 }
 
-/* Between set and restore of an unusual control stands nothing but attn_run. */
+/* Between setting and restoring an unusual control there is nothing but attn_run. */
 static AttnStatus run_guarded(const AttnPlan *plan, const AttnTensors *tensors, void *workspace, size_t size, const Trial *trial,
                               MachineState *before, MachineState *after)
 {

@@ -1,4 +1,4 @@
-/* trial.h - one run of one kernel on given operands, with all guards on. */
+/* trial.h - one run of one kernel on given operands, with all guards enabled. */
 #ifndef HARNESS_OPS_SDPA_TRIAL_H
 #define HARNESS_OPS_SDPA_TRIAL_H
 

@@ -1,4 +1,4 @@
-/* threads.c - one thread for BLAS. OpenBLAS has a call for it; what other libraries do is said by their own environment variables. */
+/* threads.c - one thread for BLAS. OpenBLAS has a call for it; for other libraries, use their environment variables. */
 #include <cblas.h>
 #include <pthread.h>
 

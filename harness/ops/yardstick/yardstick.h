@@ -1,6 +1,6 @@
-/* yardstick.h - kernels that are only here to be compared with: they call a library that people would use instead. Built into the program
- * where that library is found (-Dblas), never into libattnzoo, and never chosen by it. They break the contract of kernels/kernel.h where
- * their library does; each says where.
+/* yardstick.h - kernels that exist only for comparison: they call a library that people would use instead. They are built into the program
+ * if that library is found (-Dblas), never into libattnzoo, and dispatch never chooses them. They break the contract of kernels/kernel.h
+ * where their library does; each says where.
  *
  * bench verifies and measures them like the rest; verify, conform and run take them when -k matches them. OpenBLAS 0.3.21 passes the full
  * suite on a real CPU; under qemu-user its calls crash. */
@@ -9,7 +9,7 @@
 
 #include "kernels/kernel.h"
 
-/* BLAS on the calling thread alone: threads are the harness's business, and one thread is compared with one. */
+/* BLAS on the calling thread alone: threads are up to the harness, and one thread is compared with one. */
 void yardstick_one_thread(void);
 
 #endif
