@@ -31,7 +31,7 @@ Test(registry, descriptors_are_complete)
     cr_assert_null(attn_registry_find("no_such_kernel"));
 }
 
-/* Length of "<algorithm>_<dtype>" in "<algorithm>_<dtype>[_<isa>[_<twist>]]". */
+/* Length of "<algorithm>_<dtype>" in "<algorithm>_<dtype>[_<isa>[_<variant>]]". */
 static size_t stem(const char *name)
 {
     const char *dtype = strchr(name, '_'), *end = dtype ? strchr(dtype + 1, '_') : NULL;
