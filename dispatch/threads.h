@@ -13,7 +13,7 @@ size_t attn_threads_workers(const AttnSettings *settings);
 /* Independent items of work: any thread may do any of them, in any order. */
 typedef struct AttnPhase {
     size_t items;
-    size_t together; /* so many items that follow each other, such as those of one head, stay in one thread's range; 0, 1: any two may part */
+    size_t together; /* so many items that follow each other, those of one head say, stay in one thread's range; 0, 1: no such groups */
     void (*item)(void *context, size_t worker, size_t item);
     uint64_t (*enter)(void);         /* called by each thread before its first item; NULL: nothing                  */
     void (*leave)(uint64_t entered); /* called by it after its last item, with what `enter` returned; NULL: nothing */

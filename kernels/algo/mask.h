@@ -169,7 +169,7 @@ static void strip_gaussian(const Lanes *lanes, const AttnProblem *p, float score
 
 static void strip_softcap(double softcap, float score_scale, size_t count, size_t n, float *s)
 {
-    const Exp2 *constants = exp2_constants();
+    const Tanh *constants = tanh_constants();
     const vf cap = vf_set1((float)(softcap * (double)score_scale)), inverse = vf_set1((float)(1.0 / (softcap * (double)score_scale)));
     for (size_t at = 0; at < n * count; at += VL) {
         const vf x = vf_load(s + at), same = vf_sub(x, x); /* 0; NaN where x is infinite, as the cap would hide that x left the range */

@@ -86,7 +86,7 @@ ALWAYS_INLINE void tile_scores(const int mr, const int nq, const int pitch, cons
 ALWAYS_INLINE void tile_additive(const int mr, const int nq, const int pitch, const float *q, const float *w, const kv_stored *k,
                                  ptrdiff_t stride, size_t d, const float *from, vf acc[HIGH_TILE][NQ])
 {
-    const Exp2 *constants = exp2_constants();
+    const Tanh *constants = tanh_constants();
     UNROLL for (int x = 0; x < nq; x++)
         UNROLL for (int r = 0; r < mr; r++)
             acc[r][x] = from ? vf_load(from + x * VL) : vf_set1(0.0f);

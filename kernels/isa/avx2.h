@@ -58,6 +58,7 @@ static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
     *n = _mm256_add_ps(x, big);
     return _mm256_sub_ps(x, _mm256_sub_ps(*n, big));
 }
+static inline vf vf_exp2_nearest(vf x, const float limits[3], vf *n) { return vf_exp2_reduce(x, limits, n); }
 static inline vf vf_exp2_scale(vf p, vf n)
 {
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(n), 23)));

@@ -42,6 +42,12 @@ static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
     *n = x;
     return _mm512_reduce_ps(x, 1);
 }
+static inline vf vf_exp2_nearest(vf x, const float limits[3], vf *n)
+{
+    x = _mm512_min_ps(_mm512_set1_ps(limits[1]), _mm512_max_ps(_mm512_set1_ps(limits[0]), x));
+    *n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return _mm512_sub_ps(x, *n);
+}
 static inline vf vf_exp2_scale(vf p, vf n) { return _mm512_scalef_ps(p, n); }
 
 /* Four rounds of shuffles, each exchanging blocks of 1, 2, 4 and 8 lanes. */

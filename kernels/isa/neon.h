@@ -46,6 +46,7 @@ static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
     *n = vaddq_f32(x, big);
     return vsubq_f32(x, vsubq_f32(*n, big));
 }
+static inline vf vf_exp2_nearest(vf x, const float limits[3], vf *n) { return vf_exp2_reduce(x, limits, n); }
 static inline vf vf_exp2_scale(vf p, vf n)
 {
     return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), vshlq_n_s32(vreinterpretq_s32_f32(n), 23)));

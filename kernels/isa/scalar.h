@@ -14,6 +14,7 @@
  *   vf_exp2_reduce(x, limits, &n)  r = x - n with n = floor(x) or nearest, r in [EXP2_LOW, EXP2_LOW + 1), x clamped to limits[0], limits[1]
  *                   where the CPU does not saturate by itself; limits[2] = 1.5 * 2^23, which rounds to an integer when added; so that
  *   vf_exp2_scale(p, n)  = p * 2^n is 0 (or denormal, which reads as 0) for x <= -126, at least 2^126 for x >= 127; NaN stays NaN
+ *   vf_exp2_nearest(x, limits, &n)  as vf_exp2_reduce, but n = nearest and r in [-1/2, 1/2], always clamped
  *   vf_transpose(r)       r[i][j] <-> r[j][i] over VL vectors
  *   vf_load_part(p, w)    the w floats at p again and again; w: a constant power of two, at most VL
  *   vf_fold(a, b, s)      a[i] + a[i ^ s] in lanes i with bit s clear, b[i] + b[i ^ s] in the others; s: a constant power of two below VL
@@ -69,6 +70,7 @@ static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
     *n = x + limits[2];
     return x - (*n - limits[2]);
 }
+static inline vf vf_exp2_nearest(vf x, const float limits[3], vf *n) { return vf_exp2_reduce(x, limits, n); }
 static inline vf vf_exp2_scale(vf p, vf n)
 {
     unsigned bits, power;

@@ -47,6 +47,7 @@ static inline vf vf_exp2_reduce(vf x, const float limits[3], vf *n)
     *n = _mm_add_ps(x, big);
     return _mm_sub_ps(x, _mm_sub_ps(*n, big));
 }
+static inline vf vf_exp2_nearest(vf x, const float limits[3], vf *n) { return vf_exp2_reduce(x, limits, n); }
 static inline vf vf_exp2_scale(vf p, vf n)
 {
     return _mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(p), _mm_slli_epi32(_mm_castps_si128(n), 23)));

@@ -21,7 +21,7 @@ static void exp2_all(const float *x, float *y, size_t n)
 
 static void tanh_all(const float *x, float *y, size_t n)
 {
-    const Exp2 *constants = exp2_constants();
+    const Tanh *constants = tanh_constants();
     for (size_t i = 0; i < n; i += VL)
         vf_store(y + i, tanh_poly(vf_load(x + i), constants));
 }
