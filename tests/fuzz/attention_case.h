@@ -16,7 +16,7 @@ typedef struct AttentionCase {
     const char *poison;      /* what is not finite though somebody sees it; ""                      */
 } AttentionCase;
 
-extern bool attention_extremes; /* numbers at the end of the range, and not finite ones in v and sinks, may be drawn: true unless set */
+extern unsigned attention_extremes; /* per cent of cases with numbers at the end of the range, or not finite ones in v and sinks; 15 unless set */
 
 void attention_decode(AttentionCase *x, Choices *c);
 void attention_fill(AttentionCase *x, Choices *c); /* its last step: numbers, in memory that is there */

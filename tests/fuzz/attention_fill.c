@@ -226,14 +226,14 @@ static void poison_v(AttentionCase *x, Choices *c)
     x->poison = " NaN or inf in v";
 }
 
-bool attention_extremes = true;
+unsigned attention_extremes = 15;
 
 static void draw_extremes(AttentionCase *x, Choices *c)
 {
     static const double sizes[] = {1e10, 1e19, 1e30, 1e37, 3e38, 1e-30};
     const float ends[] = {FLT_MAX, -FLT_MAX, INFINITY, NAN, 2.5e38f};
     AttnProblem *p = &x->p;
-    if (!maybe(c, 15) || p->batch == 0 || !attention_extremes)
+    if (!maybe(c, attention_extremes) || p->batch == 0)
         return;
     const double size = sizes[choose(c, 6)], other = maybe(c, 30) ? 1e-30 : 1.0;
     x->poison = " large numbers";

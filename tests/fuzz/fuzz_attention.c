@@ -167,14 +167,9 @@ const char *target_mutant(size_t n)
 }
 
 /* An exponential that is 3e-6 off changes a mean by 3e-6 / 4 of the spread of two values, and two keys alone may round by 2e-6. The model
- * of `verify`, which knows what is usual, finds it. Five others are wrong at the end of the range only, which is not drawn here because the
- * unbroken one has no second way for it; the special values of `verify` find those. */
+ * of `verify`, which knows what is usual, finds it. */
 const char *target_mutant_excuse(size_t n)
 {
-    static const char *const at_the_end[] = {"hidden_shared", "score_log2", "scale_first", "gauss_norms", "sink_infinite"};
-    for (size_t i = 0; i < sizeof at_the_end / sizeof *at_the_end; i++)
-        if (strcmp(mutants[n]->name, at_the_end[i]) == 0)
-            return "wrong at the end of the range only";
     return strcmp(mutants[n]->name, "exp_rough") == 0 ? "too small for a bound" : NULL;
 }
 
@@ -184,7 +179,7 @@ bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
     AttentionCase x;
     RefOutputs want;
     AttnPlan *plan;
-    attention_extremes = false; /* the unbroken one has no second way for rows that leave its range */
+    attention_extremes = 60; /* some mistakes show nowhere else */
     bool right = expect(&x, &c, &want);
     Due due = {&x, &want};
     const Subject subject = subject_of(&due);

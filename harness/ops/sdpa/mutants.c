@@ -1,12 +1,14 @@
 /* mutants.c - a small streaming attention in scalar C with a switch for each classic mistake.
  *
- * It works as a tile kernel does (blocks of keys, running maximum, rescaling, a tail), so that each mistake is one that a tile kernel can
- * make. Nothing here is registered, selected or timed. */
+ * It works as a tile kernel does (blocks of keys, running maximum, rescaling, a tail, and the plain way for rows whose numbers left the
+ * range), so that each mistake is one that a tile kernel can make. Nothing here is registered, selected or timed. */
 #include "harness/ops/sdpa/mutants.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "kernels/algo/plain.h"
 #include "kernels/fpenv.h"
 
 /* name, what is broken */
@@ -177,6 +179,18 @@ static float bias_of(const AttnArgs *a, size_t b, size_t h, size_t i, size_t j)
     return bug == BUG_BIAS_CLAMPED && x < -1e4f ? -INFINITY : x;
 }
 
+/* ---- Range ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Kernels do again, the plain way, what is not finite, and so does this one, unless the mistake alone made it so: that would mend it. */
+static _Thread_local bool spoilt;
+
+/* `x` where a mistake left the range that the numbers it was made from keep to. */
+static float spoil(int mistake, bool in_range, float x)
+{
+    spoilt = spoilt || (bug == mistake && in_range && !isfinite(x));
+    return x;
+}
+
 /* ---- Scores ---------------------------------------------------------------------------------------------------------------------- */
 
 static float scale_of(const AttnArgs *a)
@@ -207,7 +221,7 @@ static float raw(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g,
     for (size_t c = 0; c < a->p->d; c++) {
         const double x = (double)q[c], y = (double)k[c];
         if (a->p->score == ATTN_SCORE_DOT && bug == BUG_SCALE_FIRST)
-            sum += (double)(q[c] * scale_of(a)) * y;
+            sum += (double)spoil(BUG_SCALE_FIRST, isfinite(q[c]), q[c] * scale_of(a)) * y;
         else if (a->p->score == ATTN_SCORE_DOT)
             sum += x * y;
         else if (a->p->score == ATTN_SCORE_ADDITIVE)
@@ -215,7 +229,7 @@ static float raw(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g,
         else if (bug == BUG_GAUSS_NO_K)
             sum += x * y - 0.5 * x * x;
         else if (bug == BUG_GAUSS_NORMS)
-            sum += (double)(q[c] * k[c]) - (double)(0.5f * q[c] * q[c]) - (double)(0.5f * k[c] * k[c]);
+            sum += (double)spoil(BUG_GAUSS_NORMS, isfinite(q[c]) && isfinite(k[c]), q[c] * k[c] - 0.5f * q[c] * q[c] - 0.5f * k[c] * k[c]);
         else
             sum += (bug == BUG_GAUSS_TWICE ? -1.0 : -0.5) * (x - y) * (x - y);
     }
@@ -252,7 +266,7 @@ static float score(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t 
         return -INFINITY;
     const float s0 = raw(a, seq, h, g, i, j), s = bug == BUG_CAP_LATE ? capped(a, s0 + more) : capped(a, s0) + more;
     if (bug == BUG_SCORE_LOG2)
-        return s * 1.44269504f / 1.44269504f;
+        return spoil(BUG_SCORE_LOG2, isfinite(s), s * 1.44269504f / 1.44269504f);
     return bug == BUG_NAN_SWALLOWED && isnan(s) ? -INFINITY : s;
 }
 
@@ -313,13 +327,14 @@ static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g
     if (m == -INFINITY || (isnan(m) && !any)) /* a sink of NaN makes nothing of a row without keys */
         return;
     const bool same = x->m == m && bug != BUG_SINK_INFINITE; /* an infinite sink too */
-    const float history = x->m == -INFINITY ? 0.0f : same ? 1.0f : expf(x->m - m);
+    const float history = x->m == -INFINITY ? 0.0f : same ? 1.0f : spoil(BUG_SINK_INFINITE, x->m == m, expf(x->m - m));
     x->m = m;
     x->l *= bug == BUG_RESCALE_MISSED ? 1.0f : history;
     for (size_t c = 0; c < dv; c++)
         o[c] *= bug == BUG_RESCALE_MISSED || bug == BUG_RESCALE_L_ONLY ? 1.0f : history;
     for (size_t j = 0; j < n; j++) {
-        if (x->s[j] == -INFINITY && bug != BUG_HIDDEN_READ && !(bug == BUG_HIDDEN_SHARED && seen_by_any(a, seq, h, g, j0 + j)))
+        const bool hidden = x->s[j] == -INFINITY;
+        if (hidden && bug != BUG_HIDDEN_READ && !(bug == BUG_HIDDEN_SHARED && seen_by_any(a, seq, h, g, j0 + j)))
             continue;
         float p = weight(x->s[j] - m);
         if (bug == BUG_TAIL_DOUBLED && n < BLOCK && j == n - 1)
@@ -327,7 +342,7 @@ static void block(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g
         const float *v = v_row(a, seq, g, j0 + j);
         x->l += p;
         for (size_t c = 0; c < dv; c++)
-            o[c] += p * v[c];
+            o[c] += spoil(bug, hidden, p * v[c]);
     }
 }
 
@@ -335,21 +350,26 @@ static void dead_row(const AttnArgs *a, const AttnSequence *seq, size_t g, float
 {
     const size_t n = a->p->k_len;
     for (size_t c = 0; c < a->p->dv; c++) {
-        o[c] = bug == BUG_DEAD_NAN ? NAN : 0.0f;
+        o[c] = spoil(BUG_DEAD_NAN, true, bug == BUG_DEAD_NAN ? NAN : 0.0f);
         for (size_t j = 0; bug == BUG_DEAD_MEAN && j < n; j++)
             o[c] += attn_v_row(a, seq, g, j)[c] / (float)n;
     }
 }
 
 /* The optional scores of a row whose weights are exp(s - m) / l. */
-static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g, size_t i, float m, float l)
+static void emit(const AttnPlainRow *plain, size_t g, float m, float l)
 {
+    const AttnArgs *a = plain->a;
+    const AttnSequence *seq = plain->seq;
     const AttnProblem *p = a->p;
+    const size_t h = plain->h, i = plain->i;
     const AttnKeys keys = visible(a, seq, i);
     for (size_t j = 0; j < p->k_len; j++) {
         float *to = a->t->scores + attn_score_at(&p->scores, seq->b, h, i, j);
+        const bool seen = j >= keys.lo && j < keys.hi;
+        spoilt = false;
         const float s0 = raw(a, seq, h, g, i, j), s1 = capped(a, s0);
-        const float s = j < keys.lo || j >= keys.hi ? -INFINITY : score(a, seq, h, g, i, j);
+        const float s = seen ? score(a, seq, h, g, i, j) : -INFINITY;
         switch (p->scores_stage) {
         case ATTN_STAGE_RAW: *to = bug == BUG_SCORES_CAPPED ? s1 : s0; break;
         case ATTN_STAGE_CAPPED: *to = s1; break;
@@ -359,6 +379,8 @@ static void emit(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t g,
         case ATTN_STAGE_WEIGHTS: *to = s == -INFINITY ? 0.0f : expf(s - m) / (bug == BUG_WEIGHTS_RAW ? 1.0f : l); break;
         case ATTN_STAGE_MAX_ENUM: break;
         }
+        if (!(fabsf(*to) <= FLT_MAX) && !spoilt && (seen || p->scores_stage < ATTN_STAGE_BIASED))
+            *to = attn_plain_score(plain, j, p->scores_stage);
     }
 }
 
@@ -381,12 +403,21 @@ static float lse_of(const AttnArgs *a, size_t h, float m, float l)
     }
 }
 
+static bool is_finite(const Scratch *x, const float *o, size_t dv)
+{
+    bool finite = x->m == -INFINITY || (fabsf(x->m) <= FLT_MAX && x->l <= FLT_MAX);
+    for (size_t c = 0; c < dv && finite; c++)
+        finite = fabsf(o[c]) <= FLT_MAX;
+    return finite;
+}
+
 static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, Scratch *x)
 {
     const size_t dv = a->p->dv, g = bug == BUG_GQA_MODULO ? h % a->p->kv_heads : h / a->group;
     const AttnKeys keys = visible(a, seq, i);
     const float sink = sink_of(a, h);
     float *o = attn_o_row(a, seq, h, i);
+    spoilt = false;
     x->m = sink != -INFINITY                                                             ? sink
            : bug == BUG_STALE_MAXIMUM && isfinite(x->m) && fabsf(x->m) < 16.0f ? x->m
                                                                                          : -INFINITY;
@@ -412,8 +443,14 @@ static void row(const AttnArgs *a, const AttnSequence *seq, size_t h, size_t i, 
         o[dv] = 1.0f;
     if (a->t->lse)
         *attn_lse_at(a, seq, h, i) = lse_of(a, h, x->m, x->l);
-    if (a->t->scores)
-        emit(a, seq, h, g, i, x->m, bug == BUG_WEIGHTS_NO_SINK && sink != -INFINITY ? x->l - expf(sink - x->m) : x->l);
+    const AttnPlainRow plain = {a, seq, h, i, {0, a->p->k_len}};
+    const bool again = !spoilt && !is_finite(x, o, dv);
+    if (again)
+        attn_plain_row(&plain);
+    if (a->t->scores && again)
+        attn_plain_scores(&plain);
+    else if (a->t->scores)
+        emit(&plain, g, x->m, bug == BUG_WEIGHTS_NO_SINK && sink != -INFINITY ? x->l - expf(sink - x->m) : x->l);
 }
 
 static uint64_t enter(void)
