@@ -16,7 +16,8 @@ typedef struct AttentionCase {
     const char *poison;      /* what is not finite though somebody sees it; ""                      */
 } AttentionCase;
 
-extern unsigned attention_extremes; /* per cent of cases with numbers at the end of the range, or not finite ones in v and sinks; 15 unless set */
+/* Per cent of cases with numbers at the end of the range, or with some in v and sinks that are not finite; 15 unless set. */
+extern unsigned attention_extremes;
 
 void attention_decode(AttentionCase *x, Choices *c);
 void attention_fill(AttentionCase *x, Choices *c); /* its last step: numbers, in memory that is there */

@@ -158,19 +158,19 @@ bool target_run(const uint8_t *data, size_t size)
 
 size_t target_mutants(void)
 {
-    return mutant_count;
+    return sdpa_mutants.count;
 }
 
 const char *target_mutant(size_t n)
 {
-    return mutants[n]->name;
+    return sdpa_mutants.at[n].name;
 }
 
 /* An exponential that is 3e-6 off changes a mean by 3e-6 / 4 of the spread of two values, and two keys alone may round by 2e-6. The model
  * of `verify`, which knows what is usual, finds it. */
 const char *target_mutant_excuse(size_t n)
 {
-    return strcmp(mutants[n]->name, "exp_rough") == 0 ? "too small for a bound" : NULL;
+    return strcmp(sdpa_mutants.at[n].name, "exp_rough") == 0 ? "too small for a bound" : NULL;
 }
 
 bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
@@ -183,12 +183,13 @@ bool target_run_mutant(size_t n, const uint8_t *data, size_t size)
     bool right = expect(&x, &c, &want);
     Due due = {&x, &want};
     const Subject subject = subject_of(&due);
-    mutants_arm(mutants[n]);
+    const AttnKernel *mutant = &sdpa_mutants.at[n];
+    mutants_arm(&sdpa_mutants, mutant);
     for (size_t time = 0; time < 2 && right; time++) {
         const Execution *execution = execution_draw(&c, false);
-        if (execution->forgets || attn_plan_create_with(mutants[n], &x.p, execution->threads, execution->loop, NULL, &plan) != ATTN_OK)
+        if (execution->forgets || attn_plan_create_with(mutant, &x.p, execution->threads, execution->loop, NULL, &plan) != ATTN_OK)
             continue;
-        right = target_run_once(&subject, &c, plan, execution, mutants[n]->name);
+        right = target_run_once(&subject, &c, plan, execution, mutant->name);
         attn_plan_destroy(plan);
     }
     ref_release(&want);

@@ -130,7 +130,8 @@ static bool judge(void *context, const char *runner)
 
 static Subject subject_of(Due *due)
 {
-    return (Subject){"attn_mha_plan_create", "attn_mha_run", "shape", &due->x->rooms, due, plan_of, workspace_of, call, destroy, who, judge};
+    return (Subject){"attn_mha_plan_create", "attn_mha_run", "shape", &due->x->rooms, due, plan_of, workspace_of, call, destroy,
+                     who, judge};
 }
 
 static bool run_twice(MhaInput *x, Choices *c, const AttnMha *mha, const RefMha *want, const char *kernel)

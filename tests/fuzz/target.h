@@ -31,7 +31,8 @@ typedef struct Subject {
  * and the outputs are judged unless the execution forgets tasks. */
 bool target_run_once(const Subject *subject, Choices *c, const void *plan, const Execution *execution, const char *who);
 
-/* Twice, each time by a plan of its own under an execution that is drawn, for a kernel by name or NULL, which must take it: the bits must be equal. */
+/* Twice, each time by a plan of its own under an execution that is drawn, for a kernel by name, if it takes the subject, or for dispatch's
+ * choice (NULL): the bits must be equal. */
 bool target_run_twice(const Subject *subject, Choices *c, const char *kernel);
 
 /* A call that must be refused returned `status`: was it, with a sentence, and is everything that the rooms hold as it was? */

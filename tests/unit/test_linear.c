@@ -158,13 +158,13 @@ Test(linear, every_kernel_is_right)
 
 Test(linear, every_mutant_is_killed)
 {
-    for (size_t m = 0; m < linear_mutant_count; m++) {
+    for (size_t m = 0; m < linear_mutants.count; m++) {
         size_t failed = 0;
         for (size_t n = 0; n < linear_case_count(false); n++) {
             const LinearCase c = linear_case_at(false, n, 0x5eed);
-            failed += linear_case_judge_isolated(linear_mutants[m], &c).status != VERIFY_PASS;
+            failed += linear_case_judge_isolated(&linear_mutants.at[m], &c).status != VERIFY_PASS;
         }
-        cr_expect_eq(failed == 0, m == 0, "%s (%s): %zu failures", linear_mutants[m]->name, linear_mutants[m]->summary, failed);
+        cr_expect_eq(failed == 0, m == 0, "%s (%s): %zu failures", linear_mutants.at[m].name, linear_mutants.at[m].summary, failed);
     }
 }
 

@@ -20,9 +20,9 @@ static void work(void *context, size_t item, void *answer)
 {
     Hunt *hunt = context;
     const JudgeOptions options = {.bitwise = true, .flop_limit = 1e9};
-    const Job *job = &hunt->suite.at[item / mutant_count];
+    const Job *job = &hunt->suite.at[item / sdpa_mutants.count];
     OpKernel kernel;
-    cr_assert(op_sdpa.kernel(mutants[item % mutant_count], &kernel));
+    cr_assert(op_sdpa.kernel(&sdpa_mutants.at[item % sdpa_mutants.count], &kernel));
     if (hunt->kept && hunt->job != job) {
         op_sdpa.forget(hunt->kept);
         hunt->kept = NULL;
@@ -35,7 +35,7 @@ static bool done(void *context, size_t item, const void *answer, const char *cra
 {
     Hunt *hunt = context;
     const VerifyResult *result = answer;
-    const size_t mutant = item % mutant_count;
+    const size_t mutant = item % sdpa_mutants.count;
     const bool caught = crash || result->status == VERIFY_FAIL;
     hunt->ran[mutant]++;
     hunt->caught[mutant] += caught;
@@ -48,16 +48,16 @@ Test(mutants, all_are_killed_and_the_unbroken_one_lives, .timeout = HANG_SECONDS
 {
     static Hunt hunt;
     const char *error;
-    cr_assert_geq(mutant_count, 60);
-    hunt.caught = calloc(mutant_count, sizeof *hunt.caught);
-    hunt.ran = calloc(mutant_count, sizeof *hunt.ran);
+    cr_assert_geq(sdpa_mutants.count, 60);
+    hunt.caught = calloc(sdpa_mutants.count, sizeof *hunt.caught);
+    hunt.ran = calloc(sdpa_mutants.count, sizeof *hunt.ran);
     cr_assert(op_sdpa.suite(&hunt.suite, SUITE_SMOKE, 0x5eed));
-    const IsolateJob job = {.items = hunt.suite.count * mutant_count, .group = mutant_count, .workers = 2,
+    const IsolateJob job = {.items = hunt.suite.count * sdpa_mutants.count, .group = sdpa_mutants.count, .workers = 2,
                             .result_size = sizeof(VerifyResult), .timeout = 120, .context = &hunt, .work = work, .done = done};
     cr_assert(isolate_run(&job, &error), "%s", error);
     cr_expect_eq(hunt.caught[0], 0, "the unbroken kernel fails %zu of %zu: %s", hunt.caught[0], hunt.ran[0], hunt.first);
-    for (size_t i = 1; i < mutant_count; i++)
-        cr_expect_gt(hunt.caught[i], 0, "%s survives: %s", mutants[i]->name, mutants[i]->summary);
+    for (size_t i = 1; i < sdpa_mutants.count; i++)
+        cr_expect_gt(hunt.caught[i], 0, "%s survives: %s", sdpa_mutants.at[i].name, sdpa_mutants.at[i].summary);
     suite_free(&hunt.suite);
     free(hunt.caught);
     free(hunt.ran);
@@ -88,10 +88,10 @@ Test(mutants, each_judge_catches_its_own)
         char error[200];
         cr_assert(case_parse(cases[n].on, &c, error, sizeof error), "%s", error);
         cr_assert(session_open(&session, &c, &options));
-        for (size_t i = 0; i < mutant_count; i++)
-            if (strcmp(mutants[i]->name, cases[n].mutant) == 0) {
-                mutants_arm(mutants[i]);
-                session_judge(&session, mutants[i], &result);
+        for (size_t i = 0; i < sdpa_mutants.count; i++)
+            if (strcmp(sdpa_mutants.at[i].name, cases[n].mutant) == 0) {
+                mutants_arm(&sdpa_mutants, &sdpa_mutants.at[i]);
+                session_judge(&session, &sdpa_mutants.at[i], &result);
             }
         session_close(&session);
         cr_expect_eq(result.judge, cases[n].judge, "%s is judged by %s: %s", cases[n].mutant, verify_judge_name(result.judge), result.why);

@@ -107,9 +107,9 @@ Test(verify, isolation_stops_when_told)
 
 static const AttnKernel *mutant(const char *name)
 {
-    for (size_t i = 0; i < mutant_count; i++)
-        if (strcmp(mutants[i]->name, name) == 0)
-            return mutants[i];
+    for (size_t i = 0; i < sdpa_mutants.count; i++)
+        if (strcmp(sdpa_mutants.at[i].name, name) == 0)
+            return &sdpa_mutants.at[i];
     cr_assert(false, "no mutant %s", name);
     return NULL;
 }
@@ -139,7 +139,7 @@ Test(verify, threads_of_its_own_change_nothing)
 Test(verify, a_crash_is_a_result)
 {
     const AttnKernel *past = mutant("read_past");
-    mutants_arm(past);
+    mutants_arm(&sdpa_mutants, past);
     const VerifyResult r = verify_case_isolated(past, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
     cr_assert_eq(r.status, VERIFY_CRASH);
     cr_assert_eq(r.judge, JUDGE_CRASH);
@@ -149,7 +149,7 @@ Test(verify, a_crash_is_a_result)
 
 Test(verify, a_kernel_that_does_not_take_the_problem_is_skipped)
 {
-    AttnKernel picky = *mutants[0];
+    AttnKernel picky = sdpa_mutants.at[0];
     picky.features = ATTN_HAS_LSE;
     const VerifyResult r = verify_case_isolated(&picky, &shape, DIST_NORMAL, 5, FENCE_AFTER, 1);
     cr_assert_eq(r.status, VERIFY_SKIP);

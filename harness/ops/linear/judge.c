@@ -213,7 +213,7 @@ void linear_case_judge(const AttnKernel *kernel, const LinearCase *c, VerifyResu
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
         fence_read_only(inputs[i]);
     Arena packed = {0};
-    linear_mutants_arm(kernel);
+    mutants_arm(&linear_mutants, kernel);
     const Execution plain = {"alone", 1, NULL, NULL};
     if (pack(kernel, &data, &packed, result) && run(kernel, c, &data, packed.at, &plain, result)) {
         agree(&kernel->accuracy, c, &data, result);

@@ -26,12 +26,7 @@
     X(CONTROL, "mutant_linear_control", "flush-to-zero is left on")
 /* clang-format on */
 
-enum {
-#define X(id, name, what) BUG_##id,
-    BUGS(X)
-#undef X
-    BUG_COUNT
-};
+enum { BUGS(MUTANTS_NUMBER) BUG_COUNT };
 static int bug = BUG_NONE;
 
 enum { PANEL = 4, SLICE = 32 };
@@ -117,15 +112,6 @@ static void run(const AttnLinear *l, AttnLinearSpan span, const float *x, const 
                               .kind = ATTN_KIND_PRODUCT, .panel = PANEL, .unit_panels = 1, .enter = attn_fp_enter, .leave = leave, .product = {packed_bytes, pack, run}},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X
-#define X(id, name, what) &kernels[BUG_##id],
-const AttnKernel *const linear_mutants[] = { BUGS(X) };
-#undef X
 /* clang-format on */
-const size_t linear_mutant_count = BUG_COUNT;
 
-void linear_mutants_arm(const AttnKernel *kernel)
-{
-    for (int i = 0; i < BUG_COUNT; i++)
-        if (kernel == &kernels[i])
-            bug = i;
-}
+const Mutants linear_mutants = {kernels, BUG_COUNT, &bug};

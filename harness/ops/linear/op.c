@@ -47,9 +47,7 @@ static bool does(const AttnKernel *from, OpKernel *to)
 
 static size_t broken(OpKernel *to)
 {
-    for (size_t i = 0; to && i < linear_mutant_count; i++)
-        does(linear_mutants[i], &to[i]);
-    return linear_mutant_count;
+    return mutants_list(&linear_mutants, &op_linear, to);
 }
 
 /* ---- Cases ------------------------------------------------------------------------------------------------------------------------- */

@@ -86,12 +86,7 @@
     X(SINK_INFINITE, "sink_infinite", "a sink of +inf makes the row NaN")                                                                 \
     X(TANH_ROUGH, "tanh_rough", "tanh with a relative error of 1e-5")
 
-enum {
-#define X(id, name, what) BUG_##id,
-    BUGS(X)
-#undef X
-    BUG_COUNT
-};
+enum { BUGS(MUTANTS_NUMBER) BUG_COUNT };
 
 static int bug = BUG_NONE;
 
@@ -480,15 +475,6 @@ static void run(const AttnArgs *a, AttnSpan unit, void *scratch)
                               .panel = 2, .unit_panels = 2, .enter = enter, .leave = leave, .scratch = scratch_bytes, .cost = cost, .run = run},
 static const AttnKernel kernels[] = { BUGS(X) };
 #undef X
-#define X(id, name, what) &kernels[BUG_##id],
-const AttnKernel *const mutants[] = { BUGS(X) };
-#undef X
 /* clang-format on */
-const size_t mutant_count = BUG_COUNT;
 
-void mutants_arm(const AttnKernel *kernel)
-{
-    for (int i = 0; i < BUG_COUNT; i++)
-        if (kernel == &kernels[i])
-            bug = i;
-}
+const Mutants sdpa_mutants = {kernels, BUG_COUNT, &bug};

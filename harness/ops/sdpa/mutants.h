@@ -1,14 +1,9 @@
-/* mutants.h - kernels broken on purpose, which the judges must catch; and the same kernel intact, which must pass. */
+/* mutants.h - attention broken on purpose, and the same one intact. */
 #ifndef HARNESS_OPS_SDPA_MUTANTS_H
 #define HARNESS_OPS_SDPA_MUTANTS_H
 
-#include "kernels/kernel.h"
+#include "harness/ops/mutants.h"
 
-extern const AttnKernel *const mutants[]; /* the first one is the unbroken base */
-extern const size_t mutant_count;
-
-/* Before `kernel` runs: if it is a mutant, switch its bug on; summary says what it is. All mutants share one run function, so one process
- * runs one at a time. */
-void mutants_arm(const AttnKernel *kernel);
+extern const Mutants sdpa_mutants;
 
 #endif

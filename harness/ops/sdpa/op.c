@@ -63,9 +63,7 @@ static bool does(const AttnKernel *from, OpKernel *to)
 
 static size_t broken(OpKernel *to)
 {
-    for (size_t i = 0; to && i < mutant_count; i++)
-        does(mutants[i], &to[i]);
-    return mutant_count;
+    return mutants_list(&sdpa_mutants, &op_sdpa, to);
 }
 
 /* ---- Cases ------------------------------------------------------------------------------------------------------------------------- */
@@ -107,7 +105,7 @@ static void judge(const Job *job, const OpKernel *kernel, const JudgeOptions *op
 {
     JobKind kind;
     size_t index;
-    mutants_arm(kernel->kernel);
+    mutants_arm(&sdpa_mutants, kernel->kernel);
     if (!sdpa_suite_find(job->name, &kind, &index, result->why, sizeof result->why))
         verdict_fail(result, JUDGE_ERROR, "case '%s' does not read back", job->name);
     else if (kind == JOB_EXACT)
