@@ -308,7 +308,8 @@ AttnStatus attn_tensors_read(const AttnProblem *problem, const AttnTensors *tens
         status = check_outputs(problem, out);
     if (status != ATTN_OK)
         return status;
-    views_of(problem, out, view);
+    if (problem->varlen)
+        views_of(problem, out, view);
     for (size_t i = 0; i < ARRAYS && status == ATTN_OK; i++)
         status = attn_view_check_pointer("problem", &view[i], pointer[i], &region[i]);
     for (size_t output = O; output <= SCORES && status == ATTN_OK; output++)
