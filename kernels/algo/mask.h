@@ -31,6 +31,8 @@ typedef struct Lanes {
     const unsigned char *mask[LANES];       /* address of the mask at key 0; NULL without a mask                    */
     const float *bias[LANES];               /* address of the bias at key 0; NULL without a bias                    */
     bool same_mask, same_bias;              /* all lanes share one address                                          */
+    bool next_mask[NQ], next_bias[NQ];      /* of a vector of lanes: each address follows the one before, as in a
+                                               transposed tensor                                                    */
     int64_t at[LANES];                      /* position among the keys, i + offset                                  */
     float slope[LANES];                     /* ALiBi, in the unit of the scores                                      */
     float norm[LANES];                      /* -scale/2 |q|^2, for the Gaussian score                               */
@@ -125,6 +127,14 @@ static void lanes_finish(Lanes *lanes, size_t rows, size_t count)
         lanes->same_mask = lanes->same_mask && lanes->mask[lane] == lanes->mask[0];
         lanes->same_bias = lanes->same_bias && lanes->bias[lane] == lanes->bias[0];
     }
+    for (size_t x = 0; x < count / VL; x++) {
+        lanes->next_mask[x] = lanes->mask[0] != NULL;
+        lanes->next_bias[x] = lanes->bias[0] != NULL;
+        for (size_t lane = x * VL + 1; lane < x * VL + VL; lane++) {
+            lanes->next_mask[x] = lanes->next_mask[x] && lanes->mask[lane] == lanes->mask[lane - 1] + 1;
+            lanes->next_bias[x] = lanes->next_bias[x] && lanes->bias[lane] == lanes->bias[lane - 1] + 1;
+        }
+    }
 }
 
 /* Does strip [j, j + n) need the stage? */
@@ -195,27 +205,46 @@ static void strip_alibi(const Lanes *lanes, size_t count, size_t j, size_t n, fl
 
 /* ---- Tensors over scores --------------------------------------------------------------------------------------------------------- */
 
-static inline float mask_number(unsigned char byte)
+/* to[t * count + lane] = what each of VL lanes' own rows says of the n keys from `at` on, `step` elements apart. Bytes of a mask become
+ * numbers as vectors: a branch on each would depend on data. */
+ALWAYS_INLINE void gather_mask(const unsigned char *const *rows, ptrdiff_t at, ptrdiff_t step, size_t n, size_t count, float *to)
 {
-    return byte ? 0.0f : -INFINITY;
+    unsigned char bytes[STRIP * VL];
+    for (size_t lane = 0; lane < VL; lane++)
+        for (size_t t = 0; t < n; t++)
+            bytes[t * VL + lane] = rows[lane][at + (ptrdiff_t)t * step];
+    for (size_t t = 0; t < n; t++)
+        vf_store(to + t * count, vf_load_mask(bytes + t * VL));
 }
 
-/* add[t][lane] = what the boolean mask (0 or -inf), else the bias, says of key j + t. `step` is the tensor's column stride. Its rows lie
- * along keys, lanes across them, so whole blocks turn in registers; a tensor without rows (key padding) is a broadcast. Inlined, so that
- * `is_mask` is gone before any code is made. */
+ALWAYS_INLINE void gather_bias(const float *const *rows, ptrdiff_t at, ptrdiff_t step, size_t n, size_t count, float *to)
+{
+    for (size_t lane = 0; lane < VL; lane++)
+        for (size_t t = 0; t < n; t++)
+            to[t * count + lane] = rows[lane][at + (ptrdiff_t)t * step];
+}
+
+/* add[t][lane] = what the boolean mask (0 or -inf), else the bias, says of key j + t. `step` is the tensor's column stride. Rows usually
+ * lie along keys, lanes across them, so whole blocks turn in registers; a tensor without rows (key padding) is a broadcast. In a
+ * transposed tensor lanes lie side by side already; with any other strides numbers come one by one. Inlined, so that `is_mask` is gone
+ * before any code is made. */
 ALWAYS_INLINE void strip_tensor(const Lanes *lanes, bool is_mask, size_t count, ptrdiff_t step, size_t j, size_t n, float *add)
 {
     const ptrdiff_t at = (ptrdiff_t)j * step;
     if (is_mask ? lanes->same_mask : lanes->same_bias) {
         for (size_t t = 0; t < n; t++) {
             const ptrdiff_t key = at + (ptrdiff_t)t * step;
+            unsigned char bytes[VL];
+            if (is_mask)
+                memset(bytes, lanes->mask[0][key], sizeof bytes);
+            const vf number = is_mask ? vf_load_mask(bytes) : vf_set1(lanes->bias[0][key]);
             for (size_t lane = 0; lane < count; lane += VL)
-                vf_store(add + t * count + lane, vf_set1(is_mask ? mask_number(lanes->mask[0][key]) : lanes->bias[0][key]));
+                vf_store(add + t * count + lane, number);
         }
         return;
     }
-    size_t t = 0;
-    for (; step == 1 && t + VL <= n; t += VL) {
+    const size_t whole = step == 1 ? n / VL * VL : 0; /* keys in whole blocks */
+    for (size_t t = 0; t < whole; t += VL) {
         const ptrdiff_t key = at + (ptrdiff_t)t;
         for (size_t lane = 0; lane < count; lane += VL) {
             vf block[VL];
@@ -226,10 +255,18 @@ ALWAYS_INLINE void strip_tensor(const Lanes *lanes, bool is_mask, size_t count, 
                 vf_store(add + (t + i) * count + lane, block[i]);
         }
     }
-    for (; t < n; t++) {
-        const ptrdiff_t key = at + (ptrdiff_t)t * step;
-        for (size_t lane = 0; lane < count; lane++)
-            add[t * count + lane] = is_mask ? mask_number(lanes->mask[lane][key]) : lanes->bias[lane][key];
+    const ptrdiff_t rest = at + (ptrdiff_t)whole * step;
+    for (size_t lane = 0; whole < n && lane < count; lane += VL) {
+        float *to = add + whole * count + lane;
+        if ((is_mask ? lanes->next_mask : lanes->next_bias)[lane / VL])
+            for (size_t t = 0; t < n - whole; t++) {
+                const ptrdiff_t key = rest + (ptrdiff_t)t * step;
+                vf_store(to + t * count, is_mask ? vf_load_mask(lanes->mask[lane] + key) : vf_load(lanes->bias[lane] + key));
+            }
+        else if (is_mask)
+            gather_mask(lanes->mask + lane, rest, step, n - whole, count, to);
+        else
+            gather_bias(lanes->bias + lane, rest, step, n - whole, count, to);
     }
 }
 
