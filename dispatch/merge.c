@@ -4,6 +4,7 @@
  * mean of the parts under a softmax of their lse. The largest lse is subtracted first, as usual. Cost: one exponential per part and row,
  * in double; one multiply-add per part and element, summed in double and rounded once. */
 #include "dispatch/merge.h"
+#include "dispatch/dtype.h"
 #include "dispatch/structs.h"
 #include "dispatch/view.h"
 #include "kernels/fpenv.h"
@@ -90,12 +91,12 @@ static double weight_of(double lse, double most)
 }
 
 /* One row. Its lse values are read before anything of it is written, and each block of columns too, so that a result may be a part. */
-void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, bool inf_is_dead, float *o, float *lse,
+void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float *const *lse_parts, bool inf_is_dead, void *o, float *lse,
                     size_t b, size_t h, size_t i)
 {
     const ptrdiff_t from = at(&m->o_part, b, h, i), lse_from = at(&m->lse_part, b, h, i);
     const float dead_too = inf_is_dead ? INFINITY : -INFINITY;
-    float *const to = o + at(&m->o, b, h, i);
+    void *const to = (char *)o + at(&m->o, b, h, i) * (ptrdiff_t)attn_dtype_bytes(m->o.dtype);
     double most = -INFINITY, sum = 0.0;
     for (size_t n = 0; n < m->parts; n++) {
         const float value = lse_parts[n][lse_from];
@@ -118,7 +119,7 @@ void attn_merge_row(const AttnMerge *m, const float *const *o_parts, const float
                 total[x] += weight * (double)o_parts[n][from + (ptrdiff_t)(c + x)];
         }
         for (size_t x = 0; x < columns; x++)
-            to[c + x] = (float)total[x];
+            attn_element_put(to, m->o.dtype, c + x, total[x]);
     }
     if (lse)
         lse[at(&m->lse, b, h, i)] = dead ? -INFINITY : (float)(most + log(sum));

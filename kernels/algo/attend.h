@@ -81,8 +81,7 @@ static size_t attend_scratch(const AttnProblem *p, size_t rows)
 static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, size_t most)
 {
     const AttnArgs *a = w->a;
-    const q_stored *q[LANES];
-    const float *weights[LANES];
+    const void *q[LANES], *weights[LANES];
     panel->lanes.key0 = w->key0;
     panel->lanes.key1 = w->key1;
     panel->rows = lanes_take(&panel->lanes, a, &w->seq, w->kv_head, w->score_scale, row, end, most, q, weights);
@@ -97,10 +96,10 @@ static bool open_panel(const Work *w, Panel *panel, size_t *row, size_t end, siz
     lanes_finish(&panel->lanes, panel->rows, lanes);
     const float factor = (float)(a->p->scale * (double)w->score_scale);
     if (a->p->score == ATTN_SCORE_ADDITIVE) {
-        pack_queries(q, lanes, a->p->d, 1.0f, panel->q);
-        pack_queries(weights, lanes, a->p->d, factor, panel->w);
+        pack_rows(PACK_Q, q, lanes, a->p->d, 1.0f, panel->q);
+        pack_rows(PACK_F32, weights, lanes, a->p->d, factor, panel->w);
     } else {
-        pack_queries(q, lanes, a->p->d, factor, panel->q);
+        pack_rows(PACK_Q, q, lanes, a->p->d, factor, panel->q);
     }
     for (size_t lane = 0; lane < lanes; lane++) {
         const float sink = lane_sink(&panel->lanes, lane < last ? lane : last, a, w->score_scale);
@@ -298,7 +297,7 @@ const AttnKernel ATTN_KERNEL_ID = {
     .isa = VF_NEEDS,
     .dtypes = STORED_TENSORS,
     .features = ATTN_HAS_OPTIONS | SCORES,
-    .accuracy = {ATTN_F32_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT},
+    .accuracy = {STORED_ROUNDING, .exp_ulp = EXP_ULP, .tanh_ulp = TANH_ULP, .exp_exact_at_0 = true, .chain_from_m = SWIFT},
     .panel = LANES,
     .unit_panels = UNIT_PANELS,
     .enter = attn_fp_enter,

@@ -7,7 +7,7 @@
  * grow with SLICE plus the number of slices. Tails of rows go by tiles of 4, 2, 1.
  *
  * A variant file includes the vector header and that of f32 storage, defines SUMMARY (one line for `attnzoo list`) and includes this, which
- * ends with its descriptor. x is read in the words of k, W in those of q.
+ * ends with its descriptor. x is read in the words of k, W is f32.
  * Cost: one multiply-add a weight and row; packing is one pass over W. Slices of 64 to 256 and blocks of 64 to 256 rows are equally fast at
  * 512x1024x1024, within 1 %. */
 #ifndef ATTN_ALGO_LINEAR_H
@@ -32,10 +32,10 @@ static void linear_pack(size_t inputs, size_t outputs, const float *w, ptrdiff_t
     const AttnFpState fp = attn_fp_enter();
     float *to = packed;
     for (size_t out = 0; out < outputs; out += OUTPUTS, to += OUTPUTS * inputs) {
-        const float *rows[OUTPUTS] = {0};
+        const void *rows[OUTPUTS] = {0};
         for (size_t lane = 0; lane < OUTPUTS && out + lane < outputs; lane++)
             rows[lane] = w + (ptrdiff_t)(out + lane) * w_row;
-        pack_queries(rows, OUTPUTS, inputs, 1.0f, to);
+        pack_rows(PACK_F32, rows, OUTPUTS, inputs, 1.0f, to);
     }
     attn_fp_leave(fp);
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/storage/element.h"
+
 enum { COLUMNS = 256 }; /* that are summed at a time, on the stack */
 
 /* What f32 does not hold is infinite: from half a unit above FLT_MAX on. */
@@ -15,10 +17,12 @@ static double in_range(double s)
 static double raw_score(const AttnPlainRow *r, size_t j)
 {
     const AttnProblem *p = r->a->p;
-    const float *q = attn_q_row(r->a, r->seq, r->h, r->i), *k = attn_k_row(r->a, r->seq, r->h / r->a->group, j);
+    const size_t element = attn_dtype_bytes(p->k.dtype);
+    const void *q = attn_q_at(r->a, r->seq, r->h, r->i, attn_dtype_bytes(p->q.dtype));
+    const void *k = attn_k_run(r->a, r->seq, r->h / r->a->group, j, j + 1, element).row;
     double sum = 0.0;
     for (size_t c = 0; c < p->d; c++) {
-        const double x = (double)q[c], y = (double)k[c];
+        const double x = attn_element_get(q, p->q.dtype, c), y = attn_element_get(k, p->k.dtype, c);
         switch (p->score) {
         case ATTN_SCORE_DOT: sum += x * y; break;
         case ATTN_SCORE_GAUSSIAN: sum += (x - y) * (x - y); break;
@@ -116,17 +120,19 @@ static void add_up(const AttnPlainRow *r, Softmax *x, size_t c, size_t n, double
         if (s == -INFINITY)
             continue; /* weight 0, exactly: v is not read */
         const double p = weight(s, x->m);
-        const float *v = attn_v_row(r->a, r->seq, r->h / r->a->group, j) + c;
+        const AttnDtype dtype = r->a->p->v.dtype;
+        const void *v = attn_v_run(r->a, r->seq, r->h / r->a->group, j, j + 1, attn_dtype_bytes(dtype)).row;
         x->l += p;
         for (size_t column = 0; column < n; column++)
-            sum[column] += p * (double)v[column];
+            sum[column] += p * attn_element_get(v, dtype, c + column);
     }
 }
 
 void attn_plain_row(const AttnPlainRow *r)
 {
     const size_t dv = r->a->p->dv;
-    float *o = attn_o_row(r->a, r->seq, r->h, r->i);
+    const AttnDtype dtype = r->a->p->o.dtype;
+    void *o = attn_o_at(r->a, r->seq, r->h, r->i, attn_dtype_bytes(dtype));
     Softmax x = maximum(r);
     const bool dead = x.m == -INFINITY, nan = isnan(x.m);
     for (size_t c = 0; c < dv; c += COLUMNS) {
@@ -135,7 +141,7 @@ void attn_plain_row(const AttnPlainRow *r)
         if (!dead && !nan)
             add_up(r, &x, c, n, sum);
         for (size_t column = 0; column < n; column++)
-            o[c + column] = dead || (nan && !x.any) ? 0.0f : nan ? NAN : (float)(sum[column] / x.l);
+            attn_element_put(o, dtype, c + column, dead || (nan && !x.any) ? 0.0 : nan ? (double)NAN : sum[column] / x.l);
     }
     if (r->a->t->lse)
         *attn_lse_at(r->a, r->seq, r->h, r->i) = dead ? -INFINITY : nan ? NAN : (float)(x.m + log(x.l));

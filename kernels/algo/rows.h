@@ -22,7 +22,7 @@ static bool row_fits(const q_stored *q, const float *weights, size_t d, float fa
 /* The next rows of a unit that exist, at most `most` of them: from *row on, which moves behind the last one taken, and before `end`. Sets
  * each one's lane, its q row and, for the additive score, its weights. lanes->key0 and key1 are set. Returns how many were taken. */
 static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *seq, size_t kv_head, float score_scale, size_t *row,
-                         size_t end, size_t most, const q_stored **q, const float **weights)
+                         size_t end, size_t most, const void **q, const void **weights)
 {
     size_t rows = 0, h = kv_head * a->group + *row / a->p->q_len, i = *row % a->p->q_len;
     const float factor = (float)(a->p->scale * (double)score_scale);
@@ -35,7 +35,7 @@ static size_t lanes_take(Lanes *lanes, const AttnArgs *a, const AttnSequence *se
         }
         if (i >= seq->q_len)
             continue;
-        q[rows] = attn_q_at(a, seq, h, i, sizeof **q);
+        q[rows] = attn_q_at(a, seq, h, i, sizeof(q_stored));
         if (weights)
             weights[rows] = a->t->w ? a->t->w + h * a->p->d : NULL;
         lanes->plain[rows] = a->t->sinks && !row_fits(q[rows], a->t->w ? a->t->w + h * a->p->d : NULL, a->p->d, factor);

@@ -27,7 +27,7 @@ typedef struct MicroIsa {
     void (*score)(MicroTile, bool exponential, const MicroOperands *); /* whole tiles only, with 2^x if asked              */
     void (*value)(MicroTile, const MicroOperands *);                   /* whole tiles only                                 */
     void (*exp)(int chains, float *out, const float *in, size_t n);     /* n: a multiple of 8 vectors                      */
-    void (*pack)(const float *const *rows, size_t lanes, size_t d, float *to); /* pack_queries                             */
+    void (*pack)(const void *const *rows, size_t lanes, size_t d, float *to); /* pack_rows                                 */
     void (*bare)(const float *q, const float *k, const float *v, float *o, size_t rows, size_t keys, size_t d); /* see tiles.c */
 } MicroIsa;
 

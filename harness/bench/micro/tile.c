@@ -200,7 +200,7 @@ bool micro_values(const MicroContext *context, char *error, size_t error_size)
 
 typedef struct PackArm {
     const MicroIsa *isa;
-    const float **rows;
+    const void **rows;
     size_t lanes, d;
     float *to;
 } PackArm;
@@ -223,7 +223,7 @@ bool micro_pack(const MicroContext *context, char *error, size_t error_size)
     for (size_t i = 0; i < peak_isa_count && ok; i++) {
         const size_t lanes = (size_t)micro_kernels[i]->nq * micro_isas[i]->vl;
         MicroTable t = {.micro = "pack", .unit = "panel", .compare = MICRO_COST};
-        const float *rows[DS][LANES];
+        const void *rows[DS][LANES];
         PackArm arm[DS];
         Peak peak;
         if (!usable(context, i))

@@ -115,9 +115,9 @@ static void exponentials(int chains, float *out, const float *in, size_t n)
     }
 }
 
-static void pack(const float *const *rows, size_t lanes, size_t d, float *to)
+static void pack(const void *const *rows, size_t lanes, size_t d, float *to)
 {
-    pack_queries(rows, lanes, d, 0.125f, to);
+    pack_rows(PACK_Q, rows, lanes, d, 0.125f, to);
 }
 
 /* Softmax attention of a few rows with nothing around it: no plan, no checks, no panels, no packing, no options, any d that is a multiple
