@@ -56,6 +56,12 @@ static inline AttnPlainRow lane_plain(const Lanes *lanes, size_t lane, const Att
     return row;
 }
 
+/* Is o a part of a result, f32 whatever o is? */
+static inline bool o_is_part(const AttnArgs *a)
+{
+    return STORED_O != ATTN_F32 && a->p->o.dtype == ATTN_F32;
+}
+
 /* o = sum / l and lse = m + ln l of the row in a lane. natural_scale: what a score is multiplied by to be in natural units. x * 0 is
  * NaN where x is not finite: *wrong is no longer 0 where some o is not, or the number of some other row that shares it. Returns whether m or l leave
  * something to ask, see rows_mend. */
@@ -64,11 +70,15 @@ static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a
 {
     const size_t h = lanes->h[lane], i = lanes->i[lane], dv = a->p->dv;
     const vf share = vf_set1(l == 0.0f ? 1.0f : 1.0f / l), zero = vf_set1(0.0f);
-    o_stored *to = attn_o_at(a, seq, h, i, sizeof *to);
+    const bool part = o_is_part(a);
+    void *row = attn_o_at(a, seq, h, i, part ? sizeof(float) : sizeof(o_stored));
+    o_stored *to = row;
     for (size_t c = 0; c < dv; c += VL) {
         const vf x = vf_mul(vf_load(sum + c), share);
         *wrong = vf_fma(x, zero, *wrong);
-        if (dv - c >= VL)
+        if (part)
+            vf_store_tail((float *)row + c, dv - c < VL ? dv - c : VL, x);
+        else if (dv - c >= VL)
             o_store(to + c, x);
         else
             o_store_tail(to + c, dv - c, x);
@@ -81,11 +91,12 @@ static inline bool row_finish(const Lanes *lanes, size_t lane, const AttnArgs *a
 /* Is some number of a finished row not what it should be? m and l are those of its softmax. */
 static bool row_is_odd(const Lanes *lanes, size_t lane, const AttnArgs *a, const AttnSequence *seq, float m, float l)
 {
-    const o_stored *o = attn_o_at(a, seq, lanes->h[lane], lanes->i[lane], sizeof *o);
+    const bool part = o_is_part(a);
+    const void *o = attn_o_at(a, seq, lanes->h[lane], lanes->i[lane], part ? sizeof(float) : sizeof(o_stored));
     const bool sees = lanes->lo[lane] < lanes->hi[lane] || lane_sink(lanes, lane, a, 1.0f) != -INFINITY;
     bool finite = !sees || (fabsf(m) <= FLT_MAX && l <= FLT_MAX);
     for (size_t c = 0; c < a->p->dv && finite; c++)
-        finite = fabsf(o_get(o + c)) <= FLT_MAX;
+        finite = fabsf(part ? ((const float *)o)[c] : o_get((const o_stored *)o + c)) <= FLT_MAX;
     return !finite;
 }
 

@@ -1,7 +1,7 @@
 /* f32.h - how q, k, v and o are stored: binary32. The specification of a storage header, which a variant includes after its vector header.
  *
  * The skeletons compute in f32 and touch the caller's tensors only in these words. A header gives
- *   STORED_TENSORS         the descriptor's `dtypes`, and STORED_ROUNDING, the u_* of its `accuracy`
+ *   STORED_TENSORS         the descriptor's `dtypes`, STORED_ROUNDING, the u_* of its `accuracy`, and STORED_O, the type of o
  *   q_stored, kv_stored, o_stored   an element of q; of k and v; of o
  *   q_load, kv_load        VL elements as a vector of f32; the *_tail forms touch only n elements, 0 <= n <= VL, and give 0 for the rest
  *   q_get, kv_set1         one element; one element in all lanes
@@ -17,6 +17,7 @@
 typedef float q_stored, kv_stored, o_stored;
 #define STORED_TENSORS ATTN_F32_TENSORS
 #define STORED_ROUNDING ATTN_F32_ROUNDING
+#define STORED_O ATTN_F32
 
 static inline vf q_load(const q_stored *p) { return vf_load(p); }
 static inline vf q_load_tail(const q_stored *p, size_t n) { return vf_load_tail(p, n); }

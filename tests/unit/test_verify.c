@@ -226,6 +226,19 @@ Test(verify, a_drawn_case_reads_back_as_it_was_drawn)
     }
 }
 
+/* Storage types stand before the shape, with a colon of their own. */
+Test(verify, a_case_with_storage_types_reads_back)
+{
+    VerifyCase c, plain;
+    char name[CASE_NAME], error[300] = "";
+    cr_assert(case_parse("f32/f32/f32/f32:b1_h1_q3_k5_d8:peaky:7:before:t2:x2", &c, error, sizeof error), "%s", error);
+    cr_assert(case_parse("b1_h1_q3_k5_d8:peaky:7:before:t2:x2", &plain, error, sizeof error), "%s", error);
+    cr_expect(c.shape.k_len == 5 && c.dist == DIST_PEAKY && c.seed == 7 && c.fence == FENCE_BEFORE && c.threads == 2);
+    cr_expect_eq(c.storage.stretch, 2);
+    cr_expect_str_eq(case_name(&c, name, sizeof name), "b1_h1_q3_k5_d8:peaky:0x7:before:t2:x2");
+    cr_expect_not(case_parse("f32:b1_h1_q3_k5_d8", &c, error, sizeof error));
+}
+
 Test(verify, the_full_suite_covers_what_it_says)
 {
     static const size_t widths[] = {1, 2, 3, 5, 8, 16, 17, 40, 64, 65, 72, 80, 96, 128, 192, 256, 576};

@@ -110,12 +110,12 @@ static bool parse_storage(const char *text, CaseStorage *t)
     return true;
 }
 
-/* Cut text at colons, in place. */
+/* Cut text at colons, in place; not at the one behind the storage types of the shape, which comes first. */
 static size_t cut(char *text, char **fields, size_t most)
 {
     size_t n = 0;
     for (char *at = text; at; n++) {
-        char *colon = strchr(at, ':');
+        char *colon = strchr(n == 0 ? at + shape_types_length(at) : at, ':');
         if (colon)
             *colon++ = '\0';
         if (n < most)

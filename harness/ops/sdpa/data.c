@@ -439,21 +439,21 @@ void data_poison_output(Data *data)
 typedef struct Marks {
     const Walk *w;
     const char *block;
-    unsigned char *marks; /* one per float of the block */
+    unsigned char *marks; /* one per element of the block */
 } Marks;
 
 static void mark_row(void *context, void *row, size_t i0, size_t i1, size_t i2)
 {
     const Marks *m = context;
     (void)i0, (void)i1, (void)i2;
-    memset(m->marks + (size_t)((const char *)row - m->block) / sizeof(float), 1, m->w->n[3]);
+    memset(m->marks + (size_t)((const char *)row - m->block) / m->w->element, 1, m->w->n[3]);
 }
 
 static bool gaps_intact(const Data *data, int arena)
 {
     const Arena *a = &data->arena[arena];
     Walk w = walk_of(data, arena);
-    const size_t elements = a->bytes / sizeof(float);
+    const size_t elements = a->bytes / w.element;
     if (elements == w.n[0] * w.n[1] * w.n[2] * w.n[3])
         return true; /* no gaps, as outputs never overlap themselves */
     unsigned char *marks = calloc(elements, 1);
@@ -464,7 +464,7 @@ static bool gaps_intact(const Data *data, int arena)
     bool intact = true;
     const unsigned char *bytes = a->at;
     for (size_t i = 0; i < a->bytes && intact; i++)
-        intact = marks[i / sizeof(float)] || bytes[i] == CANARY_OUT;
+        intact = marks[i / w.element] || bytes[i] == CANARY_OUT;
     free(marks);
     return intact;
 }

@@ -253,6 +253,13 @@ static const char *read_types(Shape *s, const char *text)
     return at + 1;
 }
 
+size_t shape_types_length(const char *text)
+{
+    Shape unused = {0};
+    const char *end = read_types(&unused, text);
+    return end ? (size_t)(end - text) : 0;
+}
+
 const char *shape_types(const Shape *s, char *buffer, size_t size)
 {
     const AttnDtype types[] = {s->q_type, s->k_type, s->v_type, s->o_type};

@@ -89,6 +89,7 @@ const char *shape_name(const Shape *shape, char *buffer, size_t size);
 /* The storage types in words: "f32" if all of q, k, v and o are f32, else the four with '/' between them. They stand before the name and a
  * colon; without them a name means f32. Returns buffer; SHAPE_TYPES bytes hold any. */
 const char *shape_types(const Shape *shape, char *buffer, size_t size);
+size_t shape_types_length(const char *text); /* characters of such words and the colon at the beginning of a text; 0: there are none */
 
 /* The problem, with the strides of the layout (gap-free, but for heads of ragged sequences). The past is stored like
  * k and v, but never inside an interleaved tensor. */
