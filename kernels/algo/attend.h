@@ -274,20 +274,23 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
     }
 }
 
-/* Estimated cycles: the multiply-adds, in rows rounded up to vectors, over what full panels reach in a cycle; panels of one or two vectors
- * reach less of it (Zen 5, AVX-512: 60 and 75 % of the peak where three reach 90); the exponentials; and what a unit and a row cost
- * besides. Few rows: no faster than keys and values come from memory. */
+/* Estimated cycles (cost.h): the multiply-adds, in rows rounded up to vectors, over what full panels reach in a cycle; panels of one or two
+ * vectors reach less of it (Zen 5, AVX-512: 60 and 75 % of the peak where three reach 90); the exponentials; the score stage; and what tiles,
+ * units and rows cost besides. Few rows: no faster than keys and values come from memory. */
 static double attend_cost(const AttnProblem *p)
 {
     const AttnStretch stretch = attn_stretch(p, LANES);
-    const double rows = (double)stretch.rows, heads = (double)stretch.count;
+    const double rows = (double)stretch.rows, heads = (double)stretch.count, d = (double)p->d;
     const double vectors = ceil(rows / VL), panels = ceil(vectors / NQ);
-    const double columns = (double)p->d + ceil((double)p->dv / VL) * VL;
     const double share = vectors < 1.5 * panels ? 0.66 : vectors < 2.5 * panels ? 0.83 : 1.0;
-    const double keys = heads * (double)p->k_len * visible_share(p, LANES), scores = keys * vectors * VL;
-    const double work = scores * columns / (MULTIPLY_ADDS * share) + scores * CYCLES_PER_EXP;
-    const double read = stretch.stacked ? keys * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE : 0.0;
-    return overlapped(work, read) + heads * (300.0 + 35.0 * rows);
+    const Visited visited = visited_keys(p, stretch.stacked ? p->q_len : LANES);
+    const double staged = lanes_always(p) ? visited.keys : SWIFT ? 0.5 * visited.partial : visited.partial;
+    const double columns = d + ceil((double)p->dv / VL) * VL;
+    const double scores = visited.keys * vectors * VL;
+    const double work = scores * columns / (MULTIPLY_ADDS * share) + scores * CYCLES_PER_EXP +
+                        staged * vectors * stage_cycles(p, ceil(d / VL) / vectors) + visited.keys * panels * 3.0;
+    const double read = stretch.stacked ? visited.keys * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE : 0.0;
+    return heads * (overlapped(work, read) + 300.0 + 150.0 * panels + rows * (35.0 + 1.5 * columns / VL));
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

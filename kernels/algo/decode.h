@@ -42,6 +42,14 @@
 #include "kernels/algo/tile.h"
 #include "kernels/algo/rows.h"
 
+/* Of the estimate of cost: cycles of a part of a row of K that is copied first, of a key in a tile, of the weights in a vector, of a weight
+ * that meets up to four vectors of V, and of a lane on its way to the score stage and back. */
+#define TAIL_CYCLES 25.0
+#define KEY_CYCLES 3.0
+#define WEIGHT_CYCLES 10.0
+#define LOAD_CYCLES 1.0
+#define LANE_CYCLES 2.0
+
 enum {
     TK = 2 * MR,                 /* keys in a score tile                                                              */
     LINE = 64 / (int)sizeof(kv_stored), /* numbers of k or v in a cache line                                          */
@@ -239,6 +247,19 @@ ALWAYS_INLINE void rows_advance(Rows *rows, int n, int columns)
 #define IN_REGISTER(x) (void)(x)
 #endif
 
+/* Up to w numbers, of which only `left` are there, again and again; 0 for the rest. Of two numbers always a copy: another way costs the
+ * loop over whole lines its registers (8 rows, AVX2, gcc 12: 9 % more time). */
+ALWAYS_INLINE vf last_part(const int w, const kv_stored *at, size_t left)
+{
+    if (w == VL)
+        return kv_load_tail(at, left < VL ? left : VL);
+    if (w > 2 && left >= (size_t)w)
+        return kv_load_part(at, w);
+    kv_stored part[VL] = {0};
+    memcpy(part, at, (left < (size_t)w ? left : (size_t)w) * sizeof *part);
+    return kv_load_part(part, w);
+}
+
 /* acc[n][nq] of n keys and nq vectors of q, part by part, each of `sums` sums. */
 ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int sums, const float *q, const kv_stored *k,
                             ptrdiff_t stride, size_t d, Ahead *ahead, vf acc[][2])
@@ -274,10 +295,9 @@ ALWAYS_INLINE void sum_keys(const int w, const int n, const int nq, const int su
             acc[t][y] = sums == 1 ? sum[t][y][0] : vf_add(sum[t][y][0], sum[t][y][1]);
     for (; c < d; c += (size_t)w, q += nq * VL, rows_advance(&rows, n, w))
         UNROLL for (int t = 0; t < n; t++) {
-            kv_stored part[VL] = {0};
-            memcpy(part, row_at(&rows, t), (d - c < (size_t)w ? d - c : (size_t)w) * sizeof *part);
+            const vf part = last_part(w, row_at(&rows, t), d - c);
             UNROLL for (int y = 0; y < nq; y++)
-                acc[t][y] = vf_fma(kv_load_part(part, w), vf_load(q + y * VL), acc[t][y]);
+                acc[t][y] = vf_fma(part, vf_load(q + y * VL), acc[t][y]);
         }
 }
 
@@ -657,19 +677,27 @@ static void decode(const AttnArgs *a, AttnSpan unit, void *scratch)
         close_tile(&w, &w.tiles[i]);
 }
 
-/* Estimated cycles: whichever takes longer, reading keys and values or the multiply-adds, where the scores' rows are rounded up to a power
- * of two; and what a unit and a row cost besides. */
+/* Estimated cycles (cost.h): whichever takes longer, reading keys and values or the work on them. A tile of rows takes for each key the
+ * multiply-adds, where rows are rounded up to a power of two in the scores; what is copied of a row of K behind its last whole line;
+ * folding and weights; and a load for each vector of V and each weight. A block of keys that an option touches goes through lanes. */
 static double decode_cost(const AttnProblem *p)
 {
     const AttnStretch stretch = attn_stretch(p, DECODE_PANEL);
-    const double rows = (double)stretch.rows, heads = (double)stretch.count;
+    const double rows = (double)stretch.rows, heads = (double)stretch.count, d = (double)p->d, dv = (double)p->dv;
     double height = 1.0;
     while (height < rows && height < VL)
         height *= 2.0;
-    const double padded = ceil(rows / height) * height, keys = heads * (double)p->k_len * visible_share(p, stretch.stacked ? 1 : ROWS_MOST);
-    const double work = keys * (padded * (double)p->d + rows * (double)p->dv) / MULTIPLY_ADDS;
-    const double read = keys * ceil(rows / ROWS_MOST) * (double)(p->d + p->dv) * sizeof(kv_stored) / READ_PER_CYCLE;
-    return overlapped(work, read) + heads * (1200.0 + 100.0 * rows);
+    const double tiles = ceil(rows / VL), padded = ceil(rows / height) * height, width = (double)width_of((int)height);
+    const Visited visited = visited_keys(p, stretch.stacked ? p->q_len : VL);
+    const double staged = lanes_always(p) || visited.partial > 0.0 ? visited.keys : 0.0;
+    const double tail = (double)(p->d % LINE), parts = ceil(tail / width), value_vectors = ceil(dv / VL);
+    const double copied = width == VL ? 0.0 : width > 2.0 ? (p->d % (size_t)width ? 1.0 : 0.0) : parts; /* see last_part */
+    const double work = padded * (d - tail + ceil(tail / width) * width) / MULTIPLY_ADDS + rows * value_vectors * VL / MULTIPLY_ADDS +
+                        tiles * copied * TAIL_CYCLES + tiles * KEY_CYCLES + padded / VL * WEIGHT_CYCLES +
+                        rows * ceil(value_vectors / 4.0) * LOAD_CYCLES;
+    const double lanes = VL * LANE_CYCLES + stage_cycles(p, ceil(d / VL));
+    const double read = visited.keys * ceil(rows / ROWS_MOST) * (d + dv) * sizeof(kv_stored) / READ_PER_CYCLE;
+    return heads * (overlapped(visited.keys * work + staged * tiles * lanes, read) + 1200.0 + 100.0 * rows);
 }
 
 const AttnKernel ATTN_KERNEL_ID = {

@@ -6,6 +6,7 @@
 
 #include "kernels/kernel.h"
 
+#include "kernels/algo/cost.h"
 #include "kernels/algo/mask.h"
 #include "kernels/algo/plain.h"
 
@@ -112,30 +113,6 @@ static __attribute__((noinline, cold)) void rows_mend(Lanes *lanes, size_t rows,
             attn_plain_row(&row);
         }
     }
-}
-
-/* Bytes a cycle that one core streams from memory, for estimates: 41 GB/s at 4.2 GHz (Zen 5), 18 at 3.5 (Sapphire Rapids). */
-#define READ_PER_CYCLE 8.0
-
-/* Work and reading at once: the longer of the two, and a quarter of the other, which does not hide quite (measured: kernels of wider
- * vectors read 2 to 15 % faster). */
-static inline double overlapped(double work, double read)
-{
-    return work > read ? work + 0.25 * read : read + 0.25 * work;
-}
-
-/* Share of the q_len x k_len scores that the structure leaves to compute, in strips of `panel` rows; lengths that come with the tensors
- * are not known here. */
-static double visible_share(const AttnProblem *p, size_t panel)
-{
-    double share = p->causal ? 0.55 : 1.0;
-    if (p->window && p->window_left >= 0) {
-        const double right = p->window_right >= 0 && !p->causal ? (double)p->window_right : 0.0;
-        const double band = (double)p->window_left + right + 1.0 + (double)panel;
-        const bool open = !p->causal && p->window_right < 0;
-        share = open || band > share * (double)p->k_len ? share : band / (double)p->k_len;
-    }
-    return share;
 }
 
 #endif
