@@ -11,9 +11,10 @@
  *   CYCLES_PER_EXP  that an exponential takes besides: for the estimate of cost
  * and what differs from the defaults below and in score.h.
  *
- * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l) and one
- * block of scores. Rows with |v| times the number of key blocks above FLT_MAX / 2^20 may have to be done again (plain.h). Error:
- * kernels/README.md section 4. */
+ * Cost per score: d + dv multiply-adds and one 2^x; K and V are read once per unit. Scratch: unit_panels panels (q, o, m, l), one block of
+ * scores, and one block of K and of V where their rows are a multiple of 4096 bytes apart ([B,S,H,d] with 8 heads of 128, for example).
+ * L1 and L2 hold few of such rows at a time, so a unit copies each block once. Rows with |v| times the number of key blocks above
+ * FLT_MAX / 2^20 may have to be done again (plain.h). Error: kernels/README.md section 4. */
 #ifndef ATTN_ALGO_ATTEND_H
 #define ATTN_ALGO_ATTEND_H
 
@@ -37,13 +38,30 @@
 #endif
 enum {
     UNIT_PANELS = 8,
-    FAR = 1 << 18 /* numbers of K and V that an L2 of 1 MiB does not hold */
+    FAR = 1 << 18,     /* numbers of K and V that an L2 of 1 MiB does not hold                                 */
+    CROWDED = 4096,    /* bytes between rows of K or V, or a multiple: they share the sets of an L1 of 64 sets */
+    GATHER_PANELS = 2, /* such rows are copied for units of so many panels                                     */
+    GATHER_AHEAD = 8   /* rows that are prefetched before they are copied                                      */
 };
 
 static size_t key_block(const AttnProblem *p)
 {
     const size_t most = KEY_BLOCK ? KEY_BLOCK : p->k_len, len = p->k_len < most ? p->k_len : most;
     return (len + STRIP - 1) / STRIP * STRIP;
+}
+
+/* Are rows so far apart that blocks of them are copied? Where all keys are one block, they are not: it would take too much room. */
+static bool crowded(ptrdiff_t stride, size_t bytes)
+{
+    return KEY_BLOCK > 0 && stride % CROWDED == 0 && (size_t)(stride < 0 ? -stride : stride) > bytes;
+}
+
+/* Numbers of scratch for a block of keys of K or V. */
+static size_t gathered_numbers(const AttnProblem *p, const AttnLayout *now, const AttnLayout *past, size_t width)
+{
+    const ptrdiff_t element = sizeof(kv_stored);
+    const size_t bytes = width * sizeof(kv_stored);
+    return crowded(now->row * element, bytes) || (p->past_len > 0 && crowded(past->row * element, bytes)) ? key_block(p) * width : 0;
 }
 
 static size_t lay_out(const AttnProblem *p, size_t rows, void *base, Work *w)
@@ -56,6 +74,8 @@ static size_t lay_out(const AttnProblem *p, size_t rows, void *base, Work *w)
     w->s = attn_carve(&carve, w->key_block * LANES, sizeof *w->s);
     w->add = attn_carve(&carve, STRIP * LANES, sizeof *w->add);
     w->live = attn_carve(&carve, w->key_block, sizeof *w->live);
+    w->keys.rows = attn_carve(&carve, gathered_numbers(p, &p->k, &p->k_past, p->d), sizeof(kv_stored));
+    w->values.rows = attn_carve(&carve, gathered_numbers(p, &p->v, &p->v_past, p->dv), sizeof(kv_stored));
     for (size_t i = 0; i < panels; i++) {
         float *q = attn_carve(&carve, p->d * LANES, sizeof *q), *o = attn_carve(&carve, w->ldo * LANES, sizeof *o);
         float *weights = attn_carve(&carve, p->score == ATTN_SCORE_ADDITIVE ? p->d * LANES : 0, sizeof *weights);
@@ -229,6 +249,22 @@ static Prefetch prefetch_next(const Work *w, const AttnSpan *unit, size_t panels
     return next;
 }
 
+/* Rows from j on to scratch, where all panels of the unit read them, if they lie badly. */
+static void gather(Gathered *to, AttnRun run, size_t j, size_t width, size_t panels)
+{
+    const size_t bytes = width * sizeof(kv_stored);
+    to->j = to->end = j;
+    if (panels < GATHER_PANELS || !crowded(run.stride, bytes))
+        return;
+    to->end = j + run.count;
+    const char *from = run.row;
+    for (size_t t = 0; t < run.count; t++, from += run.stride) {
+        for (size_t at = 0; t + GATHER_AHEAD < run.count && at < bytes; at += 64)
+            __builtin_prefetch(from + GATHER_AHEAD * run.stride + at);
+        memcpy(to->rows + t * width, from, bytes);
+    }
+}
+
 static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
 {
     Work w = {.a = a, .seq = attn_sequence(a, unit.b), .kv_head = unit.kv_head, .key0 = unit.key0, .key1 = unit.key1};
@@ -249,6 +285,9 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
         next = prefetch_next(&w, &unit, panels, hi - lo < w.key_block ? hi - lo : w.key_block);
     for (size_t j0 = lo, j1; j0 < hi; j0 = j1) {
         j1 = attn_run_end(a, j0, j0 + w.key_block);
+        const size_t to = j1 < hi ? j1 : hi;
+        gather(&w.keys, attn_k_run(a, &w.seq, w.kv_head, j0, to, sizeof(kv_stored)), j0, a->p->d, panels);
+        gather(&w.values, attn_v_run(a, &w.seq, w.kv_head, j0, to, sizeof(kv_stored)), j0, a->p->dv, panels);
         bool first = true;
         for (size_t i = 0; i < panels; i++) {
             Panel *panel = &w.panels[i];
@@ -256,7 +295,7 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
             if (j >= end)
                 continue;
             w.prefetch = NULL;
-            if (w.far && first) {
+            if (w.far && first && (w.keys.end == w.keys.j || w.values.end == w.values.j)) {
                 keys = prefetch_keys(&w, j, end);
                 w.prefetch = &keys;
             } else if (next.lines > 0 && j1 >= hi) {
@@ -267,6 +306,8 @@ static void attend(const AttnArgs *a, AttnSpan unit, void *scratch)
             add_values(&w, panel, j, end - j);
         }
     }
+    w.keys.end = w.keys.j;
+    w.values.end = w.values.j;
     for (size_t i = 0; i < panels; i++) {
         close_panel(&w, &w.panels[i]);
         if (a->t->scores)

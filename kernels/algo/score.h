@@ -59,6 +59,19 @@ typedef struct Panel {
     unsigned redone;          /* blocks that had to be done again                                 */
 } Panel;
 
+/* Consecutive keys of one run: rows of K or V. */
+typedef struct Keys {
+    const kv_stored *row; /* of the first                       */
+    ptrdiff_t stride;     /* bytes between rows                 */
+    size_t j;             /* the first, counted from the key 0  */
+} Keys;
+
+/* Rows [j, end) of K or V beside each other in scratch; none where j == end. */
+typedef struct Gathered {
+    kv_stored *rows;
+    size_t j, end;
+} Gathered;
+
 typedef struct Work {
     const AttnArgs *a;
     AttnSequence seq;
@@ -71,25 +84,25 @@ typedef struct Work {
     float *s;            /* [key_block][LANES] scores, then weights                         */
     float *add;          /* [STRIP][LANES] mask or bias of a strip                          */
     unsigned char *live; /* [key_block] does any row of the panel see the key?              */
+    Gathered keys, values; /* [key_block][d] and [key_block][dv] copies of rows that lie badly (attend.h) */
 } Work;
 
-/* Consecutive keys of one run: rows of K or V. */
-typedef struct Keys {
-    const kv_stored *row; /* of the first                       */
-    ptrdiff_t stride;     /* bytes between rows                 */
-    size_t j;             /* the first, counted from the key 0  */
-} Keys;
+/* `rows` as far as they are in scratch, else in place. */
+static inline Keys rows_from(const Gathered *rows, size_t width, AttnRun run, size_t j)
+{
+    if (j < rows->j || j >= rows->end)
+        return (Keys){run.row, run.stride, j};
+    return (Keys){rows->rows + (j - rows->j) * width, (ptrdiff_t)(width * sizeof(kv_stored)), j};
+}
 
 static inline Keys keys_from(const Work *w, size_t j)
 {
-    const AttnRun run = attn_k_run(w->a, &w->seq, w->kv_head, j, j + 1, sizeof(kv_stored));
-    return (Keys){run.row, run.stride, j};
+    return rows_from(&w->keys, w->a->p->d, attn_k_run(w->a, &w->seq, w->kv_head, j, j + 1, sizeof(kv_stored)), j);
 }
 
 static inline Keys values_from(const Work *w, size_t j)
 {
-    const AttnRun run = attn_v_run(w->a, &w->seq, w->kv_head, j, j + 1, sizeof(kv_stored));
-    return (Keys){run.row, run.stride, j};
+    return rows_from(&w->values, w->a->p->dv, attn_v_run(w->a, &w->seq, w->kv_head, j, j + 1, sizeof(kv_stored)), j);
 }
 
 /* ---- Tiles ----------------------------------------------------------------------------------------------------------------------- */

@@ -168,6 +168,6 @@ ParameterizedTest(const size_t *number, kernels, strides)
         compare_strides(kernel, q_len, 0, 3 * KEYS * q_len, 3 * KEYS, 3, true); /* columns with gaps  */
         compare_strides(kernel, q_len, 0, 1, KEYS * Q_HEADS, Q_HEADS, true);    /* heads side by side */
         compare_strides(kernel, q_len, 1024, KEYS * q_len, KEYS, 1, false);
-        compare_strides(kernel, q_len, 256, KEYS * q_len, KEYS, 1, true);
+        compare_strides(kernel, q_len, 2048, KEYS * q_len, KEYS, 1, true);
     }
 }

@@ -135,6 +135,8 @@ static bool add_sharp(Suite *suite, uint64_t seed)
         "b3_h4g2_q1_k120_d64_causal_win64_cap50_sink_pad0.9_lse:normal:0:after:t1",
         "b1_h2_q17_k45_d16_gauss_lse_scoresraw:normal:0:after:t1",
         "b2_h4g2_q17_k45_d9_causal_win20_gauss_cap5_alibi_sink_bias_lse:normal:0:after:t1",
+        /* rows of K and V 4096 bytes apart: blocks of them are copied */
+        "b1_h16_q50_k90_d64_causal_win60_past31_blhd_scoresraw:normal:0:after:t1",
         "b1_h2_q9_k33_d16_additive_lse_scoresraw:normal:0:after:t1",
         "b2_h4g2_q11_k40_d20v12_causal_win13_additive_cap2_alibi_sink_maskbool_bias_lse_scoresweights:normal:0:before:t1",
         "b3_h4g2_q7_k30_d8_additive_varlen_lse:normal:0:after:t3",
