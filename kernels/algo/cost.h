@@ -3,7 +3,7 @@
  * An estimate decides which kernel dispatch takes, so it must order kernels; its unit is a core cycle, and it is off by a third for some
  * problems. It counts what grows with the problem: multiply-adds in the registers' shape, exponentials, the score stage where an option makes
  * a strip go through it, and what tiles, units and rows cost besides. Lengths that come with the tensors are not known: capacities count.
- * `tests/by_hand/choice` measures how often the order is right; docs/measuring.md says how to fit the numbers to another CPU. */
+ * tests/by_hand/choice.c measures how often the order is right; docs/measuring.md says how to fit the numbers to another CPU. */
 #ifndef ATTN_ALGO_COST_H
 #define ATTN_ALGO_COST_H
 
