@@ -251,6 +251,8 @@ ALWAYS_INLINE void rows_advance(Rows *rows, int n, int columns)
  * loop over whole lines its registers (8 rows, AVX2, gcc 12: 9 % more time). */
 ALWAYS_INLINE vf last_part(const int w, const kv_stored *at, size_t left)
 {
+    if (w == 1)
+        return kv_load_part(at, 1);
     if (w == VL)
         return kv_load_tail(at, left < VL ? left : VL);
     if (w > 2 && left >= (size_t)w)
